@@ -1,0 +1,93 @@
+//! Repositories: a registry host and a path on it, without tag or digest.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, Reference, ReferenceError};
+
+/// `registry/path`, normalised as Docker does (`debian` is `docker.io/library/debian`).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Repository {
+    pub(crate) registry: String,
+    pub(crate) path: String,
+}
+
+impl Repository {
+    /// The registry's host and port, `docker.io` for Docker Hub.
+    pub fn registry(&self) -> &str {
+        &self.registry
+    }
+
+    /// The path behind the host, `library/debian`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The path's last component, `debian`.
+    pub fn last_component(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+
+    /// Everything before the last component, with the registry: `docker.io/library`.
+    pub fn namespace(&self) -> String {
+        match self.path.rsplit_once('/') {
+            Some((before, _)) => format!("{}/{before}", self.registry),
+            None => self.registry.clone(),
+        }
+    }
+
+    /// This repository at a tag.
+    pub fn tagged(&self, tag: &str) -> Result<Reference, ReferenceError> {
+        format!("{self}:{tag}").parse()
+    }
+
+    /// This repository at a digest.
+    pub fn at(&self, digest: &Digest) -> Reference {
+        Reference::new(self.clone(), None, Some(digest.clone()))
+    }
+
+    /// Docker's short spelling: `debian`, `grafana/loki`, `ghcr.io/x/y`.
+    pub fn familiar(&self) -> String {
+        match (self.registry.as_str(), self.path.strip_prefix("library/")) {
+            ("docker.io", Some(short)) if !short.contains('/') => short.to_owned(),
+            ("docker.io", _) => self.path.clone(),
+            _ => self.to_string(),
+        }
+    }
+}
+
+impl FromStr for Repository {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        crate::reference::parse_repository(text)
+    }
+}
+
+impl TryFrom<String> for Repository {
+    type Error = ReferenceError;
+
+    fn try_from(text: String) -> Result<Self, ReferenceError> {
+        text.parse()
+    }
+}
+
+impl From<Repository> for String {
+    fn from(repository: Repository) -> Self {
+        repository.to_string()
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.registry, self.path)
+    }
+}
+
+impl fmt::Debug for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
