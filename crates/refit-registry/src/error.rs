@@ -1,0 +1,178 @@
+//! What can go wrong between refit and a registry or layout, and what helps.
+
+use std::{path::Path, path::PathBuf, time::Duration};
+
+use refit_oci::{Digest, DocumentError};
+
+/// Why a registry or layout could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// A digest or blob that was named does not exist there.
+    #[error("`{what}` does not exist")]
+    Missing {
+        /// Repository and digest.
+        what: String,
+    },
+    /// 401, after what credentials there are were tried.
+    #[error("`{host}` wants a login for `{what}`")]
+    Unauthorized {
+        /// The registry.
+        host: String,
+        /// The repository or scope.
+        what: String,
+    },
+    /// 403.
+    #[error("`{host}` does not allow this for `{what}`{}", detail(.message))]
+    Denied {
+        /// The registry.
+        host: String,
+        /// The repository.
+        what: String,
+        /// The registry's words.
+        message: String,
+    },
+    /// 429, after as many attempts as patience allows.
+    #[error("`{host}` limits how often it may be asked{}", wait(.retry_after))]
+    RateLimited {
+        /// The registry.
+        host: String,
+        /// When it wants to be asked again, if it says.
+        retry_after: Option<Duration>,
+    },
+    /// No connection, a timeout, or one that broke off.
+    #[error("`{host}` cannot be reached")]
+    Unreachable {
+        /// The registry.
+        host: String,
+        /// What the HTTP client saw; its URL is left out, as it may hold a signature.
+        source: reqwest::Error,
+    },
+    /// A status that nothing else here stands for.
+    #[error("`{host}` answered {status} for `{what}`{}", detail(.message))]
+    Refused {
+        /// The registry.
+        host: String,
+        /// The repository and what was asked of it.
+        what: String,
+        /// The HTTP status.
+        status: u16,
+        /// The registry's words.
+        message: String,
+    },
+    /// The answer breaks the distribution specification.
+    #[error("`{host}` broke the protocol: {message}")]
+    Protocol {
+        /// The registry.
+        host: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The bytes are not what the digest says.
+    #[error("`{what}` was damaged or forged: its content is `{actual}`")]
+    DigestMismatch {
+        /// What was asked for, with its digest.
+        what: String,
+        /// What came.
+        actual: Digest,
+    },
+    /// The bytes are fewer or more than the descriptor says.
+    #[error("`{what}` should have {expected} bytes, and has {actual}")]
+    SizeMismatch {
+        /// What was asked for.
+        what: String,
+        /// The descriptor's size.
+        expected: u64,
+        /// What came.
+        actual: u64,
+    },
+    /// More than is sensible.
+    #[error("`{what}` is larger than {limit} bytes")]
+    TooLarge {
+        /// What was asked for.
+        what: String,
+        /// The bound.
+        limit: u64,
+    },
+    /// Verified, but no manifest or index.
+    #[error("`{what}` cannot be read")]
+    Document {
+        /// Repository and digest.
+        what: String,
+        /// What is wrong with it.
+        source: DocumentError,
+    },
+    /// A file or folder.
+    #[error("`{}` cannot be used", .path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A folder that should be an OCI layout is none.
+    #[error("`{}` is no OCI layout (no `oci-layout` file of version 1.0.0)", .path.display())]
+    NotALayout {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A layout's `index.json` does not parse.
+    #[error("`{}` is no image index", .path.display())]
+    LayoutIndex {
+        /// The file.
+        path: PathBuf,
+        /// Where parsing stopped.
+        source: serde_json::Error,
+    },
+    /// The embedded store's host was named where there is no embedded store.
+    #[error("`{host}` is refit's embedded store, and there is none here")]
+    NoStore {
+        /// The embedded store's host name.
+        host: String,
+    },
+}
+
+impl RegistryError {
+    /// A command or setting that may help, for a `hint:` line.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unauthorized { host, .. } => Some(format!("run `docker login {host}`")),
+            Self::NoStore { .. } => {
+                Some("run refit inside a git repository, or set `push-to`".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the network, not the registry, said no: a state to show rather than a failure of the input.
+    pub fn is_offline(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+
+    /// Whether what was named does not exist.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing { .. })
+    }
+}
+
+/// An I/O error with its path.
+pub(crate) fn io_error(path: &Path, source: std::io::Error) -> RegistryError {
+    RegistryError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn detail(message: &str) -> String {
+    if message.is_empty() {
+        String::new()
+    } else {
+        format!(": {message}")
+    }
+}
+
+fn wait(retry_after: &Option<Duration>) -> String {
+    match retry_after {
+        Some(wait) => format!("; it asks to wait {} s", wait.as_secs()),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,337 @@
+//! The files of an OCI layout: blobs by digest, `index.json` under a lock and replaced at once.
+
+use std::{
+    collections::BTreeMap,
+    collections::BTreeSet,
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use refit_oci::{Descriptor, Digest, Document, Index, Repository};
+use tempfile::NamedTempFile;
+
+use crate::{
+    BlobSource, DOCUMENT_LIMIT, RegistryError, Uploaded, error::io_error, verify::Verifier,
+};
+
+const MARKER: &str = "oci-layout";
+const MARKER_TEXT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+const INDEX: &str = "index.json";
+const LOCK: &str = ".lock";
+
+/// What a layout that is not there means.
+#[derive(Debug)]
+pub(super) enum Absence {
+    /// Somebody named a wrong folder.
+    Error,
+    /// Nothing was pushed yet.
+    Empty,
+    /// There cannot be one: the host that stands for it.
+    Nowhere(String),
+}
+
+/// A layout's folder.
+#[derive(Debug)]
+pub(super) struct Store {
+    root: PathBuf,
+    absence: Absence,
+    /// Blobs that this process has read or written completely: hashing a large layer twice is a waste.
+    verified: Mutex<BTreeSet<Digest>>,
+}
+
+impl Store {
+    pub(super) fn new(root: PathBuf, absence: Absence) -> Self {
+        Self {
+            root,
+            absence,
+            verified: Mutex::default(),
+        }
+    }
+
+    /// Whether the folder may be read: it is a layout, or counts as an empty one.
+    pub(super) fn check(&self) -> Result<(), RegistryError> {
+        if let Absence::Nowhere(host) = &self.absence {
+            return Err(RegistryError::NoStore { host: host.clone() });
+        }
+        let path = self.root.join(MARKER);
+        match fs::read(&path) {
+            Ok(bytes) if is_marker(&bytes) => Ok(()),
+            Ok(_) => Err(self.no_layout()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => match self.absence {
+                Absence::Empty if !self.root.join(INDEX).exists() => Ok(()),
+                _ => Err(self.no_layout()),
+            },
+            Err(source) => Err(io_error(&path, source)),
+        }
+    }
+
+    /// Makes what is not there yet.
+    pub(super) fn create(&self) -> Result<(), RegistryError> {
+        self.check()?;
+        let marker = self.root.join(MARKER);
+        if marker.exists() {
+            return Ok(());
+        }
+        if matches!(self.absence, Absence::Error) {
+            return Err(self.no_layout());
+        }
+        let blobs = self.root.join("blobs/sha256");
+        fs::create_dir_all(&blobs).map_err(|source| io_error(&blobs, source))?;
+        self.replace(&marker, MARKER_TEXT.as_bytes())
+    }
+
+    /// The entries; none if nothing was pushed yet.
+    pub(super) fn index(&self) -> Result<Index, RegistryError> {
+        self.check()?;
+        let path = self.root.join(INDEX);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|source| RegistryError::LayoutIndex { path, source }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                Ok(Index::new(Vec::new(), BTreeMap::new()))
+            }
+            Err(source) => Err(io_error(&path, source)),
+        }
+    }
+
+    /// Changes the entries; writers wait for each other, readers see the old or the new file.
+    pub(super) fn update<T>(
+        &self,
+        change: impl FnOnce(&mut Index) -> T,
+    ) -> Result<T, RegistryError> {
+        self.create()?;
+        let path = self.root.join(LOCK);
+        let lock = File::create(&path).map_err(|source| io_error(&path, source))?;
+        lock.lock().map_err(|source| io_error(&path, source))?;
+        let mut index = self.index()?;
+        let before = index.clone();
+        let result = change(&mut index);
+        if index != before || !self.root.join(INDEX).exists() {
+            let bytes = serde_json::to_vec(&index).expect("documents have only string keys");
+            self.replace(&self.root.join(INDEX), &bytes)?;
+        }
+        // The lock goes with its file handle, also if the process is killed.
+        Ok(result)
+    }
+
+    pub(super) fn has(&self, digest: &Digest) -> Result<bool, RegistryError> {
+        self.check()?;
+        Ok(self.path_of(digest).is_file())
+    }
+
+    /// A verified document.
+    pub(super) fn document(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Document, RegistryError> {
+        let what = || format!("{repository}@{digest}");
+        let file = self.open(repository, digest)?;
+        let path = self.path_of(digest);
+        let mut bytes = Vec::new();
+        let read = file.take(DOCUMENT_LIMIT + 1).read_to_end(&mut bytes);
+        read.map_err(|source| io_error(&path, source))?;
+        if bytes.len() as u64 > DOCUMENT_LIMIT {
+            return Err(RegistryError::TooLarge {
+                what: what(),
+                limit: DOCUMENT_LIMIT,
+            });
+        }
+        if !digest.verifies(&bytes) {
+            return Err(RegistryError::DigestMismatch {
+                what: what(),
+                actual: Digest::sha256(&bytes),
+            });
+        }
+        // A document may leave out its media type; then its entry has it.
+        let entries = self.index()?.manifests;
+        let entry = entries.into_iter().find(|entry| entry.digest == *digest);
+        let media_type = entry.map(|entry| entry.media_type);
+        Document::decode(media_type.as_deref(), bytes).map_err(|source| RegistryError::Document {
+            what: what(),
+            source,
+        })
+    }
+
+    /// The path of a verified blob.
+    pub(super) fn blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+    ) -> Result<PathBuf, RegistryError> {
+        let path = self.path_of(&descriptor.digest);
+        let mut file = self.open(repository, &descriptor.digest)?;
+        let length = file
+            .metadata()
+            .map_err(|source| io_error(&path, source))?
+            .len();
+        if length == descriptor.size && self.is_verified(&descriptor.digest) {
+            return Ok(path);
+        }
+        let verifier = Verifier::new(&repository.to_string(), descriptor);
+        copy(&mut file, &mut io::sink(), verifier, &path)?;
+        self.mark_verified(&descriptor.digest);
+        Ok(path)
+    }
+
+    /// Stores a blob unless it is there in full length.
+    pub(super) fn put_blob(
+        &self,
+        descriptor: &Descriptor,
+        source: &BlobSource,
+    ) -> Result<Uploaded, RegistryError> {
+        self.create()?;
+        let path = self.path_of(&descriptor.digest);
+        if fs::metadata(&path).is_ok_and(|m| m.is_file() && m.len() == descriptor.size) {
+            return Ok(Uploaded::Existed);
+        }
+        let owner = self.root.display().to_string();
+        let verifier = Verifier::new(&owner, descriptor);
+        let mut target = self.temporary()?;
+        match source {
+            BlobSource::Path(from) => {
+                let mut file = File::open(from).map_err(|source| io_error(from, source))?;
+                copy(&mut file, target.as_file_mut(), verifier, from)?;
+            }
+            BlobSource::Bytes(bytes) => {
+                copy(&mut bytes.as_ref(), target.as_file_mut(), verifier, &path)?;
+            }
+        }
+        persist(target, &path)?;
+        self.mark_verified(&descriptor.digest);
+        Ok(Uploaded::Uploaded)
+    }
+
+    /// Stores a document, whose parts must be there already, as registries want it.
+    pub(super) fn put_document(
+        &self,
+        repository: &Repository,
+        document: &Document,
+    ) -> Result<(), RegistryError> {
+        for part in parts(document) {
+            if !self.has(&part.digest)? {
+                let what = format!("{repository}@{}", part.digest);
+                return Err(RegistryError::Missing { what });
+            }
+        }
+        let descriptor = Descriptor::new(
+            document.media_type(),
+            document.digest().clone(),
+            document.bytes().len() as u64,
+        );
+        let bytes = document.bytes().to_vec();
+        self.put_blob(&descriptor, &bytes.into()).map(|_| ())
+    }
+
+    fn open(&self, repository: &Repository, digest: &Digest) -> Result<File, RegistryError> {
+        self.check()?;
+        let path = self.path_of(digest);
+        File::open(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => RegistryError::Missing {
+                what: format!("{repository}@{digest}"),
+            },
+            _ => io_error(&path, source),
+        })
+    }
+
+    fn path_of(&self, digest: &Digest) -> PathBuf {
+        let folder = self.root.join("blobs").join(digest.algorithm());
+        folder.join(digest.hex())
+    }
+
+    fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), RegistryError> {
+        let mut file = self.temporary()?;
+        let written = file
+            .write_all(bytes)
+            .and_then(|()| file.as_file().sync_all());
+        written.map_err(|source| io_error(path, source))?;
+        persist(file, path)
+    }
+
+    /// A file on the same file system as everything else, so that it can be renamed into place.
+    fn temporary(&self) -> Result<NamedTempFile, RegistryError> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".partial-");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            // The umask applies; a layout is no secret.
+            builder.permissions(fs::Permissions::from_mode(0o666));
+        }
+        let made = builder.tempfile_in(&self.root);
+        made.map_err(|source| io_error(&self.root, source))
+    }
+
+    fn no_layout(&self) -> RegistryError {
+        RegistryError::NotALayout {
+            path: self.root.clone(),
+        }
+    }
+
+    fn is_verified(&self, digest: &Digest) -> bool {
+        let verified = self.verified.lock();
+        let verified = verified.unwrap_or_else(PoisonError::into_inner);
+        verified.contains(digest)
+    }
+
+    fn mark_verified(&self, digest: &Digest) {
+        let verified = self.verified.lock();
+        let mut verified = verified.unwrap_or_else(PoisonError::into_inner);
+        verified.insert(digest.clone());
+    }
+}
+
+/// What a document needs in its repository; layers with URLs of their own live elsewhere.
+fn parts(document: &Document) -> Vec<&Descriptor> {
+    match document {
+        Document::Index(index) => index.value.manifests.iter().collect(),
+        Document::Manifest(manifest) => {
+            let layers = manifest.value.layers.iter();
+            let layers = layers.filter(|layer| layer.urls.is_empty());
+            std::iter::once(&manifest.value.config)
+                .chain(layers)
+                .collect()
+        }
+    }
+}
+
+fn copy(
+    from: &mut dyn Read,
+    to: &mut dyn Write,
+    mut verifier: Verifier<'_>,
+    path: &Path,
+) -> Result<(), RegistryError> {
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        let n = match from.read(&mut buffer) {
+            Ok(0) => return verifier.finish(),
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(source) => return Err(io_error(path, source)),
+        };
+        verifier.update(&buffer[..n])?;
+        to.write_all(&buffer[..n])
+            .map_err(|source| io_error(path, source))?;
+    }
+}
+
+fn persist(file: NamedTempFile, path: &Path) -> Result<(), RegistryError> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|source| io_error(folder, source))?;
+    }
+    let moved = file.persist(path);
+    moved
+        .map(|_| ())
+        .map_err(|failed| io_error(path, failed.error))
+}
+
+fn is_marker(bytes: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Marker {
+        #[serde(rename = "imageLayoutVersion")]
+        version: String,
+    }
+    serde_json::from_slice(bytes).is_ok_and(|marker: Marker| marker.version == "1.0.0")
+}

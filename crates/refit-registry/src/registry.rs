@@ -1,0 +1,182 @@
+//! What every store of images can do, whether it is a registry over HTTP or an OCI layout on disk.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use refit_oci::{Descriptor, Digest, Document, Reference, Repository};
+use tempfile::TempPath;
+
+use crate::{RegistryError, error::io_error};
+
+/// Manifests and indexes above this many bytes are refused, as the distribution specification suggests.
+pub const DOCUMENT_LIMIT: u64 = 4 << 20;
+
+/// One endpoint: a registry host, or an OCI layout that stands for one or more hosts.
+///
+/// Everything that is read is verified against its digest and bounded before it is handed out.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    /// What a reference resolves to now; its digest wins over its tag. A HEAD does not count against pull limits.
+    async fn head(&self, reference: &Reference) -> Result<Head, RegistryError>;
+
+    /// A manifest or index by digest, at most [`DOCUMENT_LIMIT`] bytes.
+    async fn document(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Document, RegistryError>;
+
+    /// A blob as a file that must not be changed: a temporary one, or the layout's own.
+    async fn blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+    ) -> Result<BlobFile, RegistryError>;
+
+    /// A small blob (a config) in memory; more than `limit` bytes are refused before anything is read.
+    async fn blob_bytes(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        limit: u64,
+    ) -> Result<Vec<u8>, RegistryError> {
+        if descriptor.size > limit {
+            return Err(RegistryError::TooLarge {
+                what: format!("{repository}@{}", descriptor.digest),
+                limit,
+            });
+        }
+        let file = self.blob(repository, descriptor).await?;
+        let read = tokio::fs::read(file.path()).await;
+        read.map_err(|source| io_error(file.path(), source))
+    }
+
+    /// Whether the repository has the blob.
+    async fn has_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<bool, RegistryError>;
+
+    /// Links a blob of the repository `from` into `repository`; false if the registry would rather have it uploaded.
+    async fn mount_blob(
+        &self,
+        repository: &Repository,
+        from: &Repository,
+        digest: &Digest,
+    ) -> Result<bool, RegistryError>;
+
+    /// Sends a blob unless the repository has it.
+    async fn push_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        source: BlobSource,
+    ) -> Result<Uploaded, RegistryError>;
+
+    /// Stores a document's exact bytes, under a tag or by digest alone.
+    async fn push_document(
+        &self,
+        repository: &Repository,
+        document: &Document,
+        tag: Option<&str>,
+    ) -> Result<Digest, RegistryError>;
+
+    /// The repository's tags, sorted; none for a repository that does not exist.
+    async fn tags(&self, repository: &Repository) -> Result<Vec<String>, RegistryError>;
+
+    /// Removes one tag; what it points at stays. Some registries cannot ([`RegistryError::Refused`]).
+    async fn delete_tag(
+        &self,
+        repository: &Repository,
+        tag: &str,
+    ) -> Result<Deleted, RegistryError>;
+}
+
+/// What a reference resolves to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// A manifest or index.
+    Found {
+        /// Its digest; the registry's word until the document is read.
+        digest: Digest,
+        /// Its media type, if the registry says.
+        media_type: Option<String>,
+        /// Its length in bytes, if the registry says.
+        size: Option<u64>,
+    },
+    /// No such repository, tag or digest.
+    Missing,
+}
+
+impl Head {
+    /// The digest, if there is one.
+    pub fn digest(&self) -> Option<&Digest> {
+        match self {
+            Self::Found { digest, .. } => Some(digest),
+            Self::Missing => None,
+        }
+    }
+}
+
+/// A verified blob on disk; a temporary file lives as long as any clone of this.
+#[derive(Clone, Debug)]
+pub struct BlobFile {
+    path: PathBuf,
+    _keep: Option<Arc<TempPath>>,
+}
+
+impl BlobFile {
+    /// A file that stays: a layout's.
+    pub(crate) fn kept(path: PathBuf) -> Self {
+        Self { path, _keep: None }
+    }
+
+    /// Where the bytes are.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Where a blob that is pushed comes from.
+#[derive(Clone, Debug)]
+pub enum BlobSource {
+    /// A file, streamed.
+    Path(PathBuf),
+    /// Memory.
+    Bytes(Bytes),
+}
+
+impl From<Vec<u8>> for BlobSource {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes.into())
+    }
+}
+
+impl From<&Path> for BlobSource {
+    fn from(path: &Path) -> Self {
+        Self::Path(path.to_owned())
+    }
+}
+
+/// How a pushed blob got there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uploaded {
+    /// The repository had it.
+    Existed,
+    /// It was sent.
+    Uploaded,
+}
+
+/// What became of a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone.
+    Deleted,
+    /// It was not there.
+    Missing,
+}
