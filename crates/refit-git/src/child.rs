@@ -1,0 +1,167 @@
+//! Running `git` itself: without the repository's hooks, without helper protocols, with errors that show what ran.
+
+use std::{
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use crate::{Environment, Repo};
+
+/// Variables that point git at another repository, index or identity of objects than the one we opened.
+const LOCAL_VARIABLES: [&str; 8] = [
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_WORK_TREE",
+];
+
+/// A `git` that could not do its part.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChildError {
+    /// There is no `git` on the `PATH`, or it can't be started.
+    #[error("cannot run `{argv}`")]
+    Start {
+        /// The command line.
+        argv: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It ran and failed.
+    #[error("`{argv}` failed ({status}){}", appended(stderr))]
+    Failed {
+        /// The command line.
+        argv: String,
+        /// `exit status: 128`.
+        status: String,
+        /// What it said, without credentials.
+        stderr: String,
+    },
+}
+
+/// What a finished `git` left: its exit code and both streams.
+pub(crate) struct Finished {
+    argv: String,
+    output: Output,
+}
+
+impl Finished {
+    pub(crate) fn success(&self) -> bool {
+        self.output.status.success()
+    }
+
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.output.status.code()
+    }
+
+    pub(crate) fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        without_credentials(&String::from_utf8_lossy(&self.output.stderr))
+    }
+
+    /// The failure as an error.
+    pub(crate) fn error(&self) -> ChildError {
+        ChildError::Failed {
+            argv: self.argv.clone(),
+            status: self.output.status.to_string(),
+            stderr: self.stderr(),
+        }
+    }
+}
+
+impl Repo {
+    /// Runs `git` in this repository and waits; a failure of git's is the caller's to judge.
+    pub(crate) fn run_git(&self, args: &[&str]) -> Result<Finished, ChildError> {
+        let mut command = Command::new("git");
+        command
+            .args(["-c", "core.hooksPath=/dev/null"])
+            .args(["-c", "protocol.ext.allow=never"])
+            .args(["-c", "maintenance.auto=false", "-c", "gc.auto=0"])
+            .args(args)
+            .current_dir(self.work_dir().unwrap_or(self.git_dir()))
+            .stdin(Stdio::null());
+        for name in LOCAL_VARIABLES {
+            command.env_remove(name);
+        }
+        if self.environment() == Environment::Isolated {
+            isolate(&mut command);
+        }
+        // Ownership was checked when the repository was opened; naming it saves a second search.
+        command.env("GIT_DIR", self.git_dir()).env("LC_ALL", "C");
+        let argv = without_credentials(&format!("git {}", args.join(" ")));
+        match command.output() {
+            Ok(output) => Ok(Finished { argv, output }),
+            Err(source) => Err(ChildError::Start { argv, source }),
+        }
+    }
+}
+
+/// Leaves nothing of the environment's git settings to a child.
+fn isolate(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GIT_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("GIT_CONFIG_GLOBAL", Path::new("/dev/null"))
+        .env("GIT_CONFIG_NOSYSTEM", "1");
+}
+
+fn appended(stderr: &str) -> String {
+    match stderr.trim() {
+        "" => String::new(),
+        said => format!(": {said}"),
+    }
+}
+
+/// `https://user:password@host/` as `https://host/`: neither errors nor logs keep credentials.
+fn without_credentials(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        clean.push_str(before);
+        let end = after
+            .find(|c: char| c == '/' || c.is_whitespace() || matches!(c, '\'' | '"'))
+            .unwrap_or(after.len());
+        rest = match after[..end].rfind('@') {
+            Some(user_end) => &after[user_end + 1..],
+            None => after,
+        };
+    }
+    clean.push_str(rest);
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_credentials;
+
+    #[test]
+    fn credentials_in_urls_are_dropped() {
+        let cases = [
+            (
+                "fatal: unable to access 'https://u:p@h.example/x.git/': no",
+                "fatal: unable to access 'https://h.example/x.git/': no",
+            ),
+            (
+                "https://token@h/a and ssh://git@h/b",
+                "https://h/a and ssh://h/b",
+            ),
+            ("https://h/a@b", "https://h/a@b"),
+            ("no url, me@example.com", "no url, me@example.com"),
+            ("https://u:p@", "https://"),
+        ];
+        for (text, clean) in cases {
+            assert_eq!(without_credentials(text), clean);
+        }
+    }
+}

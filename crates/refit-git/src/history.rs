@@ -1,0 +1,104 @@
+//! Commits and their ancestry.
+
+use gix::object::tree::diff::ChangeDetached;
+use refit_oci::ObjectId;
+
+use crate::{GitError, Repo, id, tree};
+
+impl Repo {
+    /// Whether `ancestor` is reachable from `descendant`; a commit is its own ancestor.
+    pub fn is_ancestor(
+        &self,
+        ancestor: &ObjectId,
+        descendant: &ObjectId,
+    ) -> Result<bool, GitError> {
+        let repo = self.handle();
+        for commit in [ancestor, descendant] {
+            tree::object(&repo, id::theirs(commit), "commit")?;
+        }
+        let (ancestor, descendant) = (id::theirs(ancestor), id::theirs(descendant));
+        let bases = repo
+            .merge_bases_many(ancestor, &[descendant])
+            .map_err(GitError::reading(format!(
+                "the history between `{ancestor}` and `{descendant}`"
+            )))?;
+        Ok(bases.iter().any(|base| base.detach() == ancestor))
+    }
+
+    /// When a commit was committed, in seconds since 1970.
+    pub fn commit_time(&self, commit: &ObjectId) -> Result<i64, GitError> {
+        let repo = self.handle();
+        let found = commit_object(&repo, commit)?;
+        let time = found
+            .time()
+            .map_err(GitError::reading(format!("commit `{commit}`")))?;
+        Ok(time.seconds)
+    }
+
+    /// The parents of a commit that this repository has: none at a shallow clone's boundary, as git has it.
+    pub fn commit_parents(&self, commit: &ObjectId) -> Result<Vec<ObjectId>, GitError> {
+        parents(&self.handle(), commit)
+    }
+
+    /// The paths a commit changed against its first parent, in bytewise order; all of them in a commit without parents.
+    pub fn changed_paths(&self, commit: &ObjectId) -> Result<Vec<String>, GitError> {
+        let repo = self.handle();
+        let find_tree = |commit: &ObjectId| {
+            let tree = tree::tree_of(&repo, commit)?;
+            let tree = tree::object(&repo, tree, "tree")?;
+            Ok(tree.into_tree())
+        };
+        let new = find_tree(commit)?;
+        let old = parents(&repo, commit)?.first().map(find_tree).transpose()?;
+        // Neither renames nor copies: the paths count, not their stories.
+        let changes = repo
+            .diff_tree_to_tree(old.as_ref(), &new, gix::diff::Options::default())
+            .map_err(GitError::reading(format!(
+                "the changes of commit `{commit}`"
+            )))?;
+        let mut paths = Vec::new();
+        for change in &changes {
+            if !is_folder(change) {
+                let path = change.location();
+                let path =
+                    std::str::from_utf8(path).map_err(|_| GitError::NotUtf8(path.to_string()))?;
+                paths.push(path.to_owned());
+            }
+        }
+        paths.sort_unstable();
+        paths.dedup();
+        Ok(paths)
+    }
+}
+
+pub(crate) fn commit_object<'repo>(
+    repo: &'repo gix::Repository,
+    commit: &ObjectId,
+) -> Result<gix::Commit<'repo>, GitError> {
+    let object = tree::object(repo, id::theirs(commit), "commit")?;
+    object.try_into_commit().map_err(|_| GitError::WrongKind {
+        kind: "commit",
+        id: commit.clone(),
+    })
+}
+
+fn parents(repo: &gix::Repository, commit: &ObjectId) -> Result<Vec<ObjectId>, GitError> {
+    let found = commit_object(repo, commit)?;
+    let shallow = repo
+        .shallow_commits()
+        .map_err(GitError::reading("the shallow boundary"))?;
+    if shallow.is_some_and(|boundary| boundary.contains(&found.id)) {
+        return Ok(Vec::new());
+    }
+    Ok(found.parent_ids().map(id::ours).collect())
+}
+
+fn is_folder(change: &ChangeDetached) -> bool {
+    match change {
+        ChangeDetached::Addition { entry_mode, .. }
+        | ChangeDetached::Deletion { entry_mode, .. } => entry_mode.is_tree(),
+        // A folder that became a file, or the reverse, also has its files added or removed one by one.
+        ChangeDetached::Modification { entry_mode, .. }
+        | ChangeDetached::Rewrite { entry_mode, .. } => entry_mode.is_tree(),
+    }
+}

@@ -1,0 +1,181 @@
+//! Writing notes: records first, then sentences, each ref moved by compare-and-swap.
+
+use std::time::{Duration, Instant};
+
+use gix::{note::plumbing::State, refs::transaction::PreviousValue};
+use refit_oci::ObjectId;
+
+use super::{
+    Batch, NotesError, RECORDS, SENTENCES,
+    lines::{self, Rule},
+    lock::{self, Lock},
+    read,
+};
+use crate::{GitError, Repo, id, tree};
+
+/// Who commits notes where git has no identity configured, as on a fresh CI machine.
+const FALLBACK: (&str, &str) = ("refit", "refit@localhost");
+/// How long one ref is tried; longer than a killed process's ref lock needs to count as stale.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What an append did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// The new commit of [`RECORDS`]; `None` if every line was there.
+    pub records: Option<ObjectId>,
+    /// The new commit of [`SENTENCES`]; `None` if every line was there.
+    pub sentences: Option<ObjectId>,
+}
+
+impl Repo {
+    /// Adds a batch of lines: at most one commit per ref, records before sentences, nothing of other writers lost.
+    ///
+    /// What is there already is not written again, so a batch may be repeated after a crash.
+    pub fn notes_append(&self, batch: &Batch) -> Result<Appended, NotesError> {
+        let handle = self.handle();
+        let records: Vec<_> = batch
+            .records
+            .iter()
+            .map(|(id, lines)| (id, lines.iter().map(String::as_str).collect::<Vec<_>>()))
+            .collect();
+        let sentences: Vec<_> = batch
+            .sentences
+            .iter()
+            .map(|(id, lines)| (id, lines.iter().map(String::as_str).collect::<Vec<_>>()))
+            .collect();
+        for (id, lines) in records.iter().chain(&sentences) {
+            read::check_kind(&handle, id)?;
+            if lines
+                .iter()
+                .any(|line| line.is_empty() || line.contains('\n'))
+            {
+                return Err(NotesError::Line { id: (*id).clone() });
+            }
+        }
+        drop(handle);
+        if records.is_empty() && sentences.is_empty() {
+            return Ok(Appended::default());
+        }
+        let lock = Lock::acquire(self.common_dir())?;
+        let add = |reference, rule, notes: &[(&ObjectId, Vec<&str>)]| {
+            self.move_notes_ref(&lock, reference, |repo, tip| {
+                let new = notes
+                    .iter()
+                    .map(|(id, lines)| (*id, lines.iter().map(|line| line.as_bytes())));
+                let Some(tree) = add_lines(repo, tip, rule, new)? else {
+                    return Ok(None);
+                };
+                Ok(Some(commit(repo, &batch.message, tree, tip)?))
+            })
+        };
+        Ok(Appended {
+            records: add(RECORDS, Rule::SortUnique, &records)?,
+            sentences: add(SENTENCES, Rule::Append, &sentences)?,
+        })
+    }
+
+    /// Moves a ref to what `next` makes of its tip, again and again until nobody else moved it meanwhile.
+    pub(super) fn move_notes_ref(
+        &self,
+        lock: &Lock,
+        reference: &str,
+        mut next: impl FnMut(
+            &gix::Repository,
+            Option<gix::ObjectId>,
+        ) -> Result<Option<gix::ObjectId>, NotesError>,
+    ) -> Result<Option<ObjectId>, NotesError> {
+        let mut repo = self.pool().private();
+        repo.committer_or_set_fallback(FALLBACK.0, FALLBACK.1)
+            .map_err(NotesError::writing("a commit"))?;
+        let deadline = Instant::now() + PATIENCE;
+        let mut wait = Duration::from_millis(5);
+        loop {
+            lock.remove_stale_ref_lock(self.common_dir(), reference)?;
+            let tip = self.commit_of_ref(reference)?.map(|tip| id::theirs(&tip));
+            let Some(commit) = next(&repo, tip)? else {
+                return Ok(None);
+            };
+            let expected = match tip {
+                Some(tip) => PreviousValue::MustExistAndMatch(tip.into()),
+                None => PreviousValue::MustNotExist,
+            };
+            match repo.reference(reference, commit, expected, "notes: written by refit") {
+                Ok(_) => return Ok(Some(id::ours(commit))),
+                // Someone moved the ref, or holds its lock right now.
+                Err(error) if error.is_conflict() || error.can_retry() => {
+                    if Instant::now() >= deadline {
+                        return Err(NotesError::Contended {
+                            reference: reference.to_owned(),
+                            source: Some(Box::new(error)),
+                        });
+                    }
+                    lock::pause(wait);
+                    wait = (wait * 2).min(Duration::from_secs(1));
+                }
+                Err(error) => return Err(NotesError::writing(format!("`{reference}`"))(error)),
+            }
+        }
+    }
+}
+
+/// The notes tree of `tip` with lines added; `None` if all are there.
+pub(super) fn add_lines<'a, L: Iterator<Item = &'a [u8]>>(
+    repo: &gix::Repository,
+    tip: Option<gix::ObjectId>,
+    rule: Rule,
+    new: impl Iterator<Item = (&'a ObjectId, L)>,
+) -> Result<Option<gix::ObjectId>, NotesError> {
+    let root = match tip {
+        Some(tip) => tree::tree_of(repo, &id::ours(tip))?,
+        None => gix::ObjectId::empty_tree(repo.object_hash()),
+    };
+    let mut state = State::new(root, repo).map_err(GitError::reading("the notes tree"))?;
+    let mut changed = false;
+    for (annotated, new) in new {
+        let key = id::theirs(annotated);
+        let what = || format!("the note of `{annotated}`");
+        let there = match state.get(&key, repo).map_err(GitError::reading(what()))? {
+            Some(blob) => tree::blob(repo, &id::ours(blob))?,
+            None => Vec::new(),
+        };
+        let new: Vec<&[u8]> = new.collect();
+        if let Some(note) = lines::add(rule, &there, new.into_iter()) {
+            let blob = repo.write_blob(note).map_err(NotesError::writing(what()))?;
+            state
+                .edit(key, Some(blob.detach()), repo)
+                .map_err(NotesError::writing(what()))?;
+            changed = true;
+        }
+    }
+    if !changed {
+        return Ok(None);
+    }
+    Ok(Some(
+        state
+            .write(repo)
+            .map_err(NotesError::writing("the notes tree"))?,
+    ))
+}
+
+/// A notes commit by whoever git knows here.
+pub(super) fn commit(
+    repo: &gix::Repository,
+    message: &str,
+    tree: gix::ObjectId,
+    parents: impl IntoIterator<Item = gix::ObjectId>,
+) -> Result<gix::ObjectId, NotesError> {
+    let writing = || NotesError::writing("a notes commit");
+    let committer = repo
+        .committer()
+        .expect("a fallback was set")
+        .map_err(writing())?;
+    let author = match repo.author() {
+        Some(author) => author.map_err(writing())?,
+        None => committer,
+    };
+    let message = format!("{}\n", message.trim_end());
+    let commit = repo
+        .new_commit_as(committer, author, message, tree, parents)
+        .map_err(writing())?;
+    Ok(commit.id)
+}

@@ -1,0 +1,102 @@
+//! Git notes as lines: sentences for people on commits, records for the tool on blobs.
+
+mod append;
+mod lines;
+mod lock;
+mod read;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use refit_oci::ObjectId;
+
+pub use append::Appended;
+
+use crate::{ChildError, GitError};
+
+/// The ref whose notes are sentences, on commits.
+pub const SENTENCES: &str = "refs/notes/refit";
+/// The ref whose notes are records, on blobs.
+pub const RECORDS: &str = "refs/notes/refit-records";
+
+/// What one writer adds: one commit per ref, however many notes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Annotated object → lines that its note shall hold; the note's lines stay sorted and unique.
+    pub records: BTreeMap<ObjectId, BTreeSet<String>>,
+    /// Commit → lines appended to its note, each unless it is there already.
+    pub sentences: BTreeMap<ObjectId, Vec<String>>,
+    /// The message of the notes' commits.
+    pub message: String,
+}
+
+/// Why notes could not be read, written or exchanged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotesError {
+    /// A line that would be two, or none.
+    #[error("a line for the note of `{id}` is empty or holds a line break")]
+    Line {
+        /// The annotated object.
+        id: ObjectId,
+    },
+    /// An object id of a repository with the other hash.
+    #[error("`{id}` is no object id of this repository's kind")]
+    HashKind {
+        /// The object id.
+        id: ObjectId,
+    },
+    /// Another process holds the notes for too long.
+    #[error("`{}` is held by another process{}", path.display(), holder.map(|pid| format!(" ({pid})")).unwrap_or_default())]
+    Locked {
+        /// The lock.
+        path: PathBuf,
+        /// The process that wrote its id into it.
+        holder: Option<u32>,
+    },
+    /// Others kept moving the ref.
+    #[error("`{reference}` kept changing while it was written")]
+    Contended {
+        /// The ref.
+        reference: String,
+        /// The last refusal.
+        source: Option<Box<gix::Error>>,
+    },
+    /// A file under the git directory.
+    #[error("cannot write `{}`", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// An object or ref could not be written.
+    #[error("cannot write {what}")]
+    Write {
+        /// What was being written.
+        what: String,
+        /// What the library said.
+        source: Box<gix::Error>,
+    },
+    /// No remote of that name.
+    #[error("there is no remote `{0}`")]
+    UnknownRemote(String),
+    /// `git fetch` or `git push` failed.
+    #[error(transparent)]
+    Git(#[from] ChildError),
+    /// Notes or refs can't be read.
+    #[error(transparent)]
+    Read(#[from] GitError),
+}
+
+impl NotesError {
+    pub(crate) fn writing(what: impl Into<String>) -> impl FnOnce(gix::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Write {
+            what,
+            source: Box::new(source),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Where refs point: HEAD, revisions, branch tips, the default branch.
+
+use gix::bstr::ByteSlice;
+use refit_oci::ObjectId;
+
+use crate::{GitError, Repo, id};
+
+/// What HEAD is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Head {
+    /// No commit yet.
+    Unborn {
+        /// The branch that the first commit will create, without `refs/heads/`.
+        branch: Option<String>,
+    },
+    /// A commit is checked out.
+    Commit {
+        /// The commit.
+        id: ObjectId,
+        /// The branch, without `refs/heads/`; none when detached.
+        branch: Option<String>,
+    },
+}
+
+/// Why a revision names no commit.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RevError {
+    /// Nothing of that name, or nothing reachable in a shallow clone.
+    #[error("`{rev}` is no revision of this repository")]
+    Unknown {
+        /// As given.
+        rev: String,
+        /// What the library said.
+        source: Option<Box<gix::Error>>,
+    },
+    /// It names a tree or a blob.
+    #[error("`{rev}` is no commit")]
+    NotACommit {
+        /// As given.
+        rev: String,
+    },
+}
+
+impl Repo {
+    /// What HEAD points to.
+    pub fn head(&self) -> Result<Head, GitError> {
+        let repo = self.handle();
+        let mut head = repo.head().map_err(GitError::reading("`HEAD`"))?;
+        let branch = head
+            .referent_name()
+            .and_then(|name| name.as_bstr().strip_prefix(b"refs/heads/"))
+            .map(|name| name.to_str_lossy().into_owned());
+        if head.is_unborn() {
+            return Ok(Head::Unborn { branch });
+        }
+        let commit = head
+            .peel_to_commit()
+            .map_err(GitError::reading("the commit of `HEAD`"))?;
+        Ok(Head::Commit {
+            id: id::ours(commit.id),
+            branch,
+        })
+    }
+
+    /// The commit that a revision (`HEAD~2`, a branch, a tag, an abbreviated id) names.
+    pub fn resolve(&self, rev: &str) -> Result<ObjectId, RevError> {
+        let unknown = |source: Option<gix::Error>| RevError::Unknown {
+            rev: rev.to_owned(),
+            source: source.map(Box::new),
+        };
+        if rev.is_empty() || rev.starts_with('-') {
+            return Err(unknown(None));
+        }
+        let repo = self.handle();
+        let found = repo
+            .rev_parse_single(rev)
+            .map_err(|error| unknown(Some(error)))?;
+        let object = found.object().map_err(|error| unknown(Some(error)))?;
+        match object.peel_to_commit() {
+            Ok(commit) => Ok(id::ours(commit.id)),
+            Err(_) => Err(RevError::NotACommit {
+                rev: rev.to_owned(),
+            }),
+        }
+    }
+
+    /// The commit a line's name stands for: the default remote's branch, else the local branch, else the tag.
+    pub fn branch_tip(&self, name: &str) -> Result<Option<ObjectId>, GitError> {
+        let remote = self.default_remote();
+        let remote_branch = remote.map(|remote| format!("refs/remotes/{remote}/{name}"));
+        let candidates = remote_branch
+            .into_iter()
+            .chain([format!("refs/heads/{name}"), format!("refs/tags/{name}")]);
+        for full_name in candidates {
+            if let Some(id) = self.commit_of_ref(&full_name)? {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The branch that the default remote's HEAD names, else the current branch; none when detached.
+    pub fn default_branch(&self) -> Result<Option<String>, GitError> {
+        if let Some(remote) = self.default_remote() {
+            let prefix = format!("refs/remotes/{remote}/");
+            let repo = self.handle();
+            let head = repo
+                .try_find_reference(format!("{prefix}HEAD").as_str())
+                .map_err(GitError::reading(format!("`{prefix}HEAD`")))?;
+            let target = head.and_then(|head| {
+                head.target()
+                    .try_name()
+                    .map(|name| name.as_bstr().to_string())
+            });
+            if let Some(branch) = target
+                .as_deref()
+                .and_then(|target| target.strip_prefix(&prefix))
+            {
+                return Ok(Some(branch.to_owned()));
+            }
+        }
+        Ok(match self.head()? {
+            Head::Unborn { branch } | Head::Commit { branch, .. } => branch,
+        })
+    }
+
+    /// The remote that lines follow: `origin`, else the only one, else the current branch's; none without remotes.
+    pub fn default_remote(&self) -> Option<String> {
+        let repo = self.handle();
+        let names = repo.remote_names();
+        let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+        match names.as_slice() {
+            [] => None,
+            [only] => Some(only.clone()),
+            many if many.iter().any(|name| name == "origin") => Some("origin".to_owned()),
+            _ => {
+                let head = repo.head_name().ok()??;
+                let branch = head
+                    .as_bstr()
+                    .strip_prefix(b"refs/heads/")?
+                    .to_str()
+                    .ok()?
+                    .to_owned();
+                let remote = self.config_string(&format!("branch.{branch}.remote"))?;
+                names.contains(&remote).then_some(remote)
+            }
+        }
+    }
+
+    /// The commit a full ref name leads to, through symbolic refs and annotated tags.
+    pub(crate) fn commit_of_ref(&self, full_name: &str) -> Result<Option<ObjectId>, GitError> {
+        let Ok(full_name) = gix::refs::FullName::try_from(full_name) else {
+            return Ok(None);
+        };
+        let repo = self.handle();
+        let what = || format!("ref `{}`", full_name.as_bstr());
+        let found = repo
+            .try_find_reference(full_name.as_ref())
+            .map_err(GitError::reading(what()))?;
+        let Some(mut found) = found else {
+            return Ok(None);
+        };
+        let commit = found.peel_to_commit().map_err(GitError::reading(what()))?;
+        Ok(Some(id::ours(commit.id)))
+    }
+}

@@ -1,0 +1,154 @@
+//! The index and the working tree: what is staged, and what differs from HEAD.
+
+use std::collections::BTreeMap;
+
+use gix::{
+    bstr::{BStr, ByteSlice},
+    diff::index::Change as Staged,
+    index::entry::{Flags, Mode as IndexMode, Stage},
+    status::{Item, Submodule, UntrackedFiles, index_worktree, plumbing::index_as_worktree},
+    submodule::config::Ignore,
+};
+
+use crate::{Entry, GitError, Mode, Repo, id, tree};
+
+/// One path that differs from HEAD.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// Slash-separated, relative to the root of the repository.
+    pub path: String,
+    /// How it differs.
+    pub kind: ChangeKind,
+}
+
+/// How a path of the index or the working tree differs from HEAD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChangeKind {
+    /// Staged, absent in HEAD.
+    Added,
+    /// Other bytes, another kind or mode, or a submodule at another commit.
+    Modified,
+    /// In HEAD, gone from the index or the working tree.
+    Deleted,
+    /// In the working tree only, and not ignored.
+    Untracked,
+}
+
+impl Repo {
+    /// What the index holds, in bytewise order (`GIT_INDEX_FILE` counts, as in a pre-commit hook).
+    pub fn staged(&self) -> Result<Vec<Entry>, GitError> {
+        let repo = self.handle();
+        let index = repo
+            .index_or_empty()
+            .map_err(GitError::reading("the index"))?;
+        let mut staged = Vec::with_capacity(index.entries().len());
+        for entry in index.entries() {
+            let path = utf8(entry.path(&index))?;
+            if entry.stage() != Stage::Unconflicted {
+                return Err(GitError::Unmerged(path));
+            }
+            if entry.flags.contains(Flags::INTENT_TO_ADD) {
+                continue; // `git commit` leaves these out as well
+            }
+            let mode = match entry.mode {
+                IndexMode::FILE => Mode::File,
+                IndexMode::FILE_EXECUTABLE => Mode::Executable,
+                IndexMode::SYMLINK => Mode::Symlink,
+                IndexMode::COMMIT => Mode::Submodule,
+                _ => {
+                    // A sparse index holds whole folders outside of the checkout as one entry.
+                    let folder = path.trim_end_matches('/');
+                    staged.extend(tree::list(&repo, entry.id)?.into_iter().map(|below| Entry {
+                        path: format!("{folder}/{}", below.path),
+                        ..below
+                    }));
+                    continue;
+                }
+            };
+            staged.push(Entry {
+                path,
+                mode,
+                id: id::ours(entry.id),
+            });
+        }
+        staged.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(staged)
+    }
+
+    /// Every path whose staged or checked-out state differs from HEAD, untracked files included, ignored ones not.
+    ///
+    /// A repository without a checkout has no changes.
+    pub fn worktree_changes(&self) -> Result<Vec<Change>, GitError> {
+        if self.is_bare() {
+            return Ok(Vec::new());
+        }
+        let repo = self.handle();
+        let reading = || GitError::reading("the state of the working tree");
+        let items = repo
+            .status(gix::progress::Discard)
+            .map_err(reading())?
+            .untracked_files(UntrackedFiles::Files)
+            .index_worktree_rewrites(None)
+            .tree_index_track_renames(gix::status::tree_index::TrackRenames::Disabled)
+            .index_worktree_submodules(Submodule::Given {
+                ignore: Ignore::None,
+                check_dirty: true,
+            })
+            .into_iter(None)
+            .map_err(reading())?;
+        let mut changes = BTreeMap::new();
+        for item in items {
+            let item = item.map_err(reading())?;
+            let Some(kind) = kind_of(&item) else { continue };
+            let path = utf8(item.location())?;
+            // A staged file that is edited or deleted again shows up twice: the later state counts.
+            let kind = match (changes.get(&path), kind) {
+                (Some(ChangeKind::Added), ChangeKind::Modified) => ChangeKind::Added,
+                (Some(ChangeKind::Modified | ChangeKind::Deleted), ChangeKind::Added) => {
+                    ChangeKind::Modified
+                }
+                (Some(ChangeKind::Deleted), ChangeKind::Modified) => ChangeKind::Deleted,
+                (Some(ChangeKind::Deleted), ChangeKind::Untracked)
+                | (Some(ChangeKind::Untracked), ChangeKind::Deleted) => {
+                    ChangeKind::Modified // `git rm --cached`: gone from the index, still in the folder
+                }
+                (_, kind) => kind,
+            };
+            changes.insert(path, kind);
+        }
+        Ok(changes
+            .into_iter()
+            .map(|(path, kind)| Change { path, kind })
+            .collect())
+    }
+}
+
+fn kind_of(item: &Item) -> Option<ChangeKind> {
+    match item {
+        Item::TreeIndex(Staged::Addition { .. }) => Some(ChangeKind::Added),
+        Item::TreeIndex(Staged::Deletion { .. }) => Some(ChangeKind::Deleted),
+        Item::TreeIndex(Staged::Modification { .. } | Staged::Rewrite { .. }) => {
+            Some(ChangeKind::Modified)
+        }
+        Item::IndexWorktree(index_worktree::Item::Modification { status, .. }) => match status {
+            index_as_worktree::EntryStatus::NeedsUpdate(_) => None,
+            index_as_worktree::EntryStatus::IntentToAdd => Some(ChangeKind::Added),
+            index_as_worktree::EntryStatus::Change(index_as_worktree::Change::Removed) => {
+                Some(ChangeKind::Deleted)
+            }
+            _ => Some(ChangeKind::Modified),
+        },
+        Item::IndexWorktree(index_worktree::Item::DirectoryContents { entry, .. }) => {
+            matches!(entry.status, gix::dir::entry::Status::Untracked)
+                .then_some(ChangeKind::Untracked)
+        }
+        Item::IndexWorktree(index_worktree::Item::Rewrite { .. }) => Some(ChangeKind::Modified),
+    }
+}
+
+fn utf8(path: &BStr) -> Result<String, GitError> {
+    match path.to_str() {
+        Ok(path) => Ok(path.to_owned()),
+        Err(_) => Err(GitError::NotUtf8(path.to_str_lossy().into_owned())),
+    }
+}

@@ -1,0 +1,207 @@
+//! What a commit holds: recursive listings and blobs.
+
+use gix::{bstr::ByteSlice, objs::tree::EntryKind};
+use refit_oci::ObjectId;
+
+use crate::{GitError, Repo, id};
+
+/// No real repository comes near; a crafted tree that repeats its subtrees does.
+const MAX_ENTRIES: usize = 8_000_000;
+
+/// A file of a tree or an index.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Slash-separated, relative to the root of the listing.
+    pub path: String,
+    /// What it is.
+    pub mode: Mode,
+    /// The blob, or a submodule's commit.
+    pub id: ObjectId,
+}
+
+/// The kinds of entries that git keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// A regular file.
+    File,
+    /// A regular file with its execute bit.
+    Executable,
+    /// A symbolic link; the blob is its target.
+    Symlink,
+    /// A commit of another repository.
+    Submodule,
+}
+
+impl Repo {
+    /// All files, symlinks and submodules of a commit, recursively, in bytewise order of their paths.
+    pub fn tree(&self, commit: &ObjectId) -> Result<Vec<Entry>, GitError> {
+        self.tree_under(commit, "")
+    }
+
+    /// As [`Repo::tree`], of one folder: paths are relative to it; `""` and `"."` are the root, an absent folder is empty.
+    pub fn tree_under(&self, commit: &ObjectId, folder: &str) -> Result<Vec<Entry>, GitError> {
+        let repo = self.handle();
+        let root = tree_of(&repo, commit)?;
+        let mut tree = root;
+        for name in components(folder) {
+            match child(&repo, tree, name)? {
+                Some((EntryKind::Tree, id)) => tree = id,
+                _ => return Ok(Vec::new()),
+            }
+        }
+        list(&repo, tree)
+    }
+
+    /// The bytes of a blob, as stored.
+    pub fn blob(&self, id: &ObjectId) -> Result<Vec<u8>, GitError> {
+        blob(&self.handle(), id)
+    }
+
+    /// The blob at a path of a commit with its bytes; `None` if there is no file, executable or symlink.
+    pub fn blob_at(
+        &self,
+        commit: &ObjectId,
+        path: &str,
+    ) -> Result<Option<(ObjectId, Vec<u8>)>, GitError> {
+        let repo = self.handle();
+        let mut found = (EntryKind::Tree, tree_of(&repo, commit)?);
+        for name in components(path) {
+            if found.0 != EntryKind::Tree {
+                return Ok(None);
+            }
+            match child(&repo, found.1, name)? {
+                Some(entry) => found = entry,
+                None => return Ok(None),
+            }
+        }
+        match found.0 {
+            EntryKind::Tree | EntryKind::Commit => Ok(None),
+            EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link => {
+                let id = id::ours(found.1);
+                let bytes = blob(&repo, &id)?;
+                Ok(Some((id, bytes)))
+            }
+        }
+    }
+}
+
+/// The tree of a commit.
+pub(crate) fn tree_of(
+    repo: &gix::Repository,
+    commit: &ObjectId,
+) -> Result<gix::ObjectId, GitError> {
+    let object = object(repo, id::theirs(commit), "commit")?;
+    let commit = object.try_into_commit().map_err(|_| GitError::WrongKind {
+        kind: "commit",
+        id: commit.clone(),
+    })?;
+    Ok(commit
+        .tree_id()
+        .map_err(GitError::reading(format!("commit `{}`", commit.id)))?
+        .detach())
+}
+
+pub(crate) fn blob(repo: &gix::Repository, id: &ObjectId) -> Result<Vec<u8>, GitError> {
+    let object = object(repo, id::theirs(id), "blob")?;
+    let mut blob = object.try_into_blob().map_err(|_| GitError::WrongKind {
+        kind: "blob",
+        id: id.clone(),
+    })?;
+    Ok(blob.take_data())
+}
+
+/// Any object, with its absence told apart from a broken repository.
+pub(crate) fn object<'repo>(
+    repo: &'repo gix::Repository,
+    id: gix::ObjectId,
+    kind: &'static str,
+) -> Result<gix::Object<'repo>, GitError> {
+    let found = repo
+        .try_find_object(id)
+        .map_err(GitError::reading(format!("{kind} `{id}`")))?;
+    found.ok_or_else(|| GitError::Missing {
+        kind,
+        id: id::ours(id),
+    })
+}
+
+/// Everything below a tree.
+pub(crate) fn list(repo: &gix::Repository, root: gix::ObjectId) -> Result<Vec<Entry>, GitError> {
+    let mut entries = Vec::new();
+    let mut pending = vec![(String::new(), root)];
+    while let Some((prefix, tree)) = pending.pop() {
+        for entry in children(repo, tree)?.iter() {
+            let entry = entry.map_err(GitError::reading(format!("tree `{tree}`")))?;
+            let path = join(&prefix, entry.filename())?;
+            let id = entry.object_id();
+            let mode = match entry.mode().kind() {
+                EntryKind::Tree => {
+                    pending.push((path, id));
+                    continue;
+                }
+                EntryKind::Blob => Mode::File,
+                EntryKind::BlobExecutable => Mode::Executable,
+                EntryKind::Link => Mode::Symlink,
+                EntryKind::Commit => Mode::Submodule,
+            };
+            entries.push(Entry {
+                path,
+                mode,
+                id: id::ours(id),
+            });
+        }
+        if entries.len() + pending.len() > MAX_ENTRIES {
+            return Err(GitError::TooLarge {
+                id: id::ours(root),
+                limit: MAX_ENTRIES,
+            });
+        }
+    }
+    entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    Ok(entries)
+}
+
+fn children(repo: &gix::Repository, tree: gix::ObjectId) -> Result<gix::Tree<'_>, GitError> {
+    object(repo, tree, "tree")?
+        .try_into_tree()
+        .map_err(|_| GitError::WrongKind {
+            kind: "tree",
+            id: id::ours(tree),
+        })
+}
+
+fn child(
+    repo: &gix::Repository,
+    tree: gix::ObjectId,
+    name: &str,
+) -> Result<Option<(EntryKind, gix::ObjectId)>, GitError> {
+    for entry in children(repo, tree)?.iter() {
+        let entry = entry.map_err(GitError::reading(format!("tree `{tree}`")))?;
+        if entry.filename() == name.as_bytes() {
+            return Ok(Some((entry.mode().kind(), entry.object_id())));
+        }
+    }
+    Ok(None)
+}
+
+/// The names on the way to `path`; `.` and doubled slashes mean nothing.
+fn components(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/')
+        .filter(|name| !name.is_empty() && *name != ".")
+}
+
+/// `prefix/name`, if `name` is one that git itself would put into a tree.
+fn join(prefix: &str, name: &gix::bstr::BStr) -> Result<String, GitError> {
+    let full = |name: &str| match prefix {
+        "" => name.to_owned(),
+        _ => format!("{prefix}/{name}"),
+    };
+    let Ok(name) = name.to_str() else {
+        return Err(GitError::NotUtf8(full(&name.to_str_lossy())));
+    };
+    let escapes = matches!(name, "" | "." | "..") || name.eq_ignore_ascii_case(".git");
+    if escapes || name.contains(['/', '\0']) {
+        return Err(GitError::UnsafePath(full(name)));
+    }
+    Ok(full(name))
+}
