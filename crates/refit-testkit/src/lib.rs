@@ -1,1 +1,3 @@
 //! refit-testkit
+
+pub mod engines;

@@ -1,0 +1,107 @@
+//! The real `docker-registry` on a loopback port, with its data in a temporary folder.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    process::Command,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use super::{
+    EngineError,
+    daemon::{Daemon, Isolation},
+    installed, io_error,
+};
+
+/// How many free ports are tried: another process may take one before the registry does.
+const ATTEMPTS: usize = 5;
+
+/// A running registry; anonymous, plain HTTP, deletes allowed.
+pub struct DockerRegistry {
+    // Stopped before its folder is removed: fields are dropped in order.
+    _daemon: Daemon,
+    _folder: TempDir,
+    address: SocketAddr,
+}
+
+impl DockerRegistry {
+    /// Starts a registry and waits until it answers.
+    pub fn start() -> Result<Self, EngineError> {
+        let mut attempt = 1;
+        loop {
+            match Self::start_on(free_port()?) {
+                Err(EngineError::NotReady { log_tail, .. })
+                    if attempt < ATTEMPTS && log_tail.contains("address already in use") =>
+                {
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn start_on(address: SocketAddr) -> Result<Self, EngineError> {
+        let program = installed("registry/usr/bin/docker-registry")?;
+        let folder = TempDir::with_prefix("refit-registry-");
+        let folder = folder.map_err(io_error(&std::env::temp_dir()))?;
+        let config = folder.path().join("config.yml");
+        let data = folder.path().join("data");
+        // A JSON document is a YAML document.
+        let text = serde_json::json!({
+            "version": "0.1",
+            "log": {"level": "warn"},
+            "storage": {"filesystem": {"rootdirectory": data}, "delete": {"enabled": true}},
+            "http": {"addr": address.to_string()},
+        });
+        fs::write(&config, text.to_string()).map_err(io_error(&config))?;
+        let mut command = Command::new(program);
+        command.arg("serve").arg(&config);
+        let log = folder.path().join("log");
+        let mut daemon = Daemon::spawn(&command, Isolation::Process, &log)?;
+        daemon.wait_until(|| answers(address).then_some(()))?;
+        Ok(Self {
+            _daemon: daemon,
+            _folder: folder,
+            address,
+        })
+    }
+
+    /// The registry's name in references, `127.0.0.1:PORT`.
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
+}
+
+fn free_port() -> Result<SocketAddr, EngineError> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let address = listener.and_then(|listener| listener.local_addr());
+    address.map_err(io_error("127.0.0.1:0".as_ref()))
+}
+
+fn answers(address: SocketAddr) -> bool {
+    let ask = || {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(b"GET /v2/ HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map(|_| answer)
+    };
+    ask().is_ok_and(|answer: String| answer.contains(" 200 "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn needs_docker_registry_answers_until_it_is_dropped() {
+        let registry = DockerRegistry::start().unwrap();
+        let address = registry.address;
+        assert!(answers(address));
+        drop(registry);
+        assert!(TcpStream::connect(address).is_err());
+    }
+}

@@ -1,0 +1,195 @@
+//! A private Docker Engine.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use super::{
+    EngineError,
+    daemon::{Daemon, Isolation},
+    folder, installed, io_error,
+};
+
+/// Which engine, and which of its image stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// Docker Engine 20.10.
+    V20,
+    /// Docker Engine 26.1 with its classic image store.
+    V26,
+    /// Docker Engine 26.1 with containerd's image store.
+    V26Containerd,
+}
+
+/// A Docker Engine of one test. It has no bridge: RUN needs the network `none` or `host`.
+pub struct Dockerd {
+    // Stopped before its folder is removed: fields are dropped in order.
+    _daemon: Daemon,
+    folder: TempDir,
+    version: Version,
+}
+
+impl Dockerd {
+    /// Starts an engine and waits until it answers. Needs root.
+    pub fn start(version: Version) -> Result<Self, EngineError> {
+        let home = TempDir::with_prefix("refit-dockerd-");
+        let home = home.map_err(io_error(&std::env::temp_dir()))?;
+        let config = home.path().join("daemon.json");
+        let snapshotter = version == Version::V26Containerd;
+        let text = format!(r#"{{"features":{{"containerd-snapshotter":{snapshotter}}}}}"#);
+        // 20.10 knows the key as one of any features; without a file of its own an engine reads the machine's.
+        fs::write(&config, text).map_err(io_error(&config))?;
+
+        let command = command(version, home.path(), &config)?;
+        let log = home.path().join("log");
+        let mut daemon = Daemon::spawn(&command, Isolation::Namespaces, &log)?;
+        let socket = socket_in(home.path());
+        daemon.wait_until(|| answers(&socket).then_some(()))?;
+        Ok(Self {
+            _daemon: daemon,
+            folder: home,
+            version,
+        })
+    }
+
+    /// The API's Unix socket.
+    pub fn socket(&self) -> PathBuf {
+        socket_in(self.folder.path())
+    }
+
+    /// The socket as `DOCKER_HOST` has it.
+    pub fn host(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
+    /// Which engine this is.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Everything the engine has logged so far.
+    pub fn log(&self) -> String {
+        let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+}
+
+fn socket_in(folder: &Path) -> PathBuf {
+    folder.join("docker.sock")
+}
+
+fn command(version: Version, home: &Path, config: &Path) -> Result<Command, EngineError> {
+    let engine = match version {
+        Version::V20 => "docker20",
+        Version::V26 | Version::V26Containerd => "docker26",
+    };
+    let mut command = Command::new(installed(&format!("{engine}/usr/sbin/dockerd"))?);
+    // The newer release's `runc` needs a newer C library, so both use the older one's.
+    installed("docker20/usr/sbin/runc")?;
+    let engines = folder();
+    let programs = [
+        format!("{engine}/usr/sbin"),
+        format!("{engine}/usr/bin"),
+        "docker20/usr/sbin".to_owned(),
+    ];
+    let programs = programs.map(|path| engines.join(path).to_string_lossy().into_owned());
+    command.env(
+        "PATH",
+        format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", programs.join(":")),
+    );
+    command.env(
+        "LD_LIBRARY_PATH",
+        libraries(&engines.join("docker20")).join(":"),
+    );
+    command.env("HOME", home);
+
+    command.arg("--config-file").arg(config);
+    command.arg("--data-root").arg(home.join("data"));
+    command.arg("--exec-root").arg(home.join("exec"));
+    command.arg("--pidfile").arg(home.join("pid"));
+    command.arg(format!("--host=unix://{}", socket_in(home).display()));
+    command.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]);
+    Ok(command)
+}
+
+/// The folders of a package tree that hold shared libraries (`lib/x86_64-linux-gnu`).
+fn libraries(root: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for parent in ["lib", "usr/lib"] {
+        let entries = fs::read_dir(root.join(parent))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let names = entries.map(|entry| entry.path());
+        let triples = names.filter(|path| path.to_string_lossy().ends_with("-linux-gnu"));
+        found.extend(triples.map(|path| path.to_string_lossy().into_owned()));
+    }
+    found
+}
+
+/// Whether the API answers a ping.
+fn answers(socket: &Path) -> bool {
+    let ping = || {
+        let mut stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map(|_| answer)
+    };
+    ping().is_ok_and(|answer: String| answer.contains(" 200 "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn needs_engine_docker20_starts_and_leaves_nothing_behind() {
+        starts_and_leaves_nothing_behind(Version::V20);
+    }
+
+    #[test]
+    fn needs_engine_docker26_starts_and_leaves_nothing_behind() {
+        starts_and_leaves_nothing_behind(Version::V26Containerd);
+    }
+
+    fn starts_and_leaves_nothing_behind(version: Version) {
+        let engine = Dockerd::start(version).unwrap();
+        let folder = engine.folder.path().to_owned();
+        assert!(answers(&engine.socket()), "{}", engine.log());
+        let mentions = |file: &str| {
+            let text = fs::read_to_string(file).unwrap();
+            text.contains(folder.to_str().unwrap())
+        };
+        assert!(!mentions("/proc/self/mountinfo"), "its mounts are its own");
+        drop(engine);
+        assert!(!folder.exists());
+        let commands = fs::read_dir("/proc").unwrap().flatten();
+        let commands = commands.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+        let left = commands.map(|line| String::from_utf8_lossy(&line).into_owned());
+        let left: Vec<_> = left
+            .filter(|line| line.contains(folder.to_str().unwrap()))
+            .collect();
+        assert_eq!(left, Vec::<String>::new());
+    }
+
+    #[test]
+    fn needs_engine_docker20_a_failed_start_shows_the_end_of_the_log() {
+        let home = TempDir::new().unwrap();
+        let config = home.path().join("daemon.json");
+        fs::write(&config, r#"{"no-such-key": 1}"#).unwrap();
+        let command = command(Version::V20, home.path(), &config).unwrap();
+        let log = home.path().join("log");
+        let mut daemon = Daemon::spawn(&command, Isolation::Namespaces, &log).unwrap();
+        let error = daemon.wait_until(|| answers(&socket_in(home.path())).then_some(()));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("no-such-key"), "{error}");
+    }
+}
