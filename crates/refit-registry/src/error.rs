@@ -14,7 +14,7 @@ pub enum RegistryError {
         what: String,
     },
     /// 401, after what credentials there are were tried.
-    #[error("`{host}` wants a login for `{what}`")]
+    #[error("`{host}` wants a login for `{what}`, or there is no such repository")]
     Unauthorized {
         /// The registry.
         host: String,
@@ -32,7 +32,7 @@ pub enum RegistryError {
         message: String,
     },
     /// 429, after as many attempts as patience allows.
-    #[error("`{host}` limits how often it may be asked{}", wait(.retry_after))]
+    #[error("`{host}` limits how often it may be asked{}", wait(.retry_after.as_ref()))]
     RateLimited {
         /// The registry.
         host: String,
@@ -46,6 +46,30 @@ pub enum RegistryError {
         host: String,
         /// What the HTTP client saw; its URL is left out, as it may hold a signature.
         source: reqwest::Error,
+    },
+    /// Nothing came for too long.
+    #[error("`{host}` did not answer within {} s", .after.as_secs())]
+    TimedOut {
+        /// The registry.
+        host: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The HTTP client cannot be made: a certificate file, or the system's trust store.
+    #[error("no connection to `{host}` can be set up: {message}")]
+    Client {
+        /// The registry.
+        host: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A credential is configured, and cannot be had.
+    #[error("the credential for `{host}` cannot be read: {message}")]
+    Credentials {
+        /// The registry.
+        host: String,
+        /// What is wrong; never what a helper printed.
+        message: String,
     },
     /// A status that nothing else here stands for.
     #[error("`{host}` answered {status} for `{what}`{}", detail(.message))]
@@ -145,7 +169,7 @@ impl RegistryError {
 
     /// Whether the network, not the registry, said no: a state to show rather than a failure of the input.
     pub fn is_offline(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
+        matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. })
     }
 
     /// Whether what was named does not exist.
@@ -170,7 +194,7 @@ fn detail(message: &str) -> String {
     }
 }
 
-fn wait(retry_after: &Option<Duration>) -> String {
+fn wait(retry_after: Option<&Duration>) -> String {
     match retry_after {
         Some(wait) => format!("; it asks to wait {} s", wait.as_secs()),
         None => String::new(),

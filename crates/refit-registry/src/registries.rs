@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{Layout, Registry, Settings};
+use crate::{
+    Layout, Registry, Settings,
+    http::{Clients, Counters, Endpoint},
+};
 
 /// The host name of the embedded store, an OCI layout.
 pub const EMBEDDED_HOST: &str = "refit.local";
@@ -13,6 +16,8 @@ pub const EMBEDDED_HOST: &str = "refit.local";
 /// All registries of a run: endpoints are made on demand and shared, with their connections and tokens.
 pub struct Registries {
     settings: Settings,
+    clients: Clients,
+    counters: Arc<Counters>,
     endpoints: Mutex<BTreeMap<String, Arc<dyn Registry>>>,
 }
 
@@ -41,6 +46,8 @@ impl Registries {
         // An error means that the program has chosen a TLS provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
+            clients: Clients::new(&settings.patience),
+            counters: Arc::default(),
             settings,
             endpoints: Mutex::default(),
         }
@@ -56,7 +63,7 @@ impl Registries {
 
     /// The requests sent so far, by method.
     pub fn requests(&self) -> Requests {
-        Requests::default()
+        self.counters.read()
     }
 
     fn make(&self, host: &str) -> Arc<dyn Registry> {
@@ -66,7 +73,12 @@ impl Registries {
         }
         match (host, &self.settings.embedded) {
             (EMBEDDED_HOST, Some(path)) => Arc::new(Layout::made_on_demand(path.clone())),
-            _ => Arc::new(Layout::nowhere(host)),
+            (EMBEDDED_HOST, None) => Arc::new(Layout::nowhere(host)),
+            _ => {
+                let counters = Arc::clone(&self.counters);
+                let endpoint = Endpoint::new(host, &self.settings, &self.clients, counters);
+                Arc::new(endpoint)
+            }
         }
     }
 }

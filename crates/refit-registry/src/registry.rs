@@ -136,6 +136,14 @@ impl BlobFile {
         Self { path, _keep: None }
     }
 
+    /// A file that goes with its last user.
+    pub(crate) fn temporary(file: Arc<TempPath>) -> Self {
+        Self {
+            path: file.to_path_buf(),
+            _keep: Some(file),
+        }
+    }
+
     /// Where the bytes are.
     pub fn path(&self) -> &Path {
         &self.path

@@ -48,9 +48,9 @@ impl Default for Patience {
         Self {
             attempts: 5,
             pause: Duration::from_millis(500),
-            longest_pause: Duration::from_secs(60),
+            longest_pause: Duration::from_mins(1),
             connect_timeout: Duration::from_secs(10),
-            read_timeout: Duration::from_secs(60),
+            read_timeout: Duration::from_mins(1),
         }
     }
 }

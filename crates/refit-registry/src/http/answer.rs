@@ -1,0 +1,71 @@
+//! What a registry says when it says no.
+
+use oci_client::errors::{OciEnvelope, OciErrorCode};
+use reqwest::{Response, StatusCode};
+
+use super::{backoff::retry_after, wire::Wire};
+use crate::RegistryError;
+
+/// Error bodies are small; more is not read.
+const WORDS_LIMIT: u64 = 64 << 10;
+/// What is shown of a registry's words.
+const SHOWN: usize = 300;
+
+/// The error for an answer that is not what was asked for; `what` names the repository and the part of it.
+pub(super) async fn refusal(wire: &Wire, mut response: Response, what: &str) -> RegistryError {
+    let status = response.status();
+    let host = wire.host.clone();
+    let what = what.to_owned();
+    let retry_after = retry_after(&response);
+    // A body that cannot be read only makes the message shorter.
+    let body = wire.body(&mut response, WORDS_LIMIT, &what).await;
+    let (code, message) = words(&body.unwrap_or_default());
+    match (status, code) {
+        (StatusCode::UNAUTHORIZED, _) => RegistryError::Unauthorized { host, what },
+        (StatusCode::FORBIDDEN, _) => RegistryError::Denied {
+            host,
+            what,
+            message,
+        },
+        (StatusCode::TOO_MANY_REQUESTS, _) | (_, Some(OciErrorCode::Toomanyrequests)) => {
+            RegistryError::RateLimited { host, retry_after }
+        }
+        _ => RegistryError::Refused {
+            host,
+            what,
+            status: status.as_u16(),
+            message,
+        },
+    }
+}
+
+/// The first error code of the specification's envelope, and all its messages in one line.
+fn words(body: &[u8]) -> (Option<OciErrorCode>, String) {
+    let Ok(envelope) = serde_json::from_slice::<OciEnvelope>(body) else {
+        return (None, String::new());
+    };
+    let messages = envelope.errors.iter().map(|error| error.message.as_str());
+    let joined = messages.filter(|m| !m.is_empty()).collect::<Vec<_>>();
+    let line = joined.join("; ");
+    // It ends up on a terminal: no escape sequences, no second line.
+    let visible = line.chars().filter(|c| !c.is_control());
+    let shown = visible.take(SHOWN).collect();
+    let code = envelope.errors.into_iter().next().map(|error| error.code);
+    (code, shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registrys_words_are_one_visible_line() {
+        let body = br#"{"errors":[{"code":"DENIED","message":"no\u001b[31m\nway","detail":null},{"code":"ODD"}]}"#;
+        let (code, message) = words(body);
+        assert_eq!(code, Some(OciErrorCode::Denied));
+        assert_eq!(message, "no[31mway");
+        for odd in [&b"<html>"[..], b"", b"{}", b"[]"] {
+            assert!(matches!(words(odd), (None, text) if text.is_empty()));
+        }
+    }
+}

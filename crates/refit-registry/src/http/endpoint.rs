@@ -1,0 +1,154 @@
+//! A request to one registry: addressed, authorised, repeated where that helps.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use refit_oci::Repository;
+use reqwest::{
+    Client, Method, Request, Response, StatusCode, Url,
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+};
+
+use super::{
+    auth::{Auth, Pass, Scopes},
+    backoff::Backoff,
+    client::{Clients, is_loopback},
+    wire::{Counted, Counters, Setup, Wire},
+};
+use crate::{HostSettings, RegistryError, Settings};
+
+/// One registry host over HTTP.
+pub(crate) struct Endpoint {
+    pub(super) wire: Wire,
+    pub(super) auth: Auth,
+    pub(super) spool_dir: Option<PathBuf>,
+}
+
+/// A request that can be made again.
+pub(super) struct Ask {
+    method: Method,
+    url: Url,
+    scopes: Scopes,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Ask {
+    pub(super) fn new(method: Method, url: Url, scopes: Scopes) -> Self {
+        Self {
+            method,
+            url,
+            scopes,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+
+    pub(super) fn body(mut self, bytes: Bytes) -> Self {
+        self.body = bytes;
+        self
+    }
+
+    fn request(&self, client: &Client, pass: &Pass) -> reqwest::Result<Request> {
+        let request = client.request(self.method.clone(), self.url.clone());
+        let mut headers = self.headers.clone();
+        if let Some(header) = pass.header() {
+            headers.insert(AUTHORIZATION, header.clone());
+        }
+        let request = request.headers(headers);
+        match self.method {
+            // A length of 0 is said: some registries want it of a POST.
+            Method::POST | Method::PUT => request.body(self.body.clone()).build(),
+            _ => request.build(),
+        }
+    }
+}
+
+impl Endpoint {
+    /// The registry behind a host name, as references spell it.
+    pub(crate) fn new(
+        host: &str,
+        settings: &Settings,
+        clients: &Clients,
+        counters: std::sync::Arc<Counters>,
+    ) -> Self {
+        let default = HostSettings::default();
+        let of_host = settings.hosts.get(host).unwrap_or(&default);
+        let plain = of_host.plain_http.unwrap_or_else(|| is_loopback(host));
+        // Docker Hub's name is not its address.
+        let address = match host {
+            "docker.io" => "registry-1.docker.io",
+            other => other,
+        };
+        let scheme = if plain { "http" } else { "https" };
+        let root: Result<Url, _> = format!("{scheme}://{address}/v2/").parse();
+        let setup = match root {
+            Ok(root) => clients
+                .client(host, of_host.ca.as_deref())
+                .map(|client| Setup { client, root }),
+            Err(error) => Err(format!("`{host}` is no address: {error}")),
+        };
+        Self {
+            wire: Wire::new(host, settings.patience.clone(), setup, counters),
+            auth: Auth::new(plain, settings.docker_config_dir.clone()),
+            spool_dir: settings.spool_dir.clone(),
+        }
+    }
+
+    /// The URL of something in a repository (`manifests/latest`).
+    pub(super) fn url(&self, repository: &Repository, rest: &str) -> Result<Url, RegistryError> {
+        let url = self
+            .wire
+            .setup()?
+            .root
+            .join(&format!("{}/{rest}", repository.path()));
+        Ok(url.expect("the grammar of repositories, tags and digests is within that of URLs"))
+    }
+
+    /// Whether a URL that the registry gave is the registry itself: only then it gets to see who we are.
+    pub(super) fn is_ours(&self, url: &Url) -> bool {
+        let ours = self.wire.setup().map(|setup| setup.root.origin());
+        ours.is_ok_and(|origin| origin == url.origin())
+    }
+
+    /// Sends a request until it has an answer of any status but a passing one.
+    pub(super) async fn send(
+        &self,
+        backoff: &mut Backoff<'_>,
+        ask: &Ask,
+    ) -> Result<Response, RegistryError> {
+        let ours = self.is_ours(&ask.url);
+        loop {
+            let turn = self.auth.turn().await;
+            let pass = if ours {
+                self.auth.pass(&ask.scopes, &self.wire).await?
+            } else {
+                Pass::Nothing
+            };
+            let make = |client: &Client| ask.request(client, &pass);
+            let sent = self.wire.patiently(backoff, Counted::ByMethod, make).await;
+            let Some(response) = sent
+                .as_ref()
+                .ok()
+                .filter(|r| r.status() == StatusCode::UNAUTHORIZED)
+            else {
+                // Also after an error: those who wait for their turn need not fail one after the other.
+                self.auth.accepted();
+                return sent;
+            };
+            if !ours {
+                return sent;
+            }
+            let again = self.auth.challenged(response, &ask.scopes, &pass).await;
+            drop(turn);
+            if !again {
+                return sent;
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A registry over HTTP, as of the OCI distribution specification 1.1, and what real registries make of it.
+
+mod answer;
+mod auth;
+mod backoff;
+mod challenge;
+mod client;
+mod endpoint;
+mod pull;
+mod push;
+mod tags;
+mod wire;
+
+use async_trait::async_trait;
+use refit_oci::{Descriptor, Digest, Document, Reference, Repository};
+
+pub(crate) use client::Clients;
+pub(crate) use endpoint::Endpoint;
+pub(crate) use wire::Counters;
+
+use crate::{BlobFile, BlobSource, Deleted, Head, Registry, RegistryError, Uploaded};
+
+#[async_trait]
+impl Registry for Endpoint {
+    async fn head(&self, reference: &Reference) -> Result<Head, RegistryError> {
+        self.head_manifest(reference).await
+    }
+
+    async fn document(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Document, RegistryError> {
+        self.get_document(repository, digest).await
+    }
+
+    async fn blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+    ) -> Result<BlobFile, RegistryError> {
+        self.get_blob(repository, descriptor).await
+    }
+
+    async fn has_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<bool, RegistryError> {
+        self.head_blob(repository, digest).await
+    }
+
+    async fn mount_blob(
+        &self,
+        repository: &Repository,
+        from: &Repository,
+        digest: &Digest,
+    ) -> Result<bool, RegistryError> {
+        if repository.registry() != from.registry() {
+            return Ok(false);
+        }
+        self.mount(repository, from, digest).await
+    }
+
+    async fn push_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        source: BlobSource,
+    ) -> Result<Uploaded, RegistryError> {
+        self.put_blob(repository, descriptor, &source).await
+    }
+
+    async fn push_document(
+        &self,
+        repository: &Repository,
+        document: &Document,
+        tag: Option<&str>,
+    ) -> Result<Digest, RegistryError> {
+        self.put_document(repository, document, tag).await
+    }
+
+    async fn tags(&self, repository: &Repository) -> Result<Vec<String>, RegistryError> {
+        self.list_tags(repository).await
+    }
+
+    async fn delete_tag(
+        &self,
+        repository: &Repository,
+        tag: &str,
+    ) -> Result<Deleted, RegistryError> {
+        self.remove_tag(repository, tag).await
+    }
+}

@@ -1,0 +1,267 @@
+//! One host's connections: requests sent with timeouts, counted, limited in number, and repeated while that may help.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use reqwest::{Client, Method, Request, Response, StatusCode, Url};
+use tokio::sync::Semaphore;
+
+use super::backoff::{Backoff, is_passing, may_pass, retry_after};
+use crate::{Patience, RegistryError, Requests};
+
+/// Requests to one host at the same time; more only queue up at its front door.
+const MAX_IN_FLIGHT: usize = 16;
+
+/// After the last byte of an upload a registry may still move the blob to its storage: read timeouts granted for that.
+const COMMIT_TIMEOUTS: u32 = 5;
+
+/// A host's connections.
+pub(super) struct Wire {
+    pub(super) host: String,
+    pub(super) patience: Patience,
+    setup: Result<Setup, String>,
+    counters: Arc<Counters>,
+    in_flight: Semaphore,
+}
+
+/// What talking to a host takes.
+pub(super) struct Setup {
+    pub(super) client: Client,
+    /// `https://host/v2/`.
+    pub(super) root: Url,
+}
+
+/// Requests sent by all hosts of a run.
+#[derive(Default)]
+pub(crate) struct Counters {
+    head: AtomicU64,
+    get: AtomicU64,
+    post: AtomicU64,
+    put: AtomicU64,
+    patch: AtomicU64,
+    delete: AtomicU64,
+    token: AtomicU64,
+}
+
+/// Who a request is for, in [`Requests`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counted {
+    ByMethod,
+    AsToken,
+}
+
+/// How far an upload has come: shared between its body and who waits for the answer.
+#[derive(Clone, Default)]
+pub(super) struct Progress(Arc<AtomicU64>);
+
+impl Wire {
+    pub(super) fn new(
+        host: &str,
+        patience: Patience,
+        setup: Result<Setup, String>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            host: host.to_owned(),
+            patience,
+            setup,
+            counters,
+            in_flight: Semaphore::new(MAX_IN_FLIGHT),
+        }
+    }
+
+    /// The client and address, or why there are none.
+    pub(super) fn setup(&self) -> Result<&Setup, RegistryError> {
+        self.setup
+            .as_ref()
+            .map_err(|message| RegistryError::Client {
+                host: self.host.clone(),
+                message: message.clone(),
+            })
+    }
+
+    /// Sends what `make` makes until there is an answer worth having, or patience is over. An exhausted 429 is an
+    /// error; any other status is the caller's.
+    pub(super) async fn patiently(
+        &self,
+        backoff: &mut Backoff<'_>,
+        counted: Counted,
+        make: impl Fn(&Client) -> reqwest::Result<Request>,
+    ) -> Result<Response, RegistryError> {
+        let client = &self.setup()?.client;
+        loop {
+            let request = make(client).map_err(|source| self.unreachable(source))?;
+            match self.once(client, request, counted).await {
+                Ok(response) if is_passing(response.status()) => {
+                    let asked = retry_after(&response);
+                    let status = response.status();
+                    if backoff.pause(asked).await {
+                        continue;
+                    }
+                    return match status {
+                        StatusCode::TOO_MANY_REQUESTS => Err(RegistryError::RateLimited {
+                            host: self.host.clone(),
+                            retry_after: asked,
+                        }),
+                        _ => Ok(response),
+                    };
+                }
+                Err(error) if may_pass(&error) && backoff.pause(None).await => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Sends a request without a body worth mentioning, once; the answer's head must come within the read timeout.
+    async fn once(
+        &self,
+        client: &Client,
+        request: Request,
+        counted: Counted,
+    ) -> Result<Response, RegistryError> {
+        let _permit = self.permit().await;
+        self.count(request.method(), counted);
+        let after = self.patience.connect_timeout + self.patience.read_timeout;
+        self.within(after, client.execute(request)).await
+    }
+
+    /// Sends a request whose body reports its progress, once; it may take as long as bytes keep moving.
+    pub(super) async fn upload(
+        &self,
+        make: impl FnOnce(&Client) -> reqwest::Result<Request>,
+        progress: &Progress,
+        size: u64,
+    ) -> Result<Response, RegistryError> {
+        let _permit = self.permit().await;
+        let client = &self.setup()?.client;
+        let request = make(client).map_err(|source| self.unreachable(source))?;
+        self.count(request.method(), Counted::ByMethod);
+        let sending = client.execute(request);
+        let mut sending = std::pin::pin!(sending);
+        loop {
+            let before = progress.sent();
+            let after = match before {
+                n if n >= size => self.patience.read_timeout * COMMIT_TIMEOUTS,
+                _ => self.patience.connect_timeout + self.patience.read_timeout,
+            };
+            match tokio::time::timeout(after, &mut sending).await {
+                Ok(answer) => return answer.map_err(|source| self.unreachable(source)),
+                Err(_) if progress.sent() > before => {}
+                Err(_) => return Err(self.timed_out(after)),
+            }
+        }
+    }
+
+    /// The next bytes of an answer.
+    pub(super) async fn chunk(
+        &self,
+        response: &mut Response,
+    ) -> Result<Option<Bytes>, RegistryError> {
+        self.within(self.patience.read_timeout, response.chunk())
+            .await
+    }
+
+    /// A whole answer of at most `limit` bytes.
+    pub(super) async fn body(
+        &self,
+        response: &mut Response,
+        limit: u64,
+        what: &str,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = self.chunk(response).await? {
+            if (bytes.len() + chunk.len()) as u64 > limit {
+                return Err(RegistryError::TooLarge {
+                    what: what.to_owned(),
+                    limit,
+                });
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    pub(super) fn protocol(&self, message: impl Into<String>) -> RegistryError {
+        RegistryError::Protocol {
+            host: self.host.clone(),
+            message: message.into(),
+        }
+    }
+
+    async fn within<T>(
+        &self,
+        after: Duration,
+        work: impl Future<Output = reqwest::Result<T>>,
+    ) -> Result<T, RegistryError> {
+        match tokio::time::timeout(after, work).await {
+            Ok(done) => done.map_err(|source| self.unreachable(source)),
+            Err(_) => Err(self.timed_out(after)),
+        }
+    }
+
+    async fn permit(&self) -> tokio::sync::SemaphorePermit<'_> {
+        let permit = self.in_flight.acquire().await;
+        permit.expect("the semaphore is never closed")
+    }
+
+    fn unreachable(&self, source: reqwest::Error) -> RegistryError {
+        RegistryError::Unreachable {
+            host: self.host.clone(),
+            source: source.without_url(),
+        }
+    }
+
+    fn timed_out(&self, after: Duration) -> RegistryError {
+        RegistryError::TimedOut {
+            host: self.host.clone(),
+            after,
+        }
+    }
+
+    fn count(&self, method: &Method, counted: Counted) {
+        let all = &self.counters;
+        let one = match (counted, method.as_str()) {
+            (Counted::AsToken, _) => &all.token,
+            (_, "HEAD") => &all.head,
+            (_, "POST") => &all.post,
+            (_, "PUT") => &all.put,
+            (_, "PATCH") => &all.patch,
+            (_, "DELETE") => &all.delete,
+            _ => &all.get,
+        };
+        one.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Counters {
+    /// The counts so far.
+    pub(crate) fn read(&self) -> Requests {
+        let n = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Requests {
+            head: n(&self.head),
+            get: n(&self.get),
+            post: n(&self.post),
+            put: n(&self.put),
+            patch: n(&self.patch),
+            delete: n(&self.delete),
+            token: n(&self.token),
+        }
+    }
+}
+
+impl Progress {
+    pub(super) fn add(&self, n: usize) {
+        self.0.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    fn sent(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

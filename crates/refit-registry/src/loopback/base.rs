@@ -1,0 +1,73 @@
+//! A planned base: what an engine may pull, fetched from upstream when it asks.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use refit_oci::{Descriptor, Digest, Document, Repository};
+use tokio::sync::OnceCell;
+
+use super::lock;
+use crate::{BlobFile, Registry, RegistryError};
+
+/// One platform's manifest and what it refers to.
+pub(super) struct Base {
+    upstream: Arc<dyn Registry>,
+    repository: Repository,
+    manifest: Digest,
+    document: OnceCell<Document>,
+    blobs: Mutex<BTreeMap<Digest, Arc<OnceCell<BlobFile>>>>,
+}
+
+impl Base {
+    pub(super) fn new(
+        upstream: Arc<dyn Registry>,
+        repository: Repository,
+        manifest: Digest,
+    ) -> Self {
+        Self {
+            upstream,
+            repository,
+            manifest,
+            document: OnceCell::new(),
+            blobs: Mutex::default(),
+        }
+    }
+
+    /// The manifest, if `digest` is the planned one.
+    pub(super) async fn document(
+        &self,
+        digest: &Digest,
+    ) -> Result<Option<&Document>, RegistryError> {
+        if *digest != self.manifest {
+            return Ok(None);
+        }
+        self.planned().await.map(Some)
+    }
+
+    /// The descriptor of a blob that the manifest refers to.
+    pub(super) async fn find(&self, digest: &Digest) -> Result<Option<Descriptor>, RegistryError> {
+        // An index has no blobs of its own; engines are given platform manifests.
+        let Document::Manifest(manifest) = self.planned().await? else {
+            return Ok(None);
+        };
+        let mut blobs = std::iter::once(&manifest.value.config).chain(manifest.value.layers.iter());
+        Ok(blobs.find(|blob| blob.digest == *digest).cloned())
+    }
+
+    /// A blob's file, fetched once however often the engine asks.
+    pub(super) async fn blob(&self, descriptor: &Descriptor) -> Result<BlobFile, RegistryError> {
+        let cell = {
+            let mut blobs = lock(&self.blobs);
+            Arc::clone(blobs.entry(descriptor.digest.clone()).or_default())
+        };
+        let fetch = || self.upstream.blob(&self.repository, descriptor);
+        cell.get_or_try_init(fetch).await.cloned()
+    }
+
+    async fn planned(&self) -> Result<&Document, RegistryError> {
+        let fetch = || self.upstream.document(&self.repository, &self.manifest);
+        self.document.get_or_try_init(fetch).await
+    }
+}

@@ -1,0 +1,140 @@
+//! A registry on 127.0.0.1 for a local engine: it hands out the planned bases and takes in what the engine pushes.
+//!
+//! It serves below a random path, and there only what was planned: each base's manifest, config and layers, by digest.
+//! So the engine needs no credentials and no registry configuration, and any [`Registry`] can be behind it. Engines take
+//! loopback registries for plain HTTP without being told.
+
+mod answer;
+mod base;
+mod output;
+mod push;
+mod routes;
+mod upload;
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use refit_oci::{Descriptor, Digest, Document, Reference, ReferenceError, Repository};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::oneshot};
+
+use crate::{Registry, RegistryError, error::io_error};
+use base::Base;
+use output::Output;
+use upload::Upload;
+
+/// The tag that engines push to.
+const TAG: &str = "built";
+
+/// A running loopback registry; it stops when dropped.
+pub struct Loopback {
+    address: SocketAddr,
+    state: Arc<State>,
+    /// Dropped with the server: its receiver takes that for the signal to stop.
+    _stop: oneshot::Sender<()>,
+}
+
+/// What an engine pushed.
+#[derive(Debug)]
+pub struct Pushed {
+    /// What it tagged: a manifest, or an index over `children`.
+    pub manifest: Document,
+    /// All documents that were pushed beside it, by digest.
+    pub children: BTreeMap<Digest, Document>,
+    /// The blobs it sent, verified; blobs that were known already are not among them. The files go when this is dropped.
+    pub blobs: BTreeMap<Digest, PathBuf>,
+    _spool: Arc<TempDir>,
+}
+
+/// What the server's requests share.
+struct State {
+    secret: String,
+    spool: Arc<TempDir>,
+    bases: Mutex<BTreeMap<String, Arc<Base>>>,
+    outputs: Mutex<BTreeMap<String, Output>>,
+    uploads: Mutex<BTreeMap<String, Arc<Upload>>>,
+}
+
+impl Loopback {
+    /// Starts serving on a free port; uploads are spooled in a folder of their own below `spool_dir`.
+    pub async fn start(spool_dir: &Path) -> Result<Self, RegistryError> {
+        let spool = tempfile::Builder::new()
+            .prefix("loopback-")
+            .tempdir_in(spool_dir);
+        let spool = spool.map_err(|source| io_error(spool_dir, source))?;
+        let here = "127.0.0.1:0";
+        let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let listener = bound.map_err(|source| io_error(Path::new(here), source))?;
+        let address = listener.local_addr();
+        let address = address.map_err(|source| io_error(Path::new(here), source))?;
+        let state = Arc::new(State {
+            secret: format!("{:032x}", rand::random::<u128>()),
+            spool: Arc::new(spool),
+            bases: Mutex::default(),
+            outputs: Mutex::default(),
+            uploads: Mutex::default(),
+        });
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = axum::serve(listener, routes::router(Arc::clone(&state)));
+        let serving = serving.with_graceful_shutdown(async move {
+            let _ = stopped.await;
+        });
+        // It ends by the signal alone: accepting goes on after errors.
+        tokio::spawn(async move { serving.await });
+        Ok(Self {
+            address,
+            state,
+            _stop: stop,
+        })
+    }
+
+    /// The address, `127.0.0.1:PORT`: the registry's host name in references.
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Lets the engine pull one platform's manifest, with its config and layers, from `repository` of `upstream`.
+    /// Returns the reference to write into its Dockerfile. `name` is one component of a repository path (`base-1`).
+    pub fn allow_base(
+        &self,
+        name: &str,
+        upstream: Arc<dyn Registry>,
+        repository: Repository,
+        manifest: Digest,
+    ) -> Result<Reference, ReferenceError> {
+        let reference = self.repository(name)?.at(&manifest);
+        let base = Arc::new(Base::new(upstream, repository, manifest));
+        lock(&self.state.bases).insert(name.to_owned(), base);
+        Ok(reference)
+    }
+
+    /// Makes a place for the engine to push to, and returns its reference. It is told that the `known` blobs are there
+    /// already, so that it does not send them.
+    pub fn output(&self, name: &str, known: Vec<Descriptor>) -> Result<Reference, ReferenceError> {
+        let reference = self.repository(name)?.tagged(TAG)?;
+        lock(&self.state.outputs).insert(name.to_owned(), Output::new(known));
+        Ok(reference)
+    }
+
+    /// What was pushed to an output, once; none until the engine has pushed the tag.
+    pub fn take(&self, name: &str) -> Option<Pushed> {
+        let mut outputs = lock(&self.state.outputs);
+        if !outputs.get(name)?.is_complete() {
+            return None;
+        }
+        outputs.remove(name)?.finish(Arc::clone(&self.state.spool))
+    }
+
+    fn repository(&self, name: &str) -> Result<Repository, ReferenceError> {
+        format!("{}/{}/{name}", self.address, self.state.secret).parse()
+    }
+}
+
+/// A lock whose data is consistent after every statement, so a panic elsewhere does not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
