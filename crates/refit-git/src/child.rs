@@ -54,8 +54,8 @@ impl Finished {
         self.output.status.success()
     }
 
-    pub(crate) fn code(&self) -> Option<i32> {
-        self.output.status.code()
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.output.stdout
     }
 
     pub(crate) fn stdout(&self) -> String {
@@ -66,12 +66,19 @@ impl Finished {
         without_credentials(&String::from_utf8_lossy(&self.output.stderr))
     }
 
-    /// The failure as an error.
+    /// The failure as an error, with the refs that were refused (`git push --porcelain` lists them on stdout).
     pub(crate) fn error(&self) -> ChildError {
+        let refused: String = self
+            .stdout()
+            .lines()
+            .filter(|line| line.starts_with('!'))
+            .fold(self.stderr().trim().to_owned(), |said, line| {
+                format!("{said}\n{}", line.replace('\t', " "))
+            });
         ChildError::Failed {
             argv: self.argv.clone(),
             status: self.output.status.to_string(),
-            stderr: self.stderr(),
+            stderr: refused,
         }
     }
 }
@@ -100,6 +107,16 @@ impl Repo {
             Ok(output) => Ok(Finished { argv, output }),
             Err(source) => Err(ChildError::Start { argv, source }),
         }
+    }
+
+    /// As [`Repo::run_git`], giving up on a connection that has stalled for a minute unless the user has set a limit.
+    pub(crate) fn run_network_git(&self, args: &[&str]) -> Result<Finished, ChildError> {
+        let mut limited = Vec::new();
+        if self.config_string("http.lowSpeedTime").is_none() {
+            limited.extend(["-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=60"]);
+        }
+        limited.extend(args);
+        self.run_git(&limited)
     }
 }
 

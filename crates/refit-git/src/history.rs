@@ -12,17 +12,7 @@ impl Repo {
         ancestor: &ObjectId,
         descendant: &ObjectId,
     ) -> Result<bool, GitError> {
-        let repo = self.handle();
-        for commit in [ancestor, descendant] {
-            tree::object(&repo, id::theirs(commit), "commit")?;
-        }
-        let (ancestor, descendant) = (id::theirs(ancestor), id::theirs(descendant));
-        let bases = repo
-            .merge_bases_many(ancestor, &[descendant])
-            .map_err(GitError::reading(format!(
-                "the history between `{ancestor}` and `{descendant}`"
-            )))?;
-        Ok(bases.iter().any(|base| base.detach() == ancestor))
+        is_ancestor(&self.handle(), ancestor, descendant)
     }
 
     /// When a commit was committed, in seconds since 1970.
@@ -69,6 +59,25 @@ impl Repo {
         paths.dedup();
         Ok(paths)
     }
+}
+
+/// As [`Repo::is_ancestor`].
+pub(crate) fn is_ancestor(
+    repo: &gix::Repository,
+    ancestor: &ObjectId,
+    descendant: &ObjectId,
+) -> Result<bool, GitError> {
+    for commit in [ancestor, descendant] {
+        commit_object(repo, commit)?;
+    }
+    let bases = repo
+        .merge_bases_many(id::theirs(ancestor), &[id::theirs(descendant)])
+        .map_err(GitError::reading(format!(
+            "the history between `{ancestor}` and `{descendant}`"
+        )))?;
+    Ok(bases
+        .iter()
+        .any(|base| base.detach() == id::theirs(ancestor)))
 }
 
 pub(crate) fn commit_object<'repo>(

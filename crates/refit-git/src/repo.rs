@@ -107,7 +107,7 @@ impl Repo {
         check_format(&repo)?;
         Ok(Self {
             git_dir: repo.git_dir().to_owned(),
-            common_dir: repo.common_dir().to_owned(),
+            common_dir: plain(repo.common_dir()),
             work_dir: repo.workdir().map(Path::to_owned),
             pool: RwLock::new(Pool::new(shared)),
             environment,
@@ -200,6 +200,15 @@ fn open(dir: &Path, environment: Environment) -> Result<gix::ThreadSafeRepositor
         reduced: options,
     };
     gix::ThreadSafeRepository::discover_opts(dir, upwards, trust)
+}
+
+/// A linked worktree's common folder comes as `…/worktrees/name/../..`.
+fn plain(path: &Path) -> PathBuf {
+    let has_detours = path
+        .components()
+        .any(|part| part == std::path::Component::ParentDir);
+    let plain = has_detours.then(|| path.canonicalize().ok()).flatten();
+    plain.unwrap_or_else(|| path.to_owned())
 }
 
 fn explain(dir: &Path, source: gix::Error) -> OpenError {

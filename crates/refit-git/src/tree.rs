@@ -116,6 +116,12 @@ pub(crate) fn object<'repo>(
     id: gix::ObjectId,
     kind: &'static str,
 ) -> Result<gix::Object<'repo>, GitError> {
+    if id.kind() != repo.object_hash() {
+        return Err(GitError::Missing {
+            kind,
+            id: id::ours(id),
+        });
+    }
     let found = repo
         .try_find_object(id)
         .map_err(GitError::reading(format!("{kind} `{id}`")))?;

@@ -3,7 +3,9 @@
 mod append;
 mod lines;
 mod lock;
+mod push;
 mod read;
+mod remote;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,6 +15,8 @@ use std::{
 use refit_oci::ObjectId;
 
 pub use append::Appended;
+pub use push::Pushed;
+pub use remote::{United, tracking_ref};
 
 use crate::{ChildError, GitError};
 

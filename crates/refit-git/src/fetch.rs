@@ -1,0 +1,85 @@
+//! Fetching commits that a shallow clone lacks.
+
+use refit_oci::ObjectId;
+
+use crate::{ChildError, GitError, Repo, history};
+
+/// Why a commit could not be fetched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The remote has it no longer, or gives out only what its refs reach.
+    #[error("remote `{remote}` does not give out commit `{commit}`")]
+    Gone {
+        /// The remote.
+        remote: String,
+        /// The commit.
+        commit: ObjectId,
+    },
+    /// No remote of that name.
+    #[error("there is no remote `{0}`")]
+    UnknownRemote(String),
+    /// `git fetch` failed otherwise.
+    #[error(transparent)]
+    Git(#[from] ChildError),
+    /// The repository can't be read.
+    #[error(transparent)]
+    Read(#[from] GitError),
+}
+
+impl Repo {
+    /// Makes a commit and its tree available, from the remote if they aren't here; whether anything was fetched.
+    ///
+    /// A shallow clone gets that one commit, a full one its history as well. No ref changes.
+    pub fn fetch_commit(&self, remote: &str, commit: &ObjectId) -> Result<bool, FetchError> {
+        match history::commit_object(&self.handle(), commit) {
+            Ok(_) => return Ok(false),
+            Err(GitError::Missing { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if !self.has_remote(remote)? {
+            return Err(FetchError::UnknownRemote(remote.to_owned()));
+        }
+        let mut args = vec![
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--no-write-fetch-head",
+            "--refmap=",
+        ];
+        if self.is_shallow() {
+            args.push("--depth=1");
+        }
+        args.extend(["--", remote, commit.as_str()]);
+        let finished = self.run_network_git(&args)?;
+        if finished.success() {
+            return Ok(true);
+        }
+        let said = finished.stderr();
+        if said.contains("not our ref") || said.contains("unadvertised object") {
+            return Err(FetchError::Gone {
+                remote: remote.to_owned(),
+                commit: commit.clone(),
+            });
+        }
+        Err(finished.error().into())
+    }
+
+    /// Whether a remote of this name is configured.
+    pub fn has_remote(&self, remote: &str) -> Result<bool, GitError> {
+        let known = || {
+            self.handle()
+                .remote_names()
+                .iter()
+                .any(|name| *name == remote)
+        };
+        if known() {
+            return Ok(true);
+        }
+        // It may have been added since the repository was opened.
+        self.reload()
+            .map_err(GitError::reading("git's configuration"))?;
+        Ok(known())
+    }
+}

@@ -1,0 +1,126 @@
+//! Fetching notes beside ours, and uniting them line by line: never straight onto our refs.
+
+use refit_oci::ObjectId;
+
+use super::{
+    NotesError, RECORDS, SENTENCES, append,
+    lines::{self, Rule},
+    lock::Lock,
+    read,
+};
+use crate::{Repo, history, id, tree};
+
+/// The commits our refs were moved to by uniting; `None` where theirs brought nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct United {
+    /// The new commit of [`RECORDS`].
+    pub records: Option<ObjectId>,
+    /// The new commit of [`SENTENCES`].
+    pub sentences: Option<ObjectId>,
+}
+
+/// Where a remote's notes wait to be united: `refs/refit/remote/<name>/refit-records`.
+pub fn tracking_ref(remote: &str, reference: &str) -> String {
+    let leaf = reference.rsplit('/').next().unwrap_or(reference);
+    format!("refs/refit/remote/{remote}/{leaf}")
+}
+
+impl Repo {
+    /// Fetches a remote's notes to [`tracking_ref`]s; those that the remote no longer has are forgotten.
+    pub fn notes_fetch(&self, remote: &str) -> Result<(), NotesError> {
+        self.check_remote(remote)?;
+        let refspec = format!("+refs/notes/refit*:{}", tracking_ref(remote, "refit*"));
+        let finished = self.run_network_git(&[
+            "fetch",
+            "--quiet",
+            "--prune",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--no-write-fetch-head",
+            // Without this git would also apply configured refspecs, and `+refs/notes/*:refs/notes/*` erases our notes.
+            "--refmap=",
+            "--",
+            remote,
+            &refspec,
+        ])?;
+        if finished.success() {
+            Ok(())
+        } else {
+            Err(finished.error().into())
+        }
+    }
+
+    /// Adds the lines of a remote's fetched notes to ours, records first.
+    ///
+    /// What we contain already changes nothing; where we have nothing of our own our ref follows theirs; else a commit
+    /// with both histories as parents holds the union.
+    pub fn notes_unite(&self, remote: &str) -> Result<United, NotesError> {
+        let lock = Lock::acquire(self.common_dir())?;
+        let unite = |reference, rule| {
+            let Some(theirs) = self.commit_of_ref(&tracking_ref(remote, reference))? else {
+                return Ok(None);
+            };
+            self.move_notes_ref(&lock, reference, |repo, ours| {
+                unite(repo, rule, ours, &theirs, remote)
+            })
+        };
+        Ok(United {
+            records: unite(RECORDS, Rule::SortUnique)?,
+            sentences: unite(SENTENCES, Rule::Append)?,
+        })
+    }
+
+    pub(super) fn check_remote(&self, remote: &str) -> Result<(), NotesError> {
+        if self.has_remote(remote)? {
+            Ok(())
+        } else {
+            Err(NotesError::UnknownRemote(remote.to_owned()))
+        }
+    }
+}
+
+/// The commit that holds ours and theirs; `None` if ours does.
+fn unite(
+    repo: &gix::Repository,
+    rule: Rule,
+    ours: Option<gix::ObjectId>,
+    theirs: &ObjectId,
+    remote: &str,
+) -> Result<Option<gix::ObjectId>, NotesError> {
+    let Some(tip) = ours else {
+        return Ok(Some(id::theirs(theirs)));
+    };
+    let ours = id::ours(tip);
+    if history::is_ancestor(repo, theirs, &ours)? {
+        return Ok(None);
+    }
+    if history::is_ancestor(repo, &ours, theirs)? {
+        return Ok(Some(id::theirs(theirs)));
+    }
+    let there = read::listing(repo, &ours)?;
+    let mut new = Vec::new();
+    for (annotated, blobs) in read::listing(repo, theirs)? {
+        if there.get(&annotated) != Some(&blobs) {
+            let mut text = Vec::new();
+            for blob in blobs {
+                text.extend(tree::blob(repo, &id::ours(blob))?);
+                text.push(b'\n');
+            }
+            new.push((annotated, text));
+        }
+    }
+    let new = new
+        .iter()
+        .map(|(annotated, text)| (annotated, lines::of(text)));
+    let united = match append::add_lines(repo, Some(tip), rule, new)? {
+        Some(tree) => tree,
+        None => tree::tree_of(repo, &ours)?,
+    };
+    let message = format!("Unite the notes of {remote}");
+    Ok(Some(append::commit(
+        repo,
+        &message,
+        united,
+        [tip, id::theirs(theirs)],
+    )?))
+}

@@ -1,0 +1,233 @@
+//! The index and dirty working trees.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use refit_git::{ChangeKind, GitError, Mode, Repo};
+
+use crate::fixture::{Fixture, command, git, open};
+
+use ChangeKind::{Added, Deleted, Modified, Untracked};
+
+fn check(fixture: &Fixture, want: &[(&str, ChangeKind)]) {
+    let changes = fixture.repo().worktree_changes().unwrap();
+    let changes: Vec<_> = changes
+        .iter()
+        .map(|change| (change.path.as_str(), change.kind))
+        .collect();
+    assert_eq!(changes, want);
+    let git_says = fixture.git(&["status", "--porcelain", "--untracked-files=all"]);
+    assert_eq!(git_says.is_empty(), want.is_empty(), "{git_says}");
+}
+
+fn base() -> Fixture {
+    Fixture::with("//- .gitignore\n*.log\n//- a\n1//- b\n1//- web/c\n1")
+}
+
+#[test]
+fn a_fresh_checkout_is_clean() {
+    check(&base(), &[]);
+    let empty = Fixture::empty();
+    check(&empty, &[]);
+    empty.write("//- a\n");
+    check(&empty, &[("a", Untracked)]);
+    empty.git(&["add", "a"]);
+    check(&empty, &[("a", Added)]);
+}
+
+#[test]
+fn edits_deletions_and_untracked_files_show_and_ignored_ones_do_not() {
+    let fixture = base();
+    fixture.write("//- a\n2//- new/deep/file\n//- x.log\n");
+    fs::remove_file(fixture.path().join("web/c")).unwrap();
+    check(
+        &fixture,
+        &[
+            ("a", Modified),
+            ("new/deep/file", Untracked),
+            ("web/c", Deleted),
+        ],
+    );
+}
+
+#[test]
+fn a_touched_file_with_the_same_bytes_is_clean() {
+    let fixture = base();
+    fixture.write("//- a\n1");
+    check(&fixture, &[]);
+}
+
+#[test]
+fn staged_changes_count_even_if_the_checkout_went_back() {
+    let fixture = base();
+    fixture.write("//- a\n2//- n\n1");
+    fixture.git(&["add", "a", "n"]);
+    fixture.git(&["rm", "--quiet", "--cached", "b"]);
+    check(&fixture, &[("a", Modified), ("b", Modified), ("n", Added)]);
+    fixture.write("//- a\n1//- n\n2");
+    fs::remove_file(fixture.path().join("b")).unwrap();
+    check(&fixture, &[("a", Modified), ("b", Deleted), ("n", Added)]);
+}
+
+#[test]
+fn an_execute_bit_and_a_kind_are_changes() {
+    let fixture = base();
+    fs::set_permissions(fixture.path().join("a"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::remove_file(fixture.path().join("b")).unwrap();
+    std::os::unix::fs::symlink("a", fixture.path().join("b")).unwrap();
+    check(&fixture, &[("a", Modified), ("b", Modified)]);
+    fixture.commit("");
+    check(&fixture, &[]);
+    fs::remove_file(fixture.path().join("b")).unwrap();
+    std::os::unix::fs::symlink("web/c", fixture.path().join("b")).unwrap();
+    check(&fixture, &[("b", Modified)]);
+}
+
+#[test]
+fn line_ends_that_git_would_convert_are_no_change() {
+    let fixture = Fixture::with("//- .gitattributes\n*.txt text eol=crlf\n//- a.txt\nline\n");
+    fs::remove_file(fixture.path().join("a.txt")).unwrap();
+    fixture.git(&["checkout", "--quiet", "--", "a.txt"]);
+    assert_eq!(fs::read(fixture.path().join("a.txt")).unwrap(), b"line\r\n");
+    fixture.write("//- a.txt\nline\r\n");
+    check(&fixture, &[]);
+}
+
+#[test]
+fn changes_anywhere_show_from_a_folder_inside_and_in_a_linked_worktree() {
+    let fixture = base();
+    fixture.git(&["worktree", "add", "--quiet", "--detach", "../linked"]);
+    fs::write(fixture.beside("linked/a"), "2").unwrap();
+    let changes = open(&fixture.beside("linked/web"))
+        .worktree_changes()
+        .unwrap();
+    assert_eq!(changes.len(), 1);
+    check(&fixture, &[]);
+}
+
+#[test]
+fn a_submodule_at_another_commit_is_a_change() {
+    let fixture = base();
+    git(
+        fixture.path().parent().unwrap(),
+        &["clone", "--quiet", "repo", "library"],
+    );
+    fixture.git(&["submodule", "--quiet", "add", "../library", "vendored"]);
+    fixture.commit("");
+    check(&fixture, &[]);
+    git(
+        &fixture.path().join("vendored"),
+        &["commit", "--quiet", "--allow-empty", "--message=x"],
+    );
+    check(&fixture, &[("vendored", Modified)]);
+}
+
+#[test]
+fn the_index_is_listed_as_it_would_be_committed() {
+    let fixture = base();
+    fixture.write("//- a\n2//- later\n//- z.sh\n");
+    fs::set_permissions(
+        fixture.path().join("z.sh"),
+        fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
+    fixture.git(&["add", "a", "z.sh"]);
+    fixture.git(&["add", "--intent-to-add", "later"]);
+    fixture.write("//- a\n3");
+    let repo = fixture.repo();
+    let staged = repo.staged().unwrap();
+    let tree = fixture.git(&["write-tree"]);
+    let want = fixture.git(&["ls-tree", "-r", "--format=%(objectname) %(path)", &tree]);
+    let ours: Vec<_> = staged
+        .iter()
+        .map(|entry| format!("{} {}", entry.id, entry.path))
+        .collect();
+    assert_eq!(ours.join("\n"), want);
+    assert_eq!(staged.last().unwrap().mode, Mode::Executable);
+    assert_eq!(repo.blob(&staged[1].id).unwrap(), b"2");
+}
+
+#[test]
+fn a_conflict_in_the_index_is_named() {
+    let fixture = base();
+    fixture.git(&["checkout", "--quiet", "-b", "other"]);
+    fixture.commit("//- a\n2");
+    fixture.git(&["checkout", "--quiet", "main"]);
+    fixture.commit("//- a\n3");
+    assert!(
+        !command(&fixture.path(), &["merge", "--quiet", "other"])
+            .status()
+            .unwrap()
+            .success()
+    );
+    match fixture.repo().staged() {
+        Err(GitError::Unmerged(path)) => assert_eq!(path, "a"),
+        other => panic!("{other:?}"),
+    }
+    check(&fixture, &[("a", Modified)]);
+}
+
+#[test]
+fn a_sparse_index_is_unfolded() {
+    let fixture = base();
+    fixture.git(&[
+        "sparse-checkout",
+        "set",
+        "--cone",
+        "--sparse-index",
+        "elsewhere",
+    ]);
+    assert!(
+        fixture.git(&["ls-files", "--sparse"]).contains("web/\n")
+            || fixture.git(&["ls-files", "--sparse"]).ends_with("web/")
+    );
+    let staged = fixture.repo().staged().unwrap();
+    let paths: Vec<_> = staged.iter().map(|entry| entry.path.as_str()).collect();
+    assert_eq!(paths, [".gitignore", "a", "b", "web/c"]);
+}
+
+/// In a hook git names its directory, and often another index than the usual one.
+#[test]
+fn a_pre_commit_hook_sees_what_will_be_committed() {
+    const REPORT: &str = "REFIT_TEST_REPORT";
+    if let Some(report) = std::env::var_os(REPORT) {
+        let staged = Repo::discover(Path::new(".")).unwrap().staged().unwrap();
+        let ids: Vec<_> = staged
+            .iter()
+            .map(|entry| format!("{} {}\n", entry.path, entry.id))
+            .collect();
+        fs::write(report, ids.concat()).unwrap();
+        return;
+    }
+    let fixture = base();
+    fixture.git(&["worktree", "add", "--quiet", "-b", "linked", "../linked"]);
+    let report = fixture.beside("report");
+    let hook = fixture.path().join(".git/hooks/pre-commit");
+    let exe = std::env::current_exe().unwrap();
+    let script = format!(
+        "#!/bin/sh\n{REPORT}='{}' exec '{}' --exact status::a_pre_commit_hook_sees_what_will_be_committed\n",
+        report.display(),
+        exe.display()
+    );
+    fs::write(&hook, script).unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    for name in ["repo", "linked"] {
+        let dir = fixture.beside(name);
+        for flags in [&["--all"][..], &["--", "a"]] {
+            let content = format!("{name} {flags:?}");
+            fs::write(dir.join("a"), &content).unwrap();
+            fs::write(dir.join("b"), &content).unwrap();
+            let mut args = vec!["commit", "--quiet", "--message=x"];
+            args.extend(flags);
+            git(&dir, &args);
+            let want = git(
+                &dir,
+                &["ls-tree", "-r", "--format=%(path) %(objectname)", "HEAD"],
+            );
+            assert_eq!(
+                fs::read_to_string(&report).unwrap(),
+                format!("{want}\n"),
+                "{content}"
+            );
+        }
+    }
+}
