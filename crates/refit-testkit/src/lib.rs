@@ -1,3 +1,4 @@
 //! refit-testkit
 
 pub mod engines;
+pub mod registry;

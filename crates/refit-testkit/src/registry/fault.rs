@@ -1,0 +1,57 @@
+//! Misbehaviour on request.
+
+use std::time::Duration;
+
+/// One way to misbehave.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// This status instead of an answer.
+    Status(u16),
+    /// 429 with `Retry-After` in seconds.
+    TooManyRequests(u64),
+    /// The body breaks off after so many bytes, although more were announced.
+    Truncated(usize),
+    /// One bit of the body is flipped.
+    Corrupt,
+    /// Every byte of the body comes twice.
+    TwiceAsLong,
+    /// `Docker-Content-Digest` names other content.
+    WrongDigest,
+    /// A header is left out (`location`, `docker-content-digest`).
+    Without(&'static str),
+    /// The answer takes so long.
+    Slow(Duration),
+    /// The connection is cut before an answer.
+    Disconnect,
+}
+
+/// A fault waiting for its requests.
+pub(super) struct Scripted {
+    method: String,
+    path_part: String,
+    times: usize,
+    fault: Fault,
+}
+
+impl Scripted {
+    pub(super) fn new(method: &str, path_part: &str, times: usize, fault: Fault) -> Self {
+        Self {
+            method: method.to_owned(),
+            path_part: path_part.to_owned(),
+            times,
+            fault,
+        }
+    }
+}
+
+/// The fault that a request meets, used up by one.
+pub(super) fn meet(faults: &mut Vec<Scripted>, method: &str, path: &str) -> Option<Fault> {
+    let hit = |scripted: &Scripted| {
+        (scripted.method == "*" || scripted.method == method) && path.contains(&scripted.path_part)
+    };
+    let scripted = faults.iter_mut().find(|scripted| hit(scripted))?;
+    let fault = scripted.fault.clone();
+    scripted.times = scripted.times.saturating_sub(1);
+    faults.retain(|scripted| scripted.times > 0);
+    Some(fault)
+}

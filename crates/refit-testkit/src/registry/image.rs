@@ -1,0 +1,108 @@
+//! Small images made on the spot, the same bytes every time.
+
+use std::{collections::BTreeMap, io::Write as _};
+
+use flate2::{Compression, write::GzEncoder};
+use refit_oci::{
+    Config, Descriptor, Digest, Exact, ImageConfig, Index, Manifest, Platform, RootFs, media_type,
+};
+
+/// An image of one platform with all its parts.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// The platform that its config names.
+    pub platform: Platform,
+    /// The config's bytes.
+    pub config: Vec<u8>,
+    /// Gzip layers, the lowest first.
+    pub layers: Vec<Vec<u8>>,
+    /// The manifest over them.
+    pub manifest: Exact<Manifest>,
+}
+
+impl Image {
+    /// An image whose layers have these files (path and content).
+    ///
+    /// # Panics
+    /// If `platform` is none.
+    pub fn new(platform: &str, layers: &[&[(&str, &str)]]) -> Self {
+        Self::with_config(platform, layers, Config::default())
+    }
+
+    /// An image with something to inherit.
+    ///
+    /// # Panics
+    /// If `platform` is none.
+    pub fn with_config(platform: &str, layers: &[&[(&str, &str)]], inherited: Config) -> Self {
+        let platform: Platform = platform.parse().expect("a test names a platform");
+        let tars: Vec<Vec<u8>> = layers.iter().map(|files| tar(files)).collect();
+        let config = ImageConfig {
+            architecture: platform.architecture.clone(),
+            os: platform.os.clone(),
+            variant: platform.variant.clone(),
+            config: inherited,
+            rootfs: RootFs {
+                kind: "layers".to_owned(),
+                diff_ids: tars.iter().map(|tar| Digest::sha256(tar)).collect(),
+            },
+            ..ImageConfig::default()
+        };
+        let config = serde_json::to_vec(&config).expect("a config is JSON");
+        let layers: Vec<Vec<u8>> = tars.iter().map(|tar| gzip(tar)).collect();
+        let descriptors = layers.iter();
+        let descriptors =
+            descriptors.map(|layer| Descriptor::of(media_type::OCI_LAYER_GZIP, layer));
+        let manifest = Manifest::new(
+            Descriptor::of(media_type::OCI_CONFIG, &config),
+            descriptors.collect(),
+            BTreeMap::new(),
+        );
+        Self {
+            platform,
+            config,
+            layers,
+            manifest: Exact::encode(media_type::OCI_MANIFEST, manifest),
+        }
+    }
+
+    /// The manifest's digest.
+    pub fn digest(&self) -> &Digest {
+        &self.manifest.digest
+    }
+}
+
+/// An index over images, in their order.
+pub fn index(images: &[Image]) -> Exact<Index> {
+    let entries = images.iter().map(|image| {
+        let mut entry = image.manifest.descriptor();
+        entry.platform = Some(image.platform.clone());
+        entry
+    });
+    let index = Index::new(entries.collect(), BTreeMap::new());
+    Exact::encode(media_type::OCI_INDEX, index)
+}
+
+/// A gzip layer with these files (path and content).
+pub fn layer(files: &[(&str, &str)]) -> Vec<u8> {
+    gzip(&tar(files))
+}
+
+fn tar(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        header.set_mtime(0);
+        header.set_entry_type(tar::EntryType::Regular);
+        let appended = builder.append_data(&mut header, path, content.as_bytes());
+        appended.expect("memory takes all bytes, and a test's paths are short");
+    }
+    builder.into_inner().expect("memory takes all bytes")
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).expect("memory takes all bytes");
+    encoder.finish().expect("memory takes all bytes")
+}
