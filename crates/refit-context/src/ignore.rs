@@ -100,3 +100,30 @@ fn with_parents(path: &str) -> impl Iterator<Item = &str> {
     let slashes = path.match_indices('/').map(|(at, _)| &path[..at]);
     slashes.chain([path])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::glob::Glob;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Two implementations, a regex and a matcher, of one language.
+        #[test]
+        fn without_two_stars_a_rule_is_gos_match_on_the_path_or_a_folder_of_it(
+            pattern in "[ab*?.+/]([ab?.+/]|\\*[ab?]|\\[\\^?[ab-]{1,2}\\]){0,6}",
+            path in "[ab.+]{1,3}(/[ab.+-]{1,3}){0,2}",
+        ) {
+            prop_assume!(!pattern.contains("**") && path == clean(&path));
+            let cleaned = clean(&format!("/{pattern}"));
+            let relative = &cleaned[1..];
+            // A pattern that climbs is kept as it is, and matches nothing.
+            prop_assume!(!relative.is_empty() && !clean(&pattern).starts_with(".."));
+            let (ignore, problems) = Ignore::parse(&pattern);
+            if let Ok(glob) = Glob::parse(relative) && problems.is_empty() {
+                let expect = with_parents(&path).any(|p| glob.matches(p));
+                prop_assert_eq!(ignore.excludes(&path), expect);
+            }
+        }
+    }
+}

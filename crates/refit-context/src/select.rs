@@ -11,10 +11,10 @@ use crate::{
 /// A source is a `COPY`, `ADD` or bind-mount source with its variables expanded: a path or a pattern of Go's
 /// `filepath.Match`, anchored at the context's root. Naming a folder means all that is in it. When in doubt an entry
 /// is kept: behind a symbolic link and for a malformed pattern, that is all of them.
-pub fn select<'e, S: AsRef<str>>(
-    entries: &'e [ContextEntry],
+pub fn select<S: AsRef<str>>(
+    entries: &[ContextEntry],
     sources: impl IntoIterator<Item = S>,
-) -> Vec<&'e ContextEntry> {
+) -> Vec<&ContextEntry> {
     let sources: Option<Vec<Source>> = sources
         .into_iter()
         .map(|source| Source::parse(source.as_ref()))

@@ -5,7 +5,7 @@ use std::{
     io::{self, Read},
 };
 
-use tar::{EntryType, Header, PaxExtensions};
+use tar::{EntryType, Header};
 
 use crate::{TarEntry, TarError, TarKind, tar_entry::safe_path, tar_writer::BLOCK};
 
@@ -30,9 +30,8 @@ pub fn read_tar<E: From<TarError>>(
         // PAX wins over the header, or two readers see two archives.
         let size = extension.number("size")?.unwrap_or(own_size);
         let mut data = (&mut archive).take(size);
-        match member(&header, &extension, size)? {
-            Some(entry) => visit(&entry, &mut data)?,
-            None => {}
+        if let Some(entry) = member(&header, &extension, size)? {
+            visit(&entry, &mut data)?;
         }
         skip(&mut data)?;
         pad(&mut archive, size)?;
@@ -87,15 +86,7 @@ impl Extension {
             EntryType::GNULongName => self.long_name = Some(until_nul(bytes)),
             EntryType::GNULongLink => self.long_link = Some(until_nul(bytes)),
             EntryType::XHeader => {
-                for record in PaxExtensions::new(&bytes) {
-                    let record =
-                        record.map_err(|_| TarError::Malformed("a PAX record is damaged"))?;
-                    // Keys that are not UTF-8 are none that we know.
-                    if let Ok(key) = record.key() {
-                        self.records
-                            .insert(key.to_owned(), record.value_bytes().to_vec());
-                    }
-                }
+                self.records.extend(records(&bytes)?);
             }
             // `git archive` writes its commit there; nothing in it describes a member.
             _ => {}
@@ -121,6 +112,28 @@ impl Extension {
             Err(_) => Err(TarError::Malformed("a PAX record is no number")),
         }
     }
+}
+
+/// `LENGTH KEY=VALUE\n`, one after the other; a value may hold anything, line ends too.
+fn records(mut bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, TarError> {
+    let mut records = BTreeMap::new();
+    while !bytes.is_empty() {
+        let (key, value, rest) =
+            record(bytes).ok_or(TarError::Malformed("a PAX record is damaged"))?;
+        records.insert(key.to_owned(), value.to_vec());
+        bytes = rest;
+    }
+    Ok(records)
+}
+
+fn record(bytes: &[u8]) -> Option<(&str, &[u8], &[u8])> {
+    let digits = bytes.iter().position(|b| *b == b' ')?;
+    let length: usize = std::str::from_utf8(&bytes[..digits]).ok()?.parse().ok()?;
+    let (record, rest) = bytes.split_at_checked(length)?;
+    let pair = record.get(digits + 1..)?.strip_suffix(b"\n")?;
+    let equals = pair.iter().position(|b| *b == b'=')?;
+    let key = std::str::from_utf8(&pair[..equals]).ok()?;
+    Some((key, &pair[equals + 1..], rest))
 }
 
 /// None for the root folder.

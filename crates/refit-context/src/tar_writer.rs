@@ -199,7 +199,10 @@ fn split(path: &str) -> (&str, &str) {
         return ("", path);
     }
     // The slash of a folder is part of its name.
-    let slashes = path[..path.len() - 1].match_indices('/').map(|(at, _)| at);
+    let slashes = path
+        .trim_end_matches('/')
+        .match_indices('/')
+        .map(|(at, _)| at);
     let mut fitting = slashes.filter(|at| *at > 0 && *at <= PREFIX && path.len() - at - 1 <= NAME);
     fitting
         .next_back()

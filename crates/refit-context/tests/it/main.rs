@@ -1,0 +1,13 @@
+//! The context packer against moby's rules, real git, real tar and real zstd.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says by stopping what it did not expect"
+)]
+
+mod git;
+mod ignore;
+mod layer;
+mod listing;
+mod packing;
+mod tars;
