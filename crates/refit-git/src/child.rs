@@ -86,8 +86,8 @@ impl Finished {
 impl Repo {
     /// Runs `git` in this repository and waits; a failure of git's is the caller's to judge.
     pub(crate) fn run_git(&self, args: &[&str]) -> Result<Finished, ChildError> {
-        let mut command = Command::new("git");
-        command
+        let mut child = Command::new("git");
+        child
             .args(["-c", "core.hooksPath=/dev/null"])
             .args(["-c", "protocol.ext.allow=never"])
             .args(["-c", "maintenance.auto=false", "-c", "gc.auto=0"])
@@ -95,17 +95,23 @@ impl Repo {
             .current_dir(self.work_dir().unwrap_or(self.git_dir()))
             .stdin(Stdio::null());
         for name in LOCAL_VARIABLES {
-            command.env_remove(name);
+            child.env_remove(name);
         }
         if self.environment() == Environment::Isolated {
-            isolate(&mut command);
+            isolate(&mut child);
         }
         // Ownership was checked when the repository was opened; naming it saves a second search.
-        command.env("GIT_DIR", self.git_dir()).env("LC_ALL", "C");
-        let argv = without_credentials(&format!("git {}", args.join(" ")));
-        match command.output() {
-            Ok(output) => Ok(Finished { argv, output }),
-            Err(source) => Err(ChildError::Start { argv, source }),
+        child.env("GIT_DIR", self.git_dir()).env("LC_ALL", "C");
+        let shown = without_credentials(&format!("git {}", args.join(" ")));
+        match child.output() {
+            Ok(output) => Ok(Finished {
+                argv: shown,
+                output,
+            }),
+            Err(source) => Err(ChildError::Start {
+                argv: shown,
+                source,
+            }),
         }
     }
 

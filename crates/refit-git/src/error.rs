@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use refit_oci::ObjectId;
 
+use crate::ChildError;
+
 /// Why something could not be read from a repository.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -15,6 +17,14 @@ pub enum GitError {
         kind: &'static str,
         /// The absent object.
         id: ObjectId,
+    },
+    /// The object is left to a remote (a partial clone), and could not be had from there.
+    #[error("`{id}` is not in this partial clone")]
+    Promised {
+        /// The absent object.
+        id: ObjectId,
+        /// What fetching it said.
+        source: ChildError,
     },
     /// An object exists but is of another kind.
     #[error("`{id}` is no {kind}")]

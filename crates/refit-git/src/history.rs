@@ -102,12 +102,12 @@ fn parents(repo: &gix::Repository, commit: &ObjectId) -> Result<Vec<ObjectId>, G
     Ok(found.parent_ids().map(id::ours).collect())
 }
 
+/// A folder's entry; its files, also those of one that became a file, are listed one by one.
 fn is_folder(change: &ChangeDetached) -> bool {
     match change {
         ChangeDetached::Addition { entry_mode, .. }
-        | ChangeDetached::Deletion { entry_mode, .. } => entry_mode.is_tree(),
-        // A folder that became a file, or the reverse, also has its files added or removed one by one.
-        ChangeDetached::Modification { entry_mode, .. }
+        | ChangeDetached::Deletion { entry_mode, .. }
+        | ChangeDetached::Modification { entry_mode, .. }
         | ChangeDetached::Rewrite { entry_mode, .. } => entry_mode.is_tree(),
     }
 }

@@ -25,6 +25,7 @@ mod handles;
 mod history;
 mod id;
 pub mod notes;
+mod promised;
 mod refs;
 mod repo;
 mod status;

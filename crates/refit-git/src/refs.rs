@@ -129,7 +129,7 @@ impl Repo {
     pub fn default_remote(&self) -> Option<String> {
         let repo = self.handle();
         let names = repo.remote_names();
-        let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         match names.as_slice() {
             [] => None,
             [only] => Some(only.clone()),

@@ -252,7 +252,7 @@ fn check_format(repo: &gix::Repository) -> Result<(), OpenError> {
         .flatten()
     {
         for name in section.value_names() {
-            let extension = name.to_string().to_ascii_lowercase();
+            let extension = name.to_ascii_lowercase();
             if !KNOWN_EXTENSIONS.contains(&extension.as_str()) {
                 return Err(OpenError::Extension {
                     path: path(),

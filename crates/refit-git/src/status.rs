@@ -96,30 +96,34 @@ impl Repo {
             })
             .into_iter(None)
             .map_err(reading())?;
-        let mut changes = BTreeMap::new();
+        // The library compares HEAD with the index and the index with the files at the same time, in no set order.
+        let (mut staged, mut unstaged) = (BTreeMap::new(), BTreeMap::new());
         for item in items {
             let item = item.map_err(reading())?;
-            let Some(kind) = kind_of(&item) else { continue };
-            let path = utf8(item.location())?;
-            // A staged file that is edited or deleted again shows up twice: the later state counts.
-            let kind = match (changes.get(&path), kind) {
-                (Some(ChangeKind::Added), ChangeKind::Modified) => ChangeKind::Added,
-                (Some(ChangeKind::Modified | ChangeKind::Deleted), ChangeKind::Added) => {
-                    ChangeKind::Modified
-                }
-                (Some(ChangeKind::Deleted), ChangeKind::Modified) => ChangeKind::Deleted,
-                (Some(ChangeKind::Deleted), ChangeKind::Untracked)
-                | (Some(ChangeKind::Untracked), ChangeKind::Deleted) => {
-                    ChangeKind::Modified // `git rm --cached`: gone from the index, still in the folder
-                }
-                (_, kind) => kind,
-            };
-            changes.insert(path, kind);
+            if let Some(kind) = kind_of(&item) {
+                let kinds = match item {
+                    Item::TreeIndex(_) => &mut staged,
+                    Item::IndexWorktree(_) => &mut unstaged,
+                };
+                kinds.insert(utf8(item.location())?, kind);
+            }
         }
-        Ok(changes
-            .into_iter()
-            .map(|(path, kind)| Change { path, kind })
-            .collect())
+        for (path, kind) in staged {
+            let after = unstaged.get(&path).copied();
+            unstaged.insert(path, combined(kind, after));
+        }
+        let changes = unstaged.into_iter();
+        Ok(changes.map(|(path, kind)| Change { path, kind }).collect())
+    }
+}
+
+/// How a path differs from HEAD that is staged as one thing and perhaps another in the working tree.
+fn combined(staged: ChangeKind, unstaged: Option<ChangeKind>) -> ChangeKind {
+    match (staged, unstaged) {
+        // `git rm --cached`: gone from the index, still in the folder.
+        (ChangeKind::Deleted, Some(_)) => ChangeKind::Modified,
+        (_, Some(ChangeKind::Deleted)) => ChangeKind::Deleted,
+        (staged, _) => staged,
     }
 }
 

@@ -40,21 +40,21 @@ impl Repo {
 
     /// As [`Repo::tree`], of one folder: paths are relative to it; `""` and `"."` are the root, an absent folder is empty.
     pub fn tree_under(&self, commit: &ObjectId, folder: &str) -> Result<Vec<Entry>, GitError> {
-        let repo = self.handle();
-        let root = tree_of(&repo, commit)?;
-        let mut tree = root;
-        for name in components(folder) {
-            match child(&repo, tree, name)? {
-                Some((EntryKind::Tree, id)) => tree = id,
-                _ => return Ok(Vec::new()),
+        self.reading(|repo| {
+            let mut tree = tree_of(repo, commit)?;
+            for name in components(folder) {
+                match child(repo, tree, name)? {
+                    Some((EntryKind::Tree, id)) => tree = id,
+                    _ => return Ok(Vec::new()),
+                }
             }
-        }
-        list(&repo, tree)
+            list(repo, tree)
+        })
     }
 
     /// The bytes of a blob, as stored.
     pub fn blob(&self, id: &ObjectId) -> Result<Vec<u8>, GitError> {
-        blob(&self.handle(), id)
+        self.reading(|repo| blob(repo, id))
     }
 
     /// The blob at a path of a commit with its bytes; `None` if there is no file, executable or symlink.
@@ -63,25 +63,26 @@ impl Repo {
         commit: &ObjectId,
         path: &str,
     ) -> Result<Option<(ObjectId, Vec<u8>)>, GitError> {
-        let repo = self.handle();
-        let mut found = (EntryKind::Tree, tree_of(&repo, commit)?);
-        for name in components(path) {
-            if found.0 != EntryKind::Tree {
-                return Ok(None);
+        self.reading(|repo| {
+            let mut found = (EntryKind::Tree, tree_of(repo, commit)?);
+            for name in components(path) {
+                if found.0 != EntryKind::Tree {
+                    return Ok(None);
+                }
+                match child(repo, found.1, name)? {
+                    Some(entry) => found = entry,
+                    None => return Ok(None),
+                }
             }
-            match child(&repo, found.1, name)? {
-                Some(entry) => found = entry,
-                None => return Ok(None),
+            match found.0 {
+                EntryKind::Tree | EntryKind::Commit => Ok(None),
+                EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link => {
+                    let id = id::ours(found.1);
+                    let bytes = blob(repo, &id)?;
+                    Ok(Some((id, bytes)))
+                }
             }
-        }
-        match found.0 {
-            EntryKind::Tree | EntryKind::Commit => Ok(None),
-            EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link => {
-                let id = id::ours(found.1);
-                let bytes = blob(&repo, &id)?;
-                Ok(Some((id, bytes)))
-            }
-        }
+        })
     }
 }
 

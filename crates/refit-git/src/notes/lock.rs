@@ -12,7 +12,7 @@ use std::{
 use super::NotesError;
 
 /// How long a writer waits for another.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// A ref's `.lock` of this age has no living owner: git and we hold them for milliseconds.
 const STALE: Duration = Duration::from_secs(10);
 
@@ -48,7 +48,7 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                    pause(Duration::from_millis(5))
+                    pause(Duration::from_millis(5));
                 }
                 Err(TryLockError::WouldBlock) => {
                     let holder = holder(&mut file);

@@ -14,12 +14,15 @@ pub(crate) type Listing = BTreeMap<ObjectId, Vec<gix::ObjectId>>;
 impl Repo {
     /// Every note of a ref with its lines, by annotated object; none if the ref is absent.
     pub fn notes_all(&self, reference: &str) -> Result<Vec<(ObjectId, Vec<String>)>, NotesError> {
-        let repo = self.handle();
         let Some(commit) = self.commit_of_ref(reference)? else {
             return Ok(Vec::new());
         };
-        let mut notes = Vec::new();
-        for (annotated, blobs) in listing(&repo, &commit)? {
+        let listing = self.reading(|repo| listing(repo, &commit))?;
+        let blobs: Vec<ObjectId> = listing.values().flatten().map(id::ours).collect();
+        self.fetch_promised(&blobs)?;
+        let repo = self.handle();
+        let mut notes = Vec::with_capacity(listing.len());
+        for (annotated, blobs) in listing {
             let mut text = Vec::new();
             for blob in blobs {
                 text.extend(text_lines(&tree::blob(&repo, &id::ours(blob))?));
@@ -47,7 +50,7 @@ impl Repo {
             .get(&id::theirs(annotated), &*repo)
             .map_err(GitError::reading(what()))?;
         match blob {
-            Some(blob) => Ok(text_lines(&tree::blob(&repo, &id::ours(blob))?)),
+            Some(blob) => Ok(text_lines(&self.blob(&id::ours(blob))?)),
             None => Ok(Vec::new()),
         }
     }
@@ -84,7 +87,7 @@ pub(crate) fn listing(repo: &gix::Repository, commit: &ObjectId) -> Result<Listi
             let hex = format!("{prefix}{name}");
             match entry.mode().kind() {
                 EntryKind::Tree if name.len() == 2 && hex.len() < hex_len => {
-                    pending.push((hex, entry.object_id()))
+                    pending.push((hex, entry.object_id()));
                 }
                 EntryKind::Blob | EntryKind::BlobExecutable if hex.len() == hex_len => {
                     let annotated = hex.parse().expect("full-length lower-case hex");

@@ -35,6 +35,8 @@ impl Repo {
             "--quiet",
             "--prune",
             "--no-tags",
+            // A partial clone would leave out what the notes say.
+            "--no-filter",
             "--no-recurse-submodules",
             "--no-write-fetch-head",
             // Without this git would also apply configured refspecs, and `+refs/notes/*:refs/notes/*` erases our notes.

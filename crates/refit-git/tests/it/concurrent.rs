@@ -127,7 +127,7 @@ fn a_ref_lock_that_a_killed_process_left_does_not_stop_us() {
     let lock = fixture.path().join(format!(".git/{RECORDS}.lock"));
     fs::create_dir_all(lock.parent().unwrap()).unwrap();
     fs::write(&lock, "").unwrap();
-    let long_ago = SystemTime::now() - Duration::from_secs(60);
+    let long_ago = SystemTime::now() - Duration::from_mins(1);
     fs::File::options()
         .write(true)
         .open(&lock)

@@ -1,5 +1,10 @@
 //! What git does is compared with git itself: real repositories in temporary folders, a hermetic environment.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a fixture that can't be made fails its test"
+)]
+
 mod concurrent;
 mod config;
 mod exchange;
@@ -8,6 +13,7 @@ mod fixture;
 mod history;
 mod notes;
 mod open;
+mod partial;
 mod refs;
 mod status;
 mod tree;

@@ -58,7 +58,7 @@ fn by_us(repo: &Repo, reference: &str) -> BTreeMap<String, String> {
         .map(|(id, lines)| {
             (
                 id.to_string(),
-                lines.iter().map(|line| format!("{line}\n")).collect(),
+                lines.iter().flat_map(|line| [line, "\n"]).collect(),
             )
         })
         .collect()

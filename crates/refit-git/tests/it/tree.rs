@@ -167,7 +167,7 @@ fn a_path_that_is_not_utf8_is_named() {
     line.extend(b"\xe9\0");
     match listing_of(&line) {
         Err(error @ GitError::NotUtf8(_)) => {
-            assert_eq!(error.to_string(), "path `caf\u{fffd}` is not UTF-8")
+            assert_eq!(error.to_string(), "path `caf\u{fffd}` is not UTF-8");
         }
         other => panic!("{other:?}"),
     }
