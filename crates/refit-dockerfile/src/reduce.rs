@@ -1,0 +1,207 @@
+//! The text that an engine gets: what the target does not reach is gone, every reference is pinned.
+
+use std::ops::Range;
+
+use crate::{
+    model::{Dockerfile, Flag, Stage},
+    mount::Mount,
+    resolve::{Found, FoundSource, Kind, Link, Resolved, Source, StageView},
+};
+
+/// Reduces a file to what `resolved` reaches, each reference replaced by what `pin` gives for it; none leaves it as it is.
+///
+/// Everything else is kept byte for byte and line for line, so that an engine's messages still name the right lines:
+///
+/// - a stage that is not reached becomes empty lines; `COPY --from=<number>` is renumbered;
+/// - a stage that a named context replaces becomes a bare FROM of that context, so that the engine needs none; files
+///   leave `FROM scratch` there, for the engine to replace;
+/// - the syntax directive is dropped, no frontend is pulled;
+/// - the text of ONBUILD is never touched: it is part of the result. What it refers to is pinned by other means.
+///
+/// A file in another language is given back as it is.
+pub fn reduce(
+    file: &Dockerfile,
+    resolved: &Resolved,
+    pin: &dyn Fn(&Found) -> Option<String>,
+) -> String {
+    if resolved.opaque {
+        return file.text.clone();
+    }
+    let mut edits = Edits {
+        text: &file.text,
+        escape: file.escape,
+        edits: Vec::new(),
+    };
+    edits.drop_syntax(file);
+    // A trigger counts the stages of this file, and cannot be rewritten.
+    let counted = |link: &&Link| link.trigger.is_some() && link.by_index;
+    let keep_numbers = resolved.links.iter().any(|link| counted(&link));
+    for stage in &file.stages {
+        match resolved.views.get(&stage.index) {
+            None => edits.remove_stage(stage, keep_numbers),
+            Some(view) if view.replaced => edits.replace_stage(stage, view),
+            Some(_) => {}
+        }
+    }
+    for found in &resolved.found {
+        if let Some(text) = replacement(found, pin) {
+            edits.replace_reference(
+                &file.stages[found.stage],
+                &found.span,
+                &found.written,
+                &text,
+            );
+        }
+    }
+    for link in resolved
+        .links
+        .iter()
+        .filter(|link| link.trigger.is_none() && link.by_index)
+    {
+        if let (Source::Stage(old), false) = (&link.source, keep_numbers) {
+            let new = resolved.stages.partition_point(|stage| stage < old);
+            let written = &file.text[link.span.clone()];
+            if new != *old {
+                let text = new.to_string();
+                edits.replace_reference(&file.stages[link.stage], &link.span, written, &text);
+            }
+        }
+    }
+    edits.apply()
+}
+
+/// What comes into the place of a reference.
+fn replacement(found: &Found, pin: &dyn Fn(&Found) -> Option<String>) -> Option<String> {
+    match found.kind {
+        Kind::Frontend | Kind::Onbuild => None,
+        // What is written there is not what is meant.
+        Kind::Context => pin(found).or_else(|| match &found.source {
+            FoundSource::Reference(reference) => Some(reference.to_string()),
+            FoundSource::InRepo(_) => None,
+        }),
+        Kind::Base | Kind::Stage | Kind::Copy | Kind::Mount => pin(found),
+    }
+}
+
+struct Edits<'a> {
+    text: &'a str,
+    escape: char,
+    edits: Vec<(Range<usize>, String)>,
+}
+
+impl Edits<'_> {
+    fn newlines(&self, range: &Range<usize>) -> String {
+        "\n".repeat(self.text[range.clone()].matches('\n').count())
+    }
+
+    /// An empty line behind the directives makes up for the one that is gone; before them it would close the block.
+    fn drop_syntax(&mut self, file: &Dockerfile) {
+        if let Some(line) = &file.syntax_line {
+            let after = file.directives_end.max(line.end);
+            let newline = self.newlines(line);
+            if after == line.end {
+                self.edits.push((line.clone(), newline));
+            } else {
+                self.edits.push((line.clone(), String::new()));
+                self.edits.push((after..after, newline));
+            }
+        }
+    }
+
+    fn remove_stage(&mut self, stage: &Stage, keep_number: bool) {
+        let stub = if keep_number { "FROM scratch" } else { "" };
+        let text = stub.to_owned() + &self.newlines(&stage.span);
+        self.edits.push((stage.span.clone(), text));
+    }
+
+    fn replace_stage(&mut self, stage: &Stage, view: &StageView) {
+        if matches!(view.from, Source::Files(_) | Source::Scratch) {
+            let image = stage.from.image.span.clone();
+            self.edits.push((image, "scratch".to_owned()));
+        }
+        let body = stage.from.span.end..stage.span.end;
+        let newlines = self.newlines(&body);
+        self.edits.push((body, newlines));
+    }
+
+    /// Replaces the reference at `span`. Where its flag has quotes or continuations in it, the flag is written anew.
+    fn replace_reference(&mut self, stage: &Stage, span: &Range<usize>, written: &str, new: &str) {
+        let flags = stage
+            .instructions
+            .iter()
+            .flat_map(|i| i.flags.iter().map(move |f| (i, f)));
+        let within = |flag: &Flag| flag.span.start <= span.start && span.end <= flag.span.end;
+        let Some((instruction, flag)) = flags.into_iter().find(|(_, flag)| within(flag)) else {
+            self.edits.push((span.clone(), new.to_owned()));
+            return;
+        };
+        if flag.is_plain(self.text) && self.text.get(span.clone()) == Some(written) {
+            self.edits.push((span.clone(), new.to_owned()));
+            return;
+        }
+        let mount = instruction
+            .mounts
+            .iter()
+            .find(|mount| mount.span == flag.span);
+        let value = match mount {
+            Some(mount) => mount_record(mount, new),
+            None => new.to_owned(),
+        };
+        let word = format!("--{}={}", flag.name, quoted(&value, self.escape));
+        self.edits.push((flag.span.clone(), word));
+    }
+
+    fn apply(mut self) -> String {
+        self.edits
+            .sort_by_key(|(range, _)| (range.start, range.end));
+        let mut out = String::new();
+        let mut at = 0;
+        for (range, text) in &self.edits {
+            // Edits within what an earlier one took away are void.
+            if range.start < at {
+                continue;
+            }
+            out.push_str(&self.text[at..range.start]);
+            out.push_str(text);
+            at = range.end;
+        }
+        out.push_str(&self.text[at..]);
+        out
+    }
+}
+
+/// The mount as a CSV record, with another `from`.
+fn mount_record(mount: &Mount, from: &str) -> String {
+    let last = mount.fields.iter().rposition(|field| field.key == "from");
+    let fields = mount.fields.iter().enumerate().map(|(i, field)| {
+        let value = field.value.as_ref().map(|value| value.value.as_str());
+        let text = match (value, Some(i) == last) {
+            (_, true) => format!("from={from}"),
+            (Some(value), false) => format!("{}={value}", field.key),
+            (None, false) => field.key.clone(),
+        };
+        if text.contains(['"', ',']) {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        } else {
+            text
+        }
+    });
+    fields.collect::<Vec<_>>().join(",")
+}
+
+/// A flag's value that its reader takes for this text.
+fn quoted(value: &str, escape: char) -> String {
+    let plain = |c: char| !c.is_whitespace() && c != '\'' && c != '"' && c != escape;
+    if value.chars().all(plain) {
+        return value.to_owned();
+    }
+    let mut out = String::from('"');
+    for c in value.chars() {
+        if c == '"' || c == escape {
+            out.push(escape);
+        }
+        out.push(c);
+    }
+    out.push('"');
+    out
+}

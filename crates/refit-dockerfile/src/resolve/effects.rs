@@ -1,0 +1,339 @@
+//! What the instructions of the reached stages read, fetch and execute.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
+
+use super::{
+    ContextInput, Execution, RemoteSource, Settings,
+    globals::Globals,
+    links::To,
+    scope::{Expanded, Scope},
+    stages::Base,
+};
+use crate::{
+    NamedContext, SyntaxError,
+    expand::ExpandError,
+    model::{Args, Dockerfile, Instruction, Keyword, Spanned, TransferSource},
+};
+
+/// Where an instruction is executed, and where this file has it.
+pub(super) struct Place {
+    pub(super) stage: usize,
+    /// The instruction, or for a trigger of an external base the FROM that brings it.
+    pub(super) span: Range<usize>,
+    /// The instruction's text is elsewhere, and so are its spans.
+    pub(super) outside: bool,
+}
+
+impl Place {
+    fn error<'a>(&'a self, file: &'a Dockerfile) -> impl Fn(ExpandError) -> SyntaxError + 'a {
+        |e| SyntaxError::new(&file.text, self.span.clone(), e.to_string())
+    }
+}
+
+/// Goes through the instructions in order, and collects.
+pub(super) struct Effects<'a> {
+    file: &'a Dockerfile,
+    settings: &'a Settings<'a>,
+    globals: &'a Globals,
+    /// The environment of each stage so far.
+    scopes: BTreeMap<usize, Scope>,
+    inputs: BTreeSet<ContextInput>,
+    remote: Vec<RemoteSource>,
+    executes: Vec<Execution>,
+}
+
+impl<'a> Effects<'a> {
+    pub(super) fn new(
+        file: &'a Dockerfile,
+        settings: &'a Settings<'a>,
+        globals: &'a Globals,
+    ) -> Self {
+        Self {
+            file,
+            settings,
+            globals,
+            scopes: BTreeMap::new(),
+            inputs: BTreeSet::new(),
+            remote: Vec::new(),
+            executes: Vec::new(),
+        }
+    }
+
+    /// Starts a stage; its base, if a stage, must be through.
+    pub(super) fn enter(&mut self, stage: usize, base: &Base<'_>) {
+        let scope = match &base.to {
+            To::Stage(parent) => self.scopes.get(parent).cloned(),
+            To::Scratch => Some(Scope::new(self.file.escape, false)),
+            To::Context(_, NamedContext::Scratch | NamedContext::Files) => {
+                Some(Scope::new(self.file.escape, false))
+            }
+            To::Image(_) | To::Context(..) => None,
+        };
+        let scope = scope.unwrap_or_else(|| Scope::new(self.file.escape, true));
+        self.scopes.insert(stage, scope);
+    }
+
+    /// Applies an instruction of a stage that was entered.
+    pub(super) fn apply(
+        &mut self,
+        place: &Place,
+        instruction: &Instruction,
+    ) -> Result<(), SyntaxError> {
+        // `enter` came first; without it an open scope would only be less precise.
+        let scope = self.scopes.remove(&place.stage);
+        let mut scope = scope.unwrap_or_else(|| Scope::new(self.file.escape, true));
+        let result = self.apply_in(&mut scope, place, instruction);
+        self.scopes.insert(place.stage, scope);
+        result
+    }
+
+    fn apply_in(
+        &mut self,
+        scope: &mut Scope,
+        place: &Place,
+        instruction: &Instruction,
+    ) -> Result<(), SyntaxError> {
+        let error = place.error(self.file);
+        match (instruction.keyword, &instruction.args) {
+            (Keyword::Env, Args::Pairs(pairs)) => scope.env(pairs).map_err(&error)?,
+            (Keyword::Arg, Args::Pairs(pairs)) => {
+                for pair in pairs {
+                    scope
+                        .arg(pair, self.settings, self.globals)
+                        .map_err(&error)?;
+                }
+            }
+            (Keyword::Label, Args::Pairs(pairs)) => {
+                for pair in pairs {
+                    scope.expand(&pair.name).map_err(&error)?;
+                    let value = pair.value.as_deref().unwrap_or_default();
+                    scope.expand(value).map_err(&error)?;
+                }
+            }
+            (
+                Keyword::User
+                | Keyword::Workdir
+                | Keyword::Stopsignal
+                | Keyword::Volume
+                | Keyword::Expose,
+                Args::Words(words),
+            ) => {
+                for word in words {
+                    scope.expand(&word.value).map_err(&error)?;
+                }
+            }
+            (Keyword::Add | Keyword::Copy, _) => {
+                for flag in ["chown", "chmod", "checksum"] {
+                    if let Some(value) = instruction.flag(flag) {
+                        scope.expand(&value.value).map_err(&error)?;
+                    }
+                }
+                self.transfer(scope, place, instruction)?;
+            }
+            (Keyword::Run, _) => self.run(scope, place, instruction)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn transfer(
+        &mut self,
+        scope: &Scope,
+        place: &Place,
+        instruction: &Instruction,
+    ) -> Result<(), SyntaxError> {
+        let Some(transfer) = instruction.transfer() else {
+            return Ok(());
+        };
+        let error = place.error(self.file);
+        let expand = |word: &str| scope.expand(word).map_err(&error);
+        expand(&transfer.destination.value)?;
+        let from = instruction
+            .flag("from")
+            .filter(|from| !from.value.is_empty());
+        let is_add = instruction.keyword == Keyword::Add;
+        for source in &transfer.sources {
+            let TransferSource::Path(word) = source else {
+                continue;
+            };
+            let path = match expand(&word.value)? {
+                Expanded::Known(path) => path,
+                // A variable that only the base knows, within a URL, is a URL still.
+                Expanded::Unknown if remote(&word.value).is_some() => word.value.clone(),
+                Expanded::Unknown if from.is_none() => {
+                    self.inputs.insert(ContextInput::Everything);
+                    continue;
+                }
+                Expanded::Unknown => continue,
+            };
+            match remote(&path) {
+                Some(is_git) if is_add => self.remote.push(RemoteSource {
+                    stage: place.stage,
+                    url: Spanned {
+                        value: path,
+                        span: if place.outside {
+                            place.span.clone()
+                        } else {
+                            word.span.clone()
+                        },
+                    },
+                    is_git,
+                }),
+                Some(_) => {
+                    let message = format!("COPY cannot fetch `{path}`");
+                    let span = place.span.clone();
+                    let error = SyntaxError::new(&self.file.text, span, message);
+                    return Err(error.hint("ADD fetches URLs and git repositories"));
+                }
+                None if from.is_none() => {
+                    self.inputs.insert(input(&path));
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn run(
+        &mut self,
+        scope: &Scope,
+        place: &Place,
+        instruction: &Instruction,
+    ) -> Result<(), SyntaxError> {
+        let error = place.error(self.file);
+        for mount in &instruction.mounts {
+            for value in mount.fields.iter().filter_map(|field| field.value.as_ref()) {
+                scope.expand(&value.value).map_err(&error)?;
+            }
+            if mount.from().is_some() {
+                continue;
+            }
+            let kind = match mount.kind() {
+                Some(kind) => scope.expand(&kind.value).map_err(&error)?,
+                None => Expanded::Known("bind".to_owned()),
+            };
+            // An unknown type may be a bind.
+            if matches!(kind, Expanded::Known(kind) if !kind.eq_ignore_ascii_case("bind")) {
+                continue;
+            }
+            let source = match mount.source() {
+                Some(source) => scope.expand(&source.value).map_err(&error)?,
+                None => Expanded::Unknown,
+            };
+            self.inputs.insert(match source {
+                Expanded::Known(path) => input(&path),
+                Expanded::Unknown => ContextInput::Everything,
+            });
+        }
+        self.executes.push(Execution {
+            stage: place.stage,
+            command: Spanned {
+                value: instruction.code.clone(),
+                span: place.span.clone(),
+            },
+        });
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> (Vec<ContextInput>, Vec<RemoteSource>, Vec<Execution>) {
+        let mut inputs: Vec<_> = self.inputs.into_iter().collect();
+        if inputs.first() == Some(&ContextInput::Everything) {
+            inputs.truncate(1);
+        }
+        (inputs, self.remote, self.executes)
+    }
+}
+
+/// Whether a source is fetched, and if so whether with git: `git@host:path`, `git://`, `ssh://`, `https://….git`.
+fn remote(source: &str) -> Option<bool> {
+    let lower = source.to_ascii_lowercase();
+    let is_http = lower.starts_with("http://") || lower.starts_with("https://");
+    if is_http {
+        let path = source.split(['#', '?']).next().unwrap_or_default();
+        return Some(path.ends_with(".git"));
+    }
+    let is_git = lower.starts_with("git://") || lower.starts_with("ssh://") || is_scp(source);
+    is_git.then_some(true)
+}
+
+/// `user@host:path`.
+fn is_scp(source: &str) -> bool {
+    let word = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    source.split_once(':').is_some_and(|(before, path)| {
+        let (user, host) = before.split_once('@').unwrap_or_default();
+        word(user) && word(host) && !path.is_empty()
+    })
+}
+
+/// A source of the main context, cleaned as Go's `path.Join("/", source)` does.
+fn input(source: &str) -> ContextInput {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in source.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    if parts.is_empty() {
+        ContextInput::Everything
+    } else {
+        ContextInput::Pattern(parts.join("/"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_cleaned_as_go_cleans_paths() {
+        for (source, expect) in [
+            ("a/b", Some("a/b")),
+            ("/a//b/", Some("a/b")),
+            ("./a/../b*", Some("b*")),
+            ("../../a", Some("a")),
+            ("a/./b/*.c", Some("a/b/*.c")),
+            (".", None),
+            ("/", None),
+            ("a/..", None),
+            ("", None),
+        ] {
+            let expect = match expect {
+                Some(pattern) => ContextInput::Pattern(pattern.to_owned()),
+                None => ContextInput::Everything,
+            };
+            assert_eq!(input(source), expect, "{source}");
+        }
+    }
+
+    #[test]
+    fn urls_and_git_repositories_are_told_apart() {
+        for (source, expect) in [
+            ("https://example.com/a.tar.gz", Some(false)),
+            ("HTTP://example.com/a", Some(false)),
+            ("https://example.com/a.git", Some(true)),
+            ("https://example.com/a.git#v1:sub", Some(true)),
+            ("https://example.com/a.git?tag=v1", Some(true)),
+            ("git@github.com:a/b.git", Some(true)),
+            ("git://example.com/a", Some(true)),
+            ("ssh://git@example.com/a", Some(true)),
+            ("github.com/a/b", None),
+            ("a/b", None),
+            ("C:/x", None),
+            ("a@b", None),
+        ] {
+            assert_eq!(remote(source), expect, "{source}");
+        }
+    }
+}
