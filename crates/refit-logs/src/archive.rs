@@ -9,7 +9,10 @@ use std::{
 use refit_oci::Digest;
 use sha2::{Digest as _, Sha256};
 
-use crate::{LogError, LogReader, Outcome, Run, RunId, RunKind, RunRecord, RunSettings};
+use crate::{
+    LogError, LogReader, Outcome, Removal, Run, RunId, RunKind, RunRecord, RunSettings,
+    reader::Extent,
+};
 
 /// All runs and logs of a repository.
 #[derive(Clone, Debug)]
@@ -90,7 +93,7 @@ impl Archive {
 
     /// A finished log; none if the archive does not have it.
     pub fn log(&self, digest: &Digest) -> Result<Option<LogReader>, LogError> {
-        read(&log_path(&self.dir, digest), LogReader::finished)
+        read(&log_path(&self.dir, digest), Extent::Finished)
     }
 
     /// What a target of a run has printed, finished or not; none if it has no log.
@@ -102,7 +105,7 @@ impl Archive {
             return self.log(digest);
         }
         match entry.part.as_deref().filter(|part| is_file_name(part)) {
-            Some(part) => read(&self.run_dir(run.id).join(part), LogReader::part),
+            Some(part) => read(&self.run_dir(run.id).join(part), Extent::Part),
             None => Ok(None),
         }
     }
@@ -131,6 +134,21 @@ impl Archive {
         }
     }
 
+    /// Deletes what was planned; what is gone already is fine.
+    pub fn remove(&self, removal: &Removal) -> Result<(), LogError> {
+        for id in &removal.runs {
+            let dir = self.run_dir(*id);
+            // The record first: a deletion that is cut short leaves no run that has lost its log.
+            gone(fs::remove_file(dir.join("run.json")), &dir)?;
+            gone(fs::remove_dir_all(&dir), &dir)?;
+        }
+        for log in &removal.logs {
+            let path = log_path(&self.dir, log);
+            gone(fs::remove_file(&path), &path)?;
+        }
+        Ok(())
+    }
+
     fn run_dir(&self, id: RunId) -> PathBuf {
         self.dir.join("runs").join(id.to_string())
     }
@@ -144,14 +162,11 @@ pub(crate) fn log_path(archive: &Path, digest: &Digest) -> PathBuf {
         .join(format!("{}.zst", digest.hex()))
 }
 
-fn read(
-    path: &Path,
-    open: impl FnOnce(File) -> io::Result<LogReader>,
-) -> Result<Option<LogReader>, LogError> {
+fn read(path: &Path, extent: Extent) -> Result<Option<LogReader>, LogError> {
     match File::open(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         other => other
-            .and_then(open)
+            .and_then(|file| LogReader::new(file, extent))
             .map(Some)
             .map_err(LogError::io("read", path)),
     }
@@ -168,6 +183,13 @@ fn is_alive(run_dir: &Path) -> Result<bool, LogError> {
         Ok(()) => Ok(false),
         Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(e)) => Err(LogError::io("lock", &path)(e)),
+    }
+}
+
+fn gone(removed: io::Result<()>, path: &Path) -> Result<(), LogError> {
+    match removed {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(LogError::io("remove", path)),
     }
 }
 

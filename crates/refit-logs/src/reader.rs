@@ -7,18 +7,22 @@ use std::{
 };
 
 use jiff::Timestamp;
-
-/// The first look back from a log's end; each further one is four times as far.
-const LOOK_BACK: u64 = 64 * 1024;
+use zeekstd::SeekTable;
+use zstd::stream::read::Decoder;
 
 /// The stored text of a log, as bytes.
-pub struct LogReader(Kind);
+pub struct LogReader {
+    decoder: Decoder<'static, BufReader<File>>,
+    extent: Extent,
+}
 
-enum Kind {
-    /// Finished: frames and their table.
-    Seekable(Box<zeekstd::Decoder<'static, File>>),
-    /// Of a run that goes on or was killed: frames, the last of which has no end.
-    Part(zstd::stream::read::Decoder<'static, BufReader<File>>),
+/// Whether a log has its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Whole frames and their table.
+    Finished,
+    /// Of a run that goes on or was killed: the last frame has no end, and there is no table.
+    Part,
 }
 
 /// One line of a log.
@@ -34,13 +38,11 @@ pub struct Line {
 pub struct Lines<R>(BufReader<R>);
 
 impl LogReader {
-    pub(crate) fn finished(file: File) -> io::Result<Self> {
-        let decoder = zeekstd::Decoder::new(file).map_err(io::Error::other)?;
-        Ok(Self(Kind::Seekable(Box::new(decoder))))
-    }
-
-    pub(crate) fn part(file: File) -> io::Result<Self> {
-        Ok(Self(Kind::Part(zstd::stream::read::Decoder::new(file)?)))
+    pub(crate) fn new(file: File, extent: Extent) -> io::Result<Self> {
+        Ok(Self {
+            decoder: Decoder::new(file)?,
+            extent,
+        })
     }
 
     /// All lines.
@@ -48,23 +50,28 @@ impl LogReader {
         Lines(BufReader::new(self))
     }
 
-    /// The last `n` lines; of a finished log only its end is decompressed.
-    pub fn tail(mut self, n: usize) -> io::Result<Vec<Line>> {
-        let Kind::Seekable(decoder) = &mut self.0 else {
-            return last(self.lines(), n);
+    /// The last `n` lines; of a finished log only the frames that hold them are decompressed.
+    pub fn tail(self, n: usize) -> io::Result<Vec<Line>> {
+        let extent = self.extent;
+        let mut file = self.decoder.finish().into_inner();
+        let table = match extent {
+            Extent::Finished => SeekTable::from_seekable(&mut file).ok(),
+            Extent::Part => None,
         };
-        let length = decoder.seek_table().size_decomp();
-        let mut back = LOOK_BACK;
+        let n_frames = table.as_ref().map_or(0, SeekTable::num_frames);
+        let mut back = 1;
         loop {
-            let from = length.saturating_sub(back);
-            decoder.seek(SeekFrom::Start(from))?;
-            let mut lines = Lines(BufReader::new(&mut **decoder));
-            if from > 0 {
-                // Most likely begun in the midst of a line.
+            let first = n_frames.saturating_sub(back);
+            let start = table.as_ref().and_then(|t| t.frame_start_comp(first).ok());
+            file.seek(SeekFrom::Start(start.unwrap_or(0)))?;
+            let reader = Self::new(file.try_clone()?, extent)?;
+            let mut lines = reader.lines();
+            if first > 0 {
+                // Most likely begun in the frame before.
                 lines.next().transpose()?;
             }
             let found = last(lines, n)?;
-            if found.len() == n || from == 0 {
+            if found.len() == n || first == 0 {
                 return Ok(found);
             }
             back = back.saturating_mul(4);
@@ -85,13 +92,12 @@ fn last<R: Read>(lines: Lines<R>, n: usize) -> io::Result<Vec<Line>> {
 
 impl Read for LogReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            Kind::Seekable(decoder) => decoder.read(buffer),
-            Kind::Part(decoder) => match decoder.read(buffer) {
-                // Not yet written, or never: what there is has been read.
-                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
-                other => other,
-            },
+        match self.decoder.read(buffer) {
+            // Not yet written, or never: what there is has been read.
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && self.extent == Extent::Part => {
+                Ok(0)
+            }
+            other => other,
         }
     }
 }

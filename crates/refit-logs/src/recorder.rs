@@ -1,14 +1,16 @@
-//! Records what a target prints: secrets hidden, lines stamped, compressed as it comes.
+//! Records what a target prints: secrets hidden, lines stamped, compressed and on disk as it comes.
 
 use std::{
+    fs::File,
     io::{self, Write},
     sync::Arc,
 };
 
 use jiff::Timestamp;
 use refit_oci::Digest;
+use zstd::stream::write::Encoder;
 
-use crate::{LogError, Redactor, frames::Frames, run::Shared};
+use crate::{LogError, Redactor, run::Shared};
 
 /// The log of one target while it is written. Dropped without [`Recorder::finish`], it stays as a readable part.
 ///
@@ -24,11 +26,16 @@ pub struct Recorder {
 impl Recorder {
     pub(crate) fn create(run: Arc<Shared>, target: &str, part: &str) -> Result<Self, LogError> {
         let path = run.part_path(part);
-        let stamper = Stamper {
-            frames: Frames::create(&path).map_err(LogError::io("create", &path))?,
-            clock: run.settings().clock,
-            in_line: false,
+        let open = || -> io::Result<Stamper> {
+            let mut encoder = Encoder::new(File::create_new(&path)?, 0)?;
+            encoder.include_checksum(true)?;
+            Ok(Stamper {
+                encoder,
+                clock: run.settings().clock,
+                in_line: false,
+            })
         };
+        let stamper = open().map_err(LogError::io("create", &path))?;
         Ok(Self {
             target: target.to_owned(),
             part: part.to_owned(),
@@ -39,17 +46,15 @@ impl Recorder {
 
     /// Stores the log under the digest of its plain text, and notes it in the run's record.
     pub fn finish(self) -> Result<Digest, LogError> {
-        let path = self.run.part_path(&self.part);
-        let close = || -> io::Result<Digest> {
+        let close = || -> io::Result<()> {
             let mut stamper = self.out.finish()?;
             if stamper.in_line {
                 stamper.write_all(b"\n")?;
             }
-            stamper.frames.finish()
+            stamper.encoder.finish().map(drop)
         };
-        let digest = close().map_err(LogError::io("write", &path))?;
-        self.run.store(&self.target, &self.part, &digest)?;
-        Ok(digest)
+        close().map_err(LogError::io("write", &self.run.part_path(&self.part)))?;
+        self.run.store(&self.target, &self.part)
     }
 }
 
@@ -67,7 +72,7 @@ impl Write for Recorder {
 
 /// Puts the time before each line.
 struct Stamper {
-    frames: Frames,
+    encoder: Encoder<'static, File>,
     clock: fn() -> Timestamp,
     in_line: bool,
 }
@@ -76,15 +81,15 @@ impl Write for Stamper {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         for line in bytes.split_inclusive(|b| *b == b'\n') {
             if !self.in_line {
-                write!(self.frames, "{:.3} ", (self.clock)())?;
+                write!(self.encoder, "{:.3} ", (self.clock)())?;
             }
-            self.frames.write_all(line)?;
+            self.encoder.write_all(line)?;
             self.in_line = !line.ends_with(b"\n");
         }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.frames.flush()
+        self.encoder.flush()
     }
 }

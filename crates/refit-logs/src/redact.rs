@@ -115,11 +115,7 @@ mod tests {
             (&["hunter2"], "it ends in hu", "it ends in hu"),
             (&[], "hunter2", "hunter2"),
         ] {
-            assert_eq!(
-                redact(secrets, [text.as_bytes()]),
-                expect.replace("one\r\n***", "one\r\n***"),
-                "{text}"
-            );
+            assert_eq!(redact(secrets, [text.as_bytes()]), expect, "{text}");
             for step in 1..5 {
                 assert_eq!(
                     redact(secrets, text.as_bytes().chunks(step)),

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::Write as _,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -12,10 +12,11 @@ use std::{
 
 use jiff::Timestamp;
 use refit_oci::Digest;
+use tempfile::NamedTempFile;
 
 use crate::{
     LogError, Outcome, Recorder, RunId, RunKind, RunRecord, Secrets, TargetRecord,
-    archive::log_path,
+    archive::log_path, frames,
 };
 
 /// What a run needs besides its name.
@@ -54,7 +55,7 @@ impl Run {
     ) -> Result<Self, LogError> {
         let dir = archive.join("runs").join(id.to_string());
         match fs::create_dir(&dir) {
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(LogError::Exists(id));
             }
             other => other.map_err(LogError::io("create", &dir))?,
@@ -150,22 +151,27 @@ impl Shared {
         self.dir.join(part)
     }
 
-    /// Moves a finished log to where its digest leads; a crash in between loses neither log nor record.
-    pub(crate) fn store(&self, target: &str, part: &str, digest: &Digest) -> Result<(), LogError> {
-        let (from, to) = (self.part_path(part), log_path(&self.archive, digest));
-        match fs::hard_link(&from, &to) {
-            // Equal bytes under an equal name.
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(_) => copy(&from, &to)?,
-            Ok(()) => {}
-        }
+    /// Stores a part that has its end where its digest leads; a crash in between loses neither log nor record.
+    pub(crate) fn store(&self, target: &str, part: &str) -> Result<Digest, LogError> {
+        let path = self.part_path(part);
+        let folder = self.archive.join("logs/sha256");
+        let compress = || -> io::Result<Digest> {
+            let plain = zstd::stream::read::Decoder::new(File::open(&path)?)?;
+            let mut file = NamedTempFile::new_in(&folder)?;
+            let digest = frames::compress(plain, &mut file)?;
+            file.as_file().sync_all()?;
+            file.persist(log_path(&self.archive, &digest))?;
+            Ok(digest)
+        };
+        let digest = compress().map_err(LogError::io("store", &path))?;
         self.update(|record| {
             if let Some(entry) = record.targets.iter_mut().find(|t| t.target == target) {
                 entry.log = Some(digest.clone());
                 entry.part = None;
             }
         })?;
-        fs::remove_file(&from).map_err(LogError::io("remove", &from))
+        fs::remove_file(&path).map_err(LogError::io("remove", &path))?;
+        Ok(digest)
     }
 
     /// Changes the record, in memory and on disk.
@@ -174,8 +180,8 @@ impl Shared {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut record);
         let path = self.dir.join("run.json");
-        let write = || -> std::io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        let write = || -> io::Result<()> {
+            let mut file = NamedTempFile::new_in(&self.dir)?;
             serde_json::to_writer_pretty(&mut file, &*record)?;
             file.write_all(b"\n")?;
             file.persist(&path)?;
@@ -184,18 +190,6 @@ impl Shared {
         write().map_err(LogError::io("write", &path))?;
         Ok(record.clone())
     }
-}
-
-/// For file systems without hard links: never a half-written log under a digest's name.
-fn copy(from: &Path, to: &Path) -> Result<(), LogError> {
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(to.parent().unwrap_or(Path::new(".")))?;
-        std::io::copy(&mut File::open(from)?, &mut file)?;
-        file.as_file().sync_all()?;
-        file.persist(to)?;
-        Ok(())
-    };
-    write().map_err(LogError::io("write", to))
 }
 
 /// `000-web-linux-arm64.log.zst`: the number makes it unique, the rest is for people.

@@ -73,15 +73,15 @@ fn spellings(value: &[u8], patterns: &mut Vec<Vec<u8>>) {
         return;
     }
     patterns.push(value.to_owned());
-    let lines: Vec<&[u8]> = value
-        .split(|b| matches!(b, b'\n' | b'\r'))
-        .map(<[u8]>::trim_ascii)
-        .filter(|line| line.len() >= SHORTEST_PART)
-        .collect();
     // Tools prefix and re-wrap their output line by line, and turn `\n` into `\r\n`.
-    if lines.len() > 1 {
-        patterns.extend(lines.iter().map(|line| line.to_vec()));
-    }
+    let lines = value
+        .split(|b| matches!(b, b'\n' | b'\r'))
+        .map(<[u8]>::trim_ascii);
+    patterns.extend(
+        lines
+            .filter(|line| line.len() >= SHORTEST_PART)
+            .map(<[u8]>::to_vec),
+    );
     if value.len() < SHORTEST_PART {
         return;
     }
