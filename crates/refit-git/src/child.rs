@@ -1,13 +1,14 @@
 //! Running `git` itself: without the repository's hooks, without helper protocols, with errors that show what ran.
 
 use std::{
+    io::Write,
     path::Path,
     process::{Command, Output, Stdio},
 };
 
 use crate::{Environment, Repo};
 
-/// Variables that point git at another repository, index or identity of objects than the one we opened.
+/// Variables that point git at another repository or index than the one we opened.
 const LOCAL_VARIABLES: [&str; 8] = [
     "GIT_COMMON_DIR",
     "GIT_DIR",
@@ -86,24 +87,33 @@ impl Finished {
 impl Repo {
     /// Runs `git` in this repository and waits; a failure of git's is the caller's to judge.
     pub(crate) fn run_git(&self, args: &[&str]) -> Result<Finished, ChildError> {
-        let mut child = Command::new("git");
-        child
-            .args(["-c", "core.hooksPath=/dev/null"])
-            .args(["-c", "protocol.ext.allow=never"])
-            .args(["-c", "maintenance.auto=false", "-c", "gc.auto=0"])
-            .args(args)
-            .current_dir(self.work_dir().unwrap_or(self.git_dir()))
-            .stdin(Stdio::null());
-        for name in LOCAL_VARIABLES {
-            child.env_remove(name);
-        }
-        if self.environment() == Environment::Isolated {
-            isolate(&mut child);
-        }
-        // Ownership was checked when the repository was opened; naming it saves a second search.
-        child.env("GIT_DIR", self.git_dir()).env("LC_ALL", "C");
+        self.run_git_with(args, None)
+    }
+
+    /// As [`Repo::run_git`], with something on stdin for a `git` that prints little before it has read all of it.
+    pub(crate) fn run_git_with(
+        &self,
+        args: &[&str],
+        stdin: Option<Vec<u8>>,
+    ) -> Result<Finished, ChildError> {
         let shown = without_credentials(&format!("git {}", args.join(" ")));
-        match child.output() {
+        let run = || {
+            let mut child = self
+                .git_command(args)
+                .stdin(stdin.as_ref().map_or_else(Stdio::null, |_| Stdio::piped()))
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()?;
+            if let (Some(bytes), Some(mut pipe)) = (stdin, child.stdin.take()) {
+                match pipe.write_all(&bytes) {
+                    // It stopped reading: its exit code and its words say why.
+                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+                    written => written?,
+                }
+            }
+            child.wait_with_output()
+        };
+        match run() {
             Ok(output) => Ok(Finished {
                 argv: shown,
                 output,
@@ -113,6 +123,25 @@ impl Repo {
                 source,
             }),
         }
+    }
+
+    fn git_command(&self, args: &[&str]) -> Command {
+        let mut child = Command::new("git");
+        child
+            .args(["-c", "core.hooksPath=/dev/null"])
+            .args(["-c", "protocol.ext.allow=never"])
+            .args(["-c", "maintenance.auto=false", "-c", "gc.auto=0"])
+            .args(args)
+            .current_dir(self.work_dir().unwrap_or(self.git_dir()));
+        for name in LOCAL_VARIABLES {
+            child.env_remove(name);
+        }
+        if self.environment() == Environment::Isolated {
+            isolate(&mut child);
+        }
+        // Ownership was checked when the repository was opened; naming it saves a second search.
+        child.env("GIT_DIR", self.git_dir()).env("LC_ALL", "C");
+        child
     }
 
     /// As [`Repo::run_git`], giving up on a connection that has stalled for a minute unless the user has set a limit.

@@ -33,6 +33,12 @@ impl Repo {
     /// The paths a commit changed against its first parent, in bytewise order; all of them in a commit without parents.
     pub fn changed_paths(&self, commit: &ObjectId) -> Result<Vec<String>, GitError> {
         let repo = self.handle();
+        if self.promisor().is_some() {
+            // A partial clone may lack trees; listing them fetches those.
+            for commit in self.commit_parents(commit)?.iter().take(1).chain([commit]) {
+                self.tree(commit)?;
+            }
+        }
         let find_tree = |commit: &ObjectId| {
             let tree = tree::tree_of(&repo, commit)?;
             let tree = tree::object(&repo, tree, "tree")?;

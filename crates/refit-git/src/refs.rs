@@ -100,6 +100,19 @@ impl Repo {
         Ok(None)
     }
 
+    /// The branches that lines can name, by name: the default remote's where there is a remote, else the local ones.
+    pub fn branches(&self) -> Result<Vec<(String, ObjectId)>, GitError> {
+        match self.default_remote() {
+            Some(remote) => self.refs_below(&format!("refs/remotes/{remote}/")),
+            None => self.refs_below("refs/heads/"),
+        }
+    }
+
+    /// The tags that lead to commits, by name.
+    pub fn tags(&self) -> Result<Vec<(String, ObjectId)>, GitError> {
+        self.refs_below("refs/tags/")
+    }
+
     /// The branch that the default remote's HEAD names, else the current branch; none when detached.
     pub fn default_branch(&self) -> Result<Option<String>, GitError> {
         if let Some(remote) = self.default_remote() {
@@ -146,6 +159,31 @@ impl Repo {
                 names.contains(&remote).then_some(remote)
             }
         }
+    }
+
+    fn refs_below(&self, prefix: &str) -> Result<Vec<(String, ObjectId)>, GitError> {
+        let repo = self.handle();
+        let reading = || GitError::reading(format!("the refs below `{prefix}`"));
+        let refs = repo.references().map_err(reading())?;
+        let mut found = Vec::new();
+        for reference in refs.prefixed(prefix).map_err(reading())? {
+            let mut reference = reference.map_err(reading())?;
+            let full_name = reference.name().as_bstr();
+            let name = full_name
+                .strip_prefix(prefix.as_bytes())
+                .map(ByteSlice::as_bstr);
+            let Some(Ok(name)) = name.map(|name| name.to_str().map(str::to_owned)) else {
+                continue; // nobody can write such a name into a configuration
+            };
+            // `HEAD` points to one of the others; a tag of a tree or a blob is no line.
+            if name != "HEAD"
+                && let Ok(commit) = reference.peel_to_commit()
+            {
+                found.push((name, id::ours(commit.id)));
+            }
+        }
+        found.sort();
+        Ok(found)
     }
 
     /// The commit a full ref name leads to, through symbolic refs and annotated tags.

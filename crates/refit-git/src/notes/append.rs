@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use gix::{note::plumbing::State, refs::transaction::PreviousValue};
+use gix::refs::transaction::PreviousValue;
 use refit_oci::ObjectId;
 
 use super::{
     Batch, NotesError, RECORDS, SENTENCES,
-    lines::{self, Rule},
+    lines::Rule,
     lock::{self, Lock},
-    read,
+    read, write,
 };
-use crate::{GitError, Repo, id, tree};
+use crate::{Repo, id};
 
 /// Who commits notes where git has no identity configured, as on a fresh CI machine.
 const FALLBACK: (&str, &str) = ("refit", "refit@localhost");
@@ -62,10 +62,10 @@ impl Repo {
                 let new = notes
                     .iter()
                     .map(|(id, lines)| (*id, lines.iter().map(|line| line.as_bytes())));
-                let Some(tree) = add_lines(repo, tip, rule, new)? else {
+                let Some(tree) = write::tree(self, repo, tip, rule, new)? else {
                     return Ok(None);
                 };
-                Ok(Some(commit(repo, &batch.message, tree, tip)?))
+                Ok(Some(write::commit(repo, &batch.message, tree, tip)?))
             })
         };
         Ok(Appended {
@@ -116,66 +116,4 @@ impl Repo {
             }
         }
     }
-}
-
-/// The notes tree of `tip` with lines added; `None` if all are there.
-pub(super) fn add_lines<'a, L: Iterator<Item = &'a [u8]>>(
-    repo: &gix::Repository,
-    tip: Option<gix::ObjectId>,
-    rule: Rule,
-    new: impl Iterator<Item = (&'a ObjectId, L)>,
-) -> Result<Option<gix::ObjectId>, NotesError> {
-    let root = match tip {
-        Some(tip) => tree::tree_of(repo, &id::ours(tip))?,
-        None => gix::ObjectId::empty_tree(repo.object_hash()),
-    };
-    let mut state = State::new(root, repo).map_err(GitError::reading("the notes tree"))?;
-    let mut changed = false;
-    for (annotated, new) in new {
-        let key = id::theirs(annotated);
-        let what = || format!("the note of `{annotated}`");
-        let there = match state.get(&key, repo).map_err(GitError::reading(what()))? {
-            Some(blob) => tree::blob(repo, &id::ours(blob))?,
-            None => Vec::new(),
-        };
-        let new: Vec<&[u8]> = new.collect();
-        if let Some(note) = lines::add(rule, &there, new.into_iter()) {
-            let blob = repo.write_blob(note).map_err(NotesError::writing(what()))?;
-            state
-                .edit(key, Some(blob.detach()), repo)
-                .map_err(NotesError::writing(what()))?;
-            changed = true;
-        }
-    }
-    if !changed {
-        return Ok(None);
-    }
-    Ok(Some(
-        state
-            .write(repo)
-            .map_err(NotesError::writing("the notes tree"))?,
-    ))
-}
-
-/// A notes commit by whoever git knows here.
-pub(super) fn commit(
-    repo: &gix::Repository,
-    message: &str,
-    tree: gix::ObjectId,
-    parents: impl IntoIterator<Item = gix::ObjectId>,
-) -> Result<gix::ObjectId, NotesError> {
-    let writing = || NotesError::writing("a notes commit");
-    let committer = repo
-        .committer()
-        .expect("a fallback was set")
-        .map_err(writing())?;
-    let author = match repo.author() {
-        Some(author) => author.map_err(writing())?,
-        None => committer,
-    };
-    let message = format!("{}\n", message.trim_end());
-    let commit = repo
-        .new_commit_as(committer, author, message, tree, parents)
-        .map_err(writing())?;
-    Ok(commit.id)
 }

@@ -6,6 +6,7 @@ mod lock;
 mod push;
 mod read;
 mod remote;
+mod write;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

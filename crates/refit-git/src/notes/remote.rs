@@ -3,10 +3,10 @@
 use refit_oci::ObjectId;
 
 use super::{
-    NotesError, RECORDS, SENTENCES, append,
+    NotesError, RECORDS, SENTENCES,
     lines::{self, Rule},
     lock::Lock,
-    read,
+    read, write,
 };
 use crate::{Repo, history, id, tree};
 
@@ -63,7 +63,7 @@ impl Repo {
                 return Ok(None);
             };
             self.move_notes_ref(&lock, reference, |repo, ours| {
-                unite(repo, rule, ours, &theirs, remote)
+                unite(self, repo, rule, ours, &theirs, remote)
             })
         };
         Ok(United {
@@ -83,6 +83,7 @@ impl Repo {
 
 /// The commit that holds ours and theirs; `None` if ours does.
 fn unite(
+    git: &Repo,
     repo: &gix::Repository,
     rule: Rule,
     ours: Option<gix::ObjectId>,
@@ -105,7 +106,7 @@ fn unite(
         if there.get(&annotated) != Some(&blobs) {
             let mut text = Vec::new();
             for blob in blobs {
-                text.extend(tree::blob(repo, &id::ours(blob))?);
+                text.extend(git.blob(&id::ours(blob))?);
                 text.push(b'\n');
             }
             new.push((annotated, text));
@@ -114,12 +115,12 @@ fn unite(
     let new = new
         .iter()
         .map(|(annotated, text)| (annotated, lines::of(text)));
-    let united = match append::add_lines(repo, Some(tip), rule, new)? {
+    let united = match write::tree(git, repo, Some(tip), rule, new)? {
         Some(tree) => tree,
         None => tree::tree_of(repo, &ours)?,
     };
     let message = format!("Unite the notes of {remote}");
-    Ok(Some(append::commit(
+    Ok(Some(write::commit(
         repo,
         &message,
         united,

@@ -7,6 +7,7 @@
 
 mod concurrent;
 mod config;
+#[cfg(unix)]
 mod exchange;
 mod filter;
 mod fixture;
@@ -15,5 +16,6 @@ mod notes;
 mod open;
 mod partial;
 mod refs;
+#[cfg(unix)]
 mod status;
 mod tree;

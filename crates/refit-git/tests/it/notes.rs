@@ -237,6 +237,32 @@ fn git_and_we_agree_on_many_notes_in_turn() {
 }
 
 #[test]
+fn a_large_batch_is_packed_and_reads_the_same() {
+    for flags in [&[][..], &["--object-format=sha256"]] {
+        let fixture = Fixture::init(flags);
+        fixture.commit("//- a\n");
+        let width = fixture.id("HEAD").as_str().len();
+        let ids: Vec<ObjectId> = (0..600)
+            .map(|number| format!("{:0>width$x}", number * 7_919).parse().unwrap())
+            .collect();
+        let lines: Vec<String> = (0..600).map(|number| format!("line {number}")).collect();
+        let texts: Vec<[&str; 1]> = lines.iter().map(|line| [line.as_str()]).collect();
+        let notes: Vec<_> = ids
+            .iter()
+            .zip(&texts)
+            .map(|(id, text)| (id, &text[..]))
+            .collect();
+        fixture.repo().notes_append(&records(&notes)).unwrap();
+        let counted = fixture.git(&["count-objects", "--verbose"]);
+        assert!(
+            counted.contains("packs: 1\n") && counted.contains("in-pack: 600\n"),
+            "{counted}"
+        );
+        agrees(&fixture);
+    }
+}
+
+#[test]
 fn a_worktree_and_a_bare_repository_take_notes() {
     let fixture = Fixture::with("//- a\n1");
     let blob = fixture.id("HEAD:a");

@@ -42,6 +42,8 @@ fn what_was_left_to_the_remote_is_fetched_when_it_is_needed() {
         assert_eq!(repo.tree(&old).unwrap(), want);
         let (_, bytes) = repo.blob_at(&old, "web/Dockerfile").unwrap().unwrap();
         assert_eq!(bytes, b"FROM a\n");
+        let head = fixture.id("HEAD");
+        assert_eq!(repo.changed_paths(&head).unwrap().len(), 3);
         let id = fixture.id("HEAD:b");
         assert_eq!(
             repo.checkout_bytes(&fixture.id("HEAD"), "b", &id).unwrap(),

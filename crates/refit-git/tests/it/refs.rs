@@ -87,7 +87,18 @@ fn lines_follow_the_remote_where_there_is_one() {
     assert_eq!(repo.branch_tip("absent").unwrap(), None);
     assert_eq!(repo.branch_tip("no such..name").unwrap(), None);
 
+    fixture.git(&["branch", "release/1"]);
+    fixture.git(&["tag", "--annotate", "--message=x", "v2"]);
+    fixture.git(&["tag", "blob", "HEAD:a"]);
+    git(&clone, &["fetch", "--quiet", "--tags"]);
+    git(&clone, &["pack-refs", "--all"]);
+    let names = |refs: Vec<(String, _)>| refs.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    assert_eq!(names(repo.branches().unwrap()), ["main", "release/1"]);
+    assert_eq!(names(repo.tags().unwrap()), ["v1", "v2"]);
+    assert_eq!(repo.tags().unwrap()[1].1, fixture.id("v2^{commit}"));
+
     let alone = fixture.repo();
+    assert_eq!(names(alone.branches().unwrap()), ["main", "release/1"]);
     assert_eq!(alone.default_remote(), None);
     assert_eq!(alone.branch_tip("main").unwrap(), Some(fixture.id("main")));
 }

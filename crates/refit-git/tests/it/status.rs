@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use refit_git::{ChangeKind, GitError, Mode, Repo};
 
-use crate::fixture::{Fixture, command, git, open};
+use crate::fixture::{Fixture, git, open, succeeds};
 
 use ChangeKind::{Added, Deleted, Modified, Untracked};
 
@@ -153,12 +153,7 @@ fn a_conflict_in_the_index_is_named() {
     fixture.commit("//- a\n2");
     fixture.git(&["checkout", "--quiet", "main"]);
     fixture.commit("//- a\n3");
-    assert!(
-        !command(&fixture.path(), &["merge", "--quiet", "other"])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(!succeeds(&fixture.path(), &["merge", "--quiet", "other"]));
     match fixture.repo().staged() {
         Err(GitError::Unmerged(path)) => assert_eq!(path, "a"),
         other => panic!("{other:?}"),
