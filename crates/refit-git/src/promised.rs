@@ -21,7 +21,10 @@ impl Repo {
         let repo = self.handle();
         let lacking: Vec<&ObjectId> = ids
             .into_iter()
-            .filter(|id| !repo.has_object(id::theirs(id)))
+            .filter(|id| {
+                let id = id::theirs(id);
+                id.kind() == repo.object_hash() && !repo.has_object(id)
+            })
             .collect();
         for ids in lacking.chunks(BATCH) {
             let mut args = vec![

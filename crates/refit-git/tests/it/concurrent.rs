@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
     thread,
     time::{Duration, SystemTime},
 };
@@ -81,6 +81,37 @@ fn writers_at_the_same_time_lose_nothing() {
         (WRITERS * LINES).to_string(),
         "one commit per batch"
     );
+    assert_eq!(fixture.git(&["fsck", "--strict", "--no-dangling"]), "");
+}
+
+/// A killed process keeps no lock: this test started again writes until it is killed.
+#[test]
+fn a_killed_writer_stops_nobody() {
+    const DIR: &str = "REFIT_TEST_WRITE_FOREVER";
+    if let Some(dir) = std::env::var_os(DIR) {
+        loop {
+            write_lines(Path::new(&dir), &format!("{:?}", SystemTime::now()));
+        }
+    }
+    let fixture = Fixture::with("//- a\n1");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "concurrent::a_killed_writer_stops_nobody"])
+        .env(DIR, fixture.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let repo = fixture.repo();
+    while repo.notes_absent(SENTENCES).unwrap() {
+        thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let blob = fixture.id("HEAD:a");
+    let before = repo.notes_of(RECORDS, &blob).unwrap();
+    repo.notes_append(&records(&[(&blob, &["~last"])])).unwrap();
+    let mut want = before;
+    want.push("~last".to_owned());
+    assert_eq!(repo.notes_of(RECORDS, &blob).unwrap(), want);
     assert_eq!(fixture.git(&["fsck", "--strict", "--no-dangling"]), "");
 }
 

@@ -60,6 +60,11 @@ fn many_objects_are_fetched_at_once() {
     assert!(!repo.fetch_promised(&ids).unwrap(), "they are here now");
     std::fs::rename(fixture.path(), fixture.beside("gone")).unwrap();
     assert_eq!(repo.blob(&ids[1]).unwrap(), b"1");
+    let other_hash = "e".repeat(64).parse().unwrap();
+    assert!(matches!(
+        repo.blob(&other_hash),
+        Err(GitError::Missing { .. })
+    ));
     let unreachable = repo.blob(&"e".repeat(40).parse().unwrap());
     assert!(
         matches!(unreachable, Err(GitError::Promised { .. })),

@@ -65,6 +65,44 @@ fn revisions_resolve_to_the_commits_that_git_resolves_them_to() {
 }
 
 #[test]
+fn nonsense_is_no_revision() {
+    let repo = Fixture::with("//- a\n1").repo();
+    for rev in [
+        "^",
+        "~",
+        "@{",
+        "@{-1}",
+        "@{99999999999999999999}",
+        "HEAD@{upstream}",
+        ":",
+        ":/",
+        ":/x",
+        ":9:a",
+        "HEAD^{",
+        "HEAD^{/",
+        "HEAD^99999999999999999999",
+        "HEAD~99999999999999999999",
+        "..",
+        "...",
+        "\0",
+        "é\u{301}",
+        "refs/",
+        "HEAD:",
+        "HEAD^{blob}",
+        "v1-0-gdeadbeef",
+        "@{yesterday}",
+        "HEAD@{",
+        "HEAD@{}",
+        "a b",
+        "//",
+        "-",
+        "^HEAD",
+    ] {
+        assert!(repo.resolve(rev).is_err(), "{rev}");
+    }
+}
+
+#[test]
 fn lines_follow_the_remote_where_there_is_one() {
     let fixture = Fixture::with("//- a\n1");
     let pushed = fixture.id("HEAD");
