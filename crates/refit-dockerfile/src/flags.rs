@@ -103,6 +103,7 @@ fn problem(takes: Takes, value: Option<&str>) -> Option<String> {
     };
     match takes {
         Text | Texts => None,
+        Duration | Count if value.is_empty() => None,
         Switch => match value.to_lowercase().as_str() {
             "" => Some("needs a value after its `=`".to_owned()),
             "true" | "false" => None,
@@ -113,13 +114,11 @@ fn problem(takes: Takes, value: Option<&str>) -> Option<String> {
             "is one of `{}`, not `{value}`",
             allowed.join("`, `")
         )),
-        Duration if value.is_empty() => None,
         Duration => match duration::parse(value) {
             None => Some(format!("is a duration such as `30s`, not `{value}`")),
             Some(0 | 1_000_000..) => None,
             Some(_) => Some(format!("is at least `1ms`, not `{value}`")),
         },
-        Count if value.is_empty() => None,
         Count => match value.parse::<i32>() {
             Ok(0..) => None,
             _ => Some(format!("is a number from 0 on, not `{value}`")),

@@ -93,7 +93,7 @@ mod tests {
         for (line, expect) in [
             ("RUN <<EOF", &["EOF"][..]),
             ("RUN << EOF", &["EOF"]),
-            ("RUN <<- EOF", &["EOF"]),
+            ("RUN <<- EOF", &[]),
             ("RUN << -EOF", &["-EOF"]),
             ("RUN cat <<EOF > /x", &["EOF"]),
             ("RUN <<A <<B", &["A", "B"]),

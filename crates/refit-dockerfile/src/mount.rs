@@ -52,8 +52,8 @@ impl Mount {
     /// The value of the last field with one of `keys`.
     fn last(&self, keys: &[&str]) -> Option<&Spanned<String>> {
         let field = |field: &&MountField| keys.contains(&field.key.as_str());
-        let fields = self.fields.iter().rev().filter(field);
-        fields.filter_map(|field| field.value.as_ref()).next()
+        let mut fields = self.fields.iter().rev().filter(field);
+        fields.find_map(|field| field.value.as_ref())
     }
 
     /// The stage or image that `from=` names; an empty one counts as none.

@@ -30,7 +30,7 @@ pub fn reduce(
     let mut edits = Edits {
         text: &file.text,
         escape: file.escape,
-        edits: Vec::new(),
+        list: Vec::new(),
     };
     edits.drop_syntax(file);
     // A trigger counts the stages of this file, and cannot be rewritten.
@@ -86,7 +86,7 @@ fn replacement(found: &Found, pin: &dyn Fn(&Found) -> Option<String>) -> Option<
 struct Edits<'a> {
     text: &'a str,
     escape: char,
-    edits: Vec<(Range<usize>, String)>,
+    list: Vec<(Range<usize>, String)>,
 }
 
 impl Edits<'_> {
@@ -100,10 +100,10 @@ impl Edits<'_> {
             let after = file.directives_end.max(line.end);
             let newline = self.newlines(line);
             if after == line.end {
-                self.edits.push((line.clone(), newline));
+                self.list.push((line.clone(), newline));
             } else {
-                self.edits.push((line.clone(), String::new()));
-                self.edits.push((after..after, newline));
+                self.list.push((line.clone(), String::new()));
+                self.list.push((after..after, newline));
             }
         }
     }
@@ -111,17 +111,17 @@ impl Edits<'_> {
     fn remove_stage(&mut self, stage: &Stage, keep_number: bool) {
         let stub = if keep_number { "FROM scratch" } else { "" };
         let text = stub.to_owned() + &self.newlines(&stage.span);
-        self.edits.push((stage.span.clone(), text));
+        self.list.push((stage.span.clone(), text));
     }
 
     fn replace_stage(&mut self, stage: &Stage, view: &StageView) {
         if matches!(view.from, Source::Files(_) | Source::Scratch) {
             let image = stage.from.image.span.clone();
-            self.edits.push((image, "scratch".to_owned()));
+            self.list.push((image, "scratch".to_owned()));
         }
         let body = stage.from.span.end..stage.span.end;
         let newlines = self.newlines(&body);
-        self.edits.push((body, newlines));
+        self.list.push((body, newlines));
     }
 
     /// Replaces the reference at `span`. Where its flag has quotes or continuations in it, the flag is written anew.
@@ -132,11 +132,11 @@ impl Edits<'_> {
             .flat_map(|i| i.flags.iter().map(move |f| (i, f)));
         let within = |flag: &Flag| flag.span.start <= span.start && span.end <= flag.span.end;
         let Some((instruction, flag)) = flags.into_iter().find(|(_, flag)| within(flag)) else {
-            self.edits.push((span.clone(), new.to_owned()));
+            self.list.push((span.clone(), new.to_owned()));
             return;
         };
         if flag.is_plain(self.text) && self.text.get(span.clone()) == Some(written) {
-            self.edits.push((span.clone(), new.to_owned()));
+            self.list.push((span.clone(), new.to_owned()));
             return;
         }
         let mount = instruction
@@ -148,15 +148,14 @@ impl Edits<'_> {
             None => new.to_owned(),
         };
         let word = format!("--{}={}", flag.name, quoted(&value, self.escape));
-        self.edits.push((flag.span.clone(), word));
+        self.list.push((flag.span.clone(), word));
     }
 
     fn apply(mut self) -> String {
-        self.edits
-            .sort_by_key(|(range, _)| (range.start, range.end));
+        self.list.sort_by_key(|(range, _)| (range.start, range.end));
         let mut out = String::new();
         let mut at = 0;
-        for (range, text) in &self.edits {
+        for (range, text) in &self.list {
             // Edits within what an earlier one took away are void.
             if range.start < at {
                 continue;

@@ -135,16 +135,16 @@ impl<'a> Shape<'a> {
         if !first.value.contains('=') {
             return self.legacy_pair().map(|pair| vec![pair]);
         }
-        let pair = |word: Spanned<String>| match word.value.split_once('=') {
-            Some((name, value)) => Ok(Pair {
+        let pair = |word: Spanned<String>| {
+            let Some((name, value)) = word.value.split_once('=') else {
+                let message = format!("`{}` must be of the form `name=value`", word.value);
+                return Err(SyntaxError::new(self.text, word.span, message));
+            };
+            Ok(Pair {
                 name: name.to_owned(),
                 value: Some(value.to_owned()),
                 span: word.span,
-            }),
-            None => {
-                let message = format!("`{}` must be of the form `name=value`", word.value);
-                Err(SyntaxError::new(self.text, word.span, message))
-            }
+            })
         };
         words.into_iter().map(pair).collect()
     }

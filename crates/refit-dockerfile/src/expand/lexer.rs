@@ -9,6 +9,10 @@ use super::{
 const MAX_SHOWN: usize = 80;
 
 /// Reads one text; made anew for each.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the modes of BuildKit's lexer are independent of each other"
+)]
 pub(crate) struct Lexer<'a> {
     escape: char,
     lookup: &'a dyn Fn(&str) -> Option<String>,
@@ -107,7 +111,7 @@ impl<'a> Lexer<'a> {
     }
 
     pub(crate) fn process(mut self, text: &str) -> Result<(String, Vec<String>), ExpandError> {
-        self.source = text.to_owned();
+        text.clone_into(&mut self.source);
         self.chars = text.chars().collect();
         self.until(None, self.raw_escapes)
     }
@@ -312,7 +316,8 @@ impl<'a> Lexer<'a> {
                 self.operator(&name, Some(operator), false, &operator.to_string())
             }
             Some('/') => self.replace(&name),
-            other => Err(self.unsupported(&other.map(String::from).unwrap_or_default())),
+            Some(other) => Err(self.unsupported(&other.to_string())),
+            None => Err(self.unterminated('}')),
         }
     }
 

@@ -253,7 +253,7 @@ fn remote(source: &str) -> Option<bool> {
     let is_http = lower.starts_with("http://") || lower.starts_with("https://");
     if is_http {
         let path = source.split(['#', '?']).next().unwrap_or_default();
-        return Some(path.ends_with(".git"));
+        return Some(path.rsplit('.').next() == Some("git"));
     }
     let is_git = lower.starts_with("git://") || lower.starts_with("ssh://") || is_scp(source);
     is_git.then_some(true)

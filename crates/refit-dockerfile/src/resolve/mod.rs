@@ -8,6 +8,8 @@ mod graph;
 mod links;
 mod scope;
 mod stages;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use std::collections::BTreeMap;

@@ -50,7 +50,10 @@ impl Scope {
             }
         });
         match result {
-            _ if unknown.get() => Ok(Expanded::Unknown),
+            // Which of these it comes to depends on the values; every other error is in the word itself.
+            Ok(_) | Err(ExpandError::Required { .. } | ExpandError::TooLong) if unknown.get() => {
+                Ok(Expanded::Unknown)
+            }
             Ok(value) => Ok(Expanded::Known(value)),
             Err(error) => Err(error),
         }
