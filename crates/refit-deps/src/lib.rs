@@ -1,1 +1,24 @@
-//! refit-deps
+//! The base-image dependency resolver: what each image of a repository is built on, and which targets are stale.
+//!
+//! Everything here is a pure function of its arguments: no I/O, no clock, no environment. What the resolver lacks
+//! (a tag's digest, a manifest, a Dockerfile at a commit) it names in [`observe::Needs`], and the caller comes back
+//! with it.
+
+pub mod config;
+pub mod edges;
+mod glob;
+pub mod graph;
+pub mod image;
+pub mod inventory;
+pub mod key;
+pub mod names;
+pub mod observe;
+pub mod pin;
+pub mod plan;
+pub mod problem;
+pub mod publication;
+pub mod reason;
+pub mod record;
+pub mod scan;
+pub mod sentence;
+pub mod source;

@@ -87,6 +87,7 @@ mod platform_object {
         variant: Option<String>,
     }
 
+    #[expect(clippy::ref_option, reason = "serde's signature")]
     pub(super) fn serialize<S: Serializer>(
         platform: &Option<Platform>,
         serializer: S,

@@ -71,6 +71,7 @@ pub struct Index {
 
 /// What a tag or digest resolves to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "few are alive at a time, and none in long lists")]
 pub enum Document {
     /// One platform's manifest.
     Manifest(Exact<Manifest>),
@@ -165,10 +166,10 @@ impl Document {
             (None, Some(header)) => header,
         };
         if media_type::is_index(media_type) {
-            Ok(Self::Index(Exact::decode(&media_type.to_owned(), bytes)?))
+            Ok(Self::Index(Exact::decode(media_type, bytes)?))
         } else if media_type::is_manifest(media_type) {
             Ok(Self::Manifest(Exact::decode(
-                &media_type.to_owned(),
+                media_type,
                 bytes,
             )?))
         } else {

@@ -1,0 +1,121 @@
+//! Which keys the file may have, so that a misspelt one is an error and not silence.
+
+use toml::{Spanned, de::DeTable, de::DeValue};
+
+use crate::problem::{Problem, nearest};
+
+const TOP: [&str; 7] = [
+    "version", "push-to", "ignore", "defaults", "images", "image", "sweep",
+];
+
+const IMAGE: [&str; 15] = [
+    "repository",
+    "context",
+    "dockerfile",
+    "target",
+    "platforms",
+    "tags",
+    "unique-tags",
+    "build-args",
+    "build-contexts",
+    "labels",
+    "annotations",
+    "network",
+    "engine",
+    "pinned",
+    "hold",
+];
+
+const SWEEP: [&str; 2] = ["branches", "rebuild-from"];
+
+/// Keys of the format that this version does nothing with: a gate that silently is none would be an incident.
+const WITHOUT_EFFECT: [&str; 19] = [
+    "rebase",
+    "secrets",
+    "cache-from",
+    "cache-to",
+    "timeout",
+    "requires",
+    "prepare",
+    "test",
+    "stale-when",
+    "releases",
+    "wait-for-platforms",
+    "cooldown",
+    "rebuild-after",
+    "limit",
+    "canary",
+    "partial",
+    "schedule",
+    "policy",
+    "notes",
+];
+
+/// The problems of all keys of the file.
+pub(super) fn check(file: &str, text: &str, table: &DeTable<'_>) -> Vec<Problem> {
+    let mut checker = Checker {
+        file,
+        text,
+        problems: Vec::new(),
+    };
+    checker.table(table, &TOP);
+    for (key, value) in table {
+        match (key.get_ref().as_ref(), value.get_ref()) {
+            ("defaults", DeValue::Table(defaults)) => checker.table(defaults, &IMAGE),
+            ("sweep", DeValue::Table(sweep)) => checker.table(sweep, &SWEEP),
+            ("images", DeValue::Array(entries)) => checker.entries(entries, &["files", "name"]),
+            ("image", DeValue::Array(entries)) => checker.entries(entries, &["name"]),
+            _ => {}
+        }
+    }
+    checker.problems
+}
+
+struct Checker<'a> {
+    file: &'a str,
+    text: &'a str,
+    problems: Vec<Problem>,
+}
+
+impl Checker<'_> {
+    fn entries(&mut self, entries: &[Spanned<DeValue<'_>>], required: &[&str]) {
+        let known: Vec<&str> = required.iter().chain(&IMAGE).copied().collect();
+        for entry in entries {
+            let DeValue::Table(table) = entry.get_ref() else {
+                continue;
+            };
+            self.table(table, &known);
+            for key in required.iter().filter(|key| !table.contains_key(**key)) {
+                self.problem(entry.span(), format!("`{key}` is missing"));
+            }
+        }
+    }
+
+    fn table(&mut self, table: &DeTable<'_>, known: &[&str]) {
+        for key in table
+            .keys()
+            .filter(|key| !known.contains(&key.get_ref().as_ref()))
+        {
+            let name = key.get_ref();
+            if WITHOUT_EFFECT.contains(&name.as_ref()) {
+                self.problem(
+                    key.span(),
+                    format!("`{name}` has no effect in this version of refit"),
+                );
+                continue;
+            }
+            self.problem(key.span(), format!("unknown key `{name}`"));
+            if let (Some(near), Some(problem)) = (
+                nearest(name, known.iter().copied()),
+                self.problems.last_mut(),
+            ) {
+                problem.hint = Some(format!("did you mean `{near}`?"));
+            }
+        }
+    }
+
+    fn problem(&mut self, span: std::ops::Range<usize>, message: String) {
+        self.problems
+            .push(Problem::at(self.file, self.text, span, message));
+    }
+}

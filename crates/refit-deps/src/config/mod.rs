@@ -1,0 +1,224 @@
+//! `.config/refit.toml`: what the images of a repository are.
+
+mod keys;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::problem::Problem;
+
+/// Where the file lies in a repository.
+pub const CONFIG_PATH: &str = ".config/refit.toml";
+
+/// The parsed file; nothing is resolved yet.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct ConfigFile {
+    /// The format's version: 1.
+    pub version: Option<u32>,
+    /// Repository prefixes that images are pushed to, the lead first.
+    pub push_to: Vec<String>,
+    /// Dockerfiles that are no images, as globs.
+    pub ignore: Vec<String>,
+    /// What every image starts from.
+    pub defaults: ImageKeys,
+    /// Many images at once.
+    pub images: Vec<GlobEntry>,
+    /// Single images; they override what a glob found, by name.
+    pub image: Vec<ImageEntry>,
+    /// What sweeps do.
+    pub sweep: SweepKeys,
+}
+
+/// `[[images]]`: every file that a glob matches.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct GlobEntry {
+    /// Dockerfiles: `*` stops at `/`, `**` does not.
+    pub files: String,
+    /// The images' name: `{dir}` is the folder's own name, `{path}` the whole folder with hyphens,
+    /// `{suffix}` what the file's name says beside "Dockerfile".
+    pub name: String,
+    /// What these images have in common.
+    #[serde(flatten)]
+    pub keys: ImageKeys,
+}
+
+/// `[[image]]`: one image.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct ImageEntry {
+    /// The image's name.
+    pub name: String,
+    /// What it has of its own.
+    #[serde(flatten)]
+    pub keys: ImageKeys,
+}
+
+/// The keys that `[defaults]`, `[[images]]` and `[[image]]` share; absent keys are inherited.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct ImageKeys {
+    /// The name in other images' FROM lines; in `[[images]]` it may use the same placeholders.
+    pub repository: Option<String>,
+    /// The build context's folder.
+    pub context: Option<String>,
+    /// The Dockerfile, relative to the context.
+    pub dockerfile: Option<String>,
+    /// The target stage.
+    pub target: Option<String>,
+    /// Platforms.
+    pub platforms: Option<Vec<String>>,
+    /// Moving tags.
+    pub tags: Option<Vec<String>>,
+    /// Tags written once.
+    pub unique_tags: Option<Vec<String>>,
+    /// Build args.
+    pub build_args: Option<BTreeMap<String, String>>,
+    /// Named contexts.
+    pub build_contexts: Option<BTreeMap<String, String>>,
+    /// Labels.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Manifest annotations.
+    pub annotations: Option<BTreeMap<String, String>>,
+    /// Network mode of RUN.
+    pub network: Option<String>,
+    /// `auto`, `docker` or `native`.
+    pub engine: Option<String>,
+    /// `report` or `follow`.
+    pub pinned: Option<String>,
+    /// Why no sweep touches the image.
+    pub hold: Option<String>,
+}
+
+/// `[sweep]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct SweepKeys {
+    /// The lines that are swept, in the order in which they own tags. Empty: the default branch.
+    pub branches: Vec<String>,
+    /// `release` or `tip`.
+    pub rebuild_from: Option<String>,
+}
+
+/// Reads the file. Every problem names its line; the value is what could be read of it.
+pub fn parse(file: &str, text: &str) -> (ConfigFile, Vec<Problem>) {
+    let table = match toml::de::DeTable::parse(text) {
+        Ok(table) => table,
+        Err(error) => {
+            return (
+                ConfigFile::default(),
+                vec![syntax_problem(file, text, &error)],
+            );
+        }
+    };
+    let mut problems = keys::check(file, text, table.get_ref());
+    match toml::from_str::<ConfigFile>(text) {
+        Ok(config) => {
+            if config.version.is_some_and(|v| v != 1) {
+                problems
+                    .push(Problem::of_file(file, "`version` must be 1").with_hint("upgrade refit"));
+            }
+            (config, problems)
+        }
+        Err(error) => {
+            problems.push(syntax_problem(file, text, &error));
+            (ConfigFile::default(), problems)
+        }
+    }
+}
+
+fn syntax_problem(file: &str, text: &str, error: &toml::de::Error) -> Problem {
+    let message = error.message().trim().replace('\n', ", ");
+    match error.span() {
+        Some(span) => Problem::at(file, text, span, message),
+        None => Problem::of_file(file, message),
+    }
+}
+
+impl ImageKeys {
+    /// These keys, with those of `base` where they have none.
+    #[must_use]
+    pub fn over(self, base: &Self) -> Self {
+        macro_rules! inherit {
+            ($($key:ident),*) => { Self { $($key: self.$key.or_else(|| base.$key.clone())),* } };
+        }
+        inherit!(
+            repository,
+            context,
+            dockerfile,
+            target,
+            platforms,
+            tags,
+            unique_tags,
+            build_args,
+            build_contexts,
+            labels,
+            annotations,
+            network,
+            engine,
+            pinned,
+            hold
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        parse("refit.toml", text)
+            .1
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_the_nearest_known_one() {
+        let (_, problems) = parse("refit.toml", "version = 1\n[defaults]\nplatfroms = []\n");
+        assert_eq!(
+            problems[0].to_string(),
+            "refit.toml:3:1: unknown key `platfroms`"
+        );
+        assert_eq!(
+            problems[0].hint.as_deref(),
+            Some("did you mean `platforms`?")
+        );
+    }
+
+    #[test]
+    fn a_key_without_effect_yet_is_refused_and_not_ignored() {
+        let found = problems("[[image]]\nname = \"a\"\ntest = \"smoke.yaml\"\n");
+        assert_eq!(
+            found,
+            ["refit.toml:3:1: `test` has no effect in this version of refit"]
+        );
+    }
+
+    #[test]
+    fn syntax_and_type_errors_name_their_line() {
+        assert!(
+            problems("version = 1\npush-to = [\n")[0].starts_with("refit.toml:2"),
+            "{:?}",
+            problems("x")
+        );
+        assert!(problems("version = \"1\"\n")[0].starts_with("refit.toml:1:11: invalid type"));
+    }
+
+    #[test]
+    fn images_inherit_from_their_glob_and_the_defaults() {
+        let (config, problems) = parse(
+            "f",
+            "[defaults]\ntags=['a']\nnetwork='none'\n[[image]]\nname='x'\ntags=['b']\n",
+        );
+        assert_eq!(problems, []);
+        let keys = config.image[0].keys.clone().over(&config.defaults);
+        assert_eq!(
+            (keys.tags.unwrap(), keys.network.unwrap()),
+            (vec!["b".to_owned()], "none".to_owned())
+        );
+    }
+}

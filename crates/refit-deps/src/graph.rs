@@ -1,0 +1,212 @@
+//! The dependency graph of a repository: images, external references, and the edges between them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use refit_dockerfile::{FoundSource, Kind};
+use refit_oci::{Platform, Reference};
+
+use crate::{edges::Edges, inventory::Inventory, problem::Problem, scan::Scans};
+
+/// All images and what they depend on.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// Names, sorted.
+    pub images: BTreeSet<String>,
+    /// References outside the repository, sorted.
+    pub externals: BTreeSet<Reference>,
+    /// Sorted by `from`, `to`, kind.
+    pub edges: Vec<Edge>,
+}
+
+/// `from` depends on `to`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// An image's name.
+    pub from: String,
+    /// What it depends on.
+    pub to: Node,
+    /// How.
+    pub kind: Kind,
+    /// Whether no configuration says that `to` is an image of this repository.
+    pub inferred: bool,
+    /// The targets' platforms that have this edge, sorted.
+    pub platforms: BTreeSet<Platform>,
+}
+
+/// What tells edges apart: both ends, the kind's word, and whether it is inferred.
+type Key<'a> = (String, Node, &'a str, bool);
+
+/// One end of an edge.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Node {
+    /// An image of the repository.
+    Image(String),
+    /// A reference outside of it.
+    External(Reference),
+}
+
+impl std::fmt::Display for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Image(name) => f.write_str(name),
+            Self::External(reference) => reference.fmt(f),
+        }
+    }
+}
+
+impl Graph {
+    /// The graph of an inventory.
+    pub fn of(inventory: &Inventory, scans: &Scans, edges: &Edges) -> Self {
+        let mut merged: BTreeMap<Key<'_>, (Kind, BTreeSet<Platform>)> = BTreeMap::new();
+        for (image, platform, found) in scans.found() {
+            let (to, inferred) = match (edges.parent(image, found), &found.source) {
+                (Some(parent), _) => (Node::Image(parent.image.to_owned()), parent.inferred),
+                (None, FoundSource::Reference(reference)) => {
+                    (Node::External(reference.clone()), false)
+                }
+                (None, FoundSource::InRepo(name)) => (Node::Image(name.clone()), false),
+            };
+            let key = (image.to_owned(), to, found.kind.as_str(), inferred);
+            let entry = merged
+                .entry(key)
+                .or_insert_with(|| (found.kind, BTreeSet::new()));
+            entry.1.insert(platform.clone());
+        }
+        let images: BTreeSet<String> = inventory
+            .images
+            .iter()
+            .map(|image| image.name.clone())
+            .collect();
+        let mut graph = Self {
+            images,
+            ..Self::default()
+        };
+        for ((from, to, _, inferred), (kind, platforms)) in merged {
+            if let Node::External(reference) = &to {
+                graph.externals.insert(reference.clone());
+            }
+            graph.edges.push(Edge {
+                from,
+                to,
+                kind,
+                inferred,
+                platforms,
+            });
+        }
+        graph
+    }
+
+    /// The images that `image` depends on directly.
+    pub fn parents<'a>(&'a self, image: &'a str) -> impl Iterator<Item = &'a str> {
+        self.edges
+            .iter()
+            .filter(move |e| e.from == image)
+            .filter_map(|e| match &e.to {
+                Node::Image(name) => Some(name.as_str()),
+                Node::External(_) => None,
+            })
+    }
+
+    /// The images that depend on `image` directly, sorted, each once.
+    pub fn children(&self, image: &str) -> BTreeSet<&str> {
+        let edges = self
+            .edges
+            .iter()
+            .filter(|e| matches!(&e.to, Node::Image(name) if name == image));
+        edges.map(|e| e.from.as_str()).collect()
+    }
+
+    /// The images that depend on `image` at any depth, itself left out.
+    pub fn descendants(&self, image: &str) -> BTreeSet<&str> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![image];
+        while let Some(next) = open.pop() {
+            for child in self.children(next) {
+                if child != image && found.insert(child) {
+                    open.push(child);
+                }
+            }
+        }
+        found
+    }
+
+    /// One problem for each cycle among the images and for each edge to an image that is not there.
+    pub fn problems(&self, inventory: &Inventory) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for edge in &self.edges {
+            if let Node::Image(name) = &edge.to
+                && !self.images.contains(name)
+            {
+                let file = inventory
+                    .image(&edge.from)
+                    .map_or("", |i| i.dockerfile.as_str());
+                let known = self.images.iter().map(String::as_str);
+                let mut problem = Problem::of_file(
+                    file,
+                    format!(
+                        "`{}` depends on `image:{name}`, which is no image",
+                        edge.from
+                    ),
+                );
+                problem.hint = crate::problem::nearest(name, known)
+                    .map(|near| format!("did you mean `{near}`?"));
+                problems.push(problem);
+            }
+        }
+        let mut reported: BTreeSet<Vec<&str>> = BTreeSet::new();
+        for image in &self.images {
+            if let Some(cycle) = self.cycle_from(image) {
+                let mut members = cycle.clone();
+                members.sort_unstable();
+                if reported.insert(members) {
+                    let path = cycle
+                        .iter()
+                        .chain(cycle.first())
+                        .map(|name| format!("`{name}`"));
+                    let path = path.collect::<Vec<_>>().join(" → ");
+                    let file = inventory.image(image).map_or("", |i| i.dockerfile.as_str());
+                    let problem = Problem::of_file(
+                        file,
+                        format!("images depend on each other in a cycle: {path}"),
+                    );
+                    problems.push(problem.with_hint(
+                        "give one of them a tag or digest that no image of this repository moves",
+                    ));
+                }
+            }
+        }
+        problems
+    }
+
+    /// Images that are on a cycle: nothing can order them.
+    pub fn cyclic(&self) -> BTreeSet<&str> {
+        self.images
+            .iter()
+            .filter(|image| self.cycle_from(image).is_some())
+            .map(String::as_str)
+            .collect()
+    }
+
+    /// A shortest way from `image` back to itself.
+    fn cycle_from<'a>(&'a self, image: &'a str) -> Option<Vec<&'a str>> {
+        let mut came_from: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut queue = std::collections::VecDeque::from([image]);
+        while let Some(next) = queue.pop_front() {
+            for parent in self.parents(next) {
+                if parent == image {
+                    let mut path = vec![next];
+                    while let Some(before) = came_from.get(path[path.len() - 1]) {
+                        path.push(before);
+                    }
+                    path.reverse();
+                    return Some(path);
+                }
+                if parent != next && !came_from.contains_key(parent) {
+                    came_from.insert(parent, next);
+                    queue.push_back(parent);
+                }
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,113 @@
+//! Images: the entries of the inventory.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use refit_dockerfile::{Dockerfile, NamedContext};
+use refit_oci::{Platform, Reference, Repository};
+
+/// The registry host that stands for the embedded store in references.
+pub const EMBEDDED_HOST: &str = "refit.local";
+
+/// One named image: Dockerfile, target stage, build args, context and tags.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// Unique in the repository, within OCI's grammar of a repository's component.
+    pub name: String,
+    /// Path of the Dockerfile in the repository.
+    pub dockerfile: String,
+    /// Folder of the build context in the repository; empty for the root.
+    pub context: String,
+    /// The target stage; none for the last one.
+    pub target: Option<String>,
+    /// Values for `ARG`s.
+    pub build_args: BTreeMap<String, String>,
+    /// Named contexts.
+    pub build_contexts: BTreeMap<String, NamedContext>,
+    /// Labels set on top of the Dockerfile's.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// The network mode of RUN, as the engine names it (`none`, `host`).
+    pub network: Option<String>,
+    /// Platforms that are built.
+    pub platforms: Vec<Platform>,
+    /// Moving tags; the first leads. Empty: built by name only.
+    pub tags: Vec<String>,
+    /// Tags written once, on a release only.
+    pub unique_tags: Vec<String>,
+    /// The name in other images' FROM lines, where the configuration gives one.
+    pub repository: Option<Repository>,
+    /// Where the image is pushed, the lead first. Never empty.
+    pub destinations: Vec<Repository>,
+    /// Which engine builds it.
+    pub engine: EngineChoice,
+    /// What to do when a pinned base's tag has moved on.
+    pub pinned: Pinned,
+    /// Why no sweep touches it, if none may.
+    pub hold: Option<String>,
+    /// The Dockerfile; none if it can't be read (a problem of the inventory says why).
+    pub file: Option<Arc<Dockerfile>>,
+}
+
+/// The engine an image asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum EngineChoice {
+    /// Native where nothing executes, else Docker.
+    #[default]
+    Auto,
+    /// Docker Engine's API.
+    Docker,
+    /// No daemon; executes nothing.
+    Native,
+}
+
+/// What to do with `FROM name:tag@digest` when the tag has moved on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Pinned {
+    /// Report it; the pin stays.
+    #[default]
+    Report,
+    /// Follow the tag.
+    Follow,
+}
+
+impl Image {
+    /// The reference that decides what is published: the first moving tag at the first destination.
+    pub fn lead_tag(&self) -> Option<Reference> {
+        self.tags
+            .first()
+            .map(|tag| self.tag_at(self.destination(), tag))
+    }
+
+    /// The leading destination.
+    pub fn destination(&self) -> &Repository {
+        self.destinations
+            .first()
+            .expect("an image has at least one destination")
+    }
+
+    /// Every moving tag at every destination, the lead first.
+    pub fn moving_tags(&self) -> Vec<Reference> {
+        let pairs = self
+            .destinations
+            .iter()
+            .flat_map(|d| self.tags.iter().map(move |t| (d, t)));
+        pairs
+            .map(|(destination, tag)| self.tag_at(destination, tag))
+            .collect()
+    }
+
+    /// The references by which another image's FROM names this one: its moving tags under its name and destinations.
+    pub fn known_as(&self) -> Vec<Reference> {
+        let names = self.repository.iter().chain(&self.destinations);
+        let pairs = names.flat_map(|name| self.tags.iter().map(move |t| (name, t)));
+        pairs.map(|(name, tag)| self.tag_at(name, tag)).collect()
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as what it is: this image's tag")]
+    fn tag_at(&self, repository: &Repository, tag: &str) -> Reference {
+        repository
+            .tagged(tag)
+            .expect("tags are checked when the configuration is read")
+    }
+}

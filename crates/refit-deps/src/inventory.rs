@@ -1,0 +1,503 @@
+//! The inventory: all images of a repository at one state of its files, from the configuration or from a scan.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use refit_dockerfile::{Dockerfile, NamedContext, is_template, looks_like_dockerfile};
+use refit_oci::{Platform, Reference, Repository};
+
+use crate::{
+    config::{self, CONFIG_PATH, ConfigFile, GlobEntry, ImageKeys},
+    glob::Glob,
+    image::{EMBEDDED_HOST, EngineChoice, Image, Pinned},
+    names,
+    problem::Problem,
+};
+
+/// The files of a repository at one state: a commit's tree, the index or a working tree.
+pub struct Files<'a> {
+    /// Every path, relative to the root.
+    pub paths: &'a BTreeSet<String>,
+    /// A file's bytes; none if it can't be read.
+    pub read: &'a dyn Fn(&str) -> Option<Vec<u8>>,
+    /// The repository's own name: of an image whose Dockerfile lies in the root.
+    pub name: &'a str,
+    /// The line that `{{.Line}}` in tags stands for.
+    pub line: &'a str,
+}
+
+/// All images of a repository, and what is wrong with it.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// Sorted by name; names are unique.
+    pub images: Vec<Image>,
+    /// What could not be read; the images beside it are good.
+    pub problems: Vec<Problem>,
+    /// Dockerfiles that belong to no image, with a configuration only.
+    pub unlisted: Vec<String>,
+    /// Whether there is a configuration file.
+    pub configured: bool,
+    /// The configuration's `[sweep]`.
+    pub sweep: config::SweepKeys,
+}
+
+impl Inventory {
+    /// The image of that name.
+    pub fn image(&self, name: &str) -> Option<&Image> {
+        self.images
+            .binary_search_by(|image| image.name.as_str().cmp(name))
+            .ok()
+            .map(|at| &self.images[at])
+    }
+}
+
+/// Reads the inventory of `files`: the configuration where there is one, else every Dockerfile that a scan finds.
+pub fn read(files: &Files<'_>) -> Inventory {
+    let mut reader = Reader {
+        files,
+        parsed: BTreeMap::new(),
+        problems: Vec::new(),
+    };
+    let config = match text_of(files, CONFIG_PATH) {
+        Some(text) => {
+            let (config, problems) = config::parse(CONFIG_PATH, &text);
+            reader.problems.extend(problems);
+            Some(config)
+        }
+        None => None,
+    };
+    let found = dockerfiles(files);
+    let mut images = match &config {
+        Some(config) => reader.configured(config, &found),
+        None => reader.scanned(&found),
+    };
+    images.sort_by(|a, b| a.name.cmp(&b.name));
+    images.dedup_by(|later, first| {
+        let twice = later.name == first.name;
+        if twice {
+            let message = format!(
+                "two images are named `{}`: `{}` and this one",
+                first.name, first.dockerfile
+            );
+            reader
+                .problems
+                .push(Problem::of_file(&later.dockerfile, message));
+        }
+        twice
+    });
+    reader.claimed_twice(&images);
+    let mut inventory = Inventory {
+        images,
+        problems: reader.problems,
+        ..Inventory::default()
+    };
+    if let Some(config) = config {
+        let ignored: Vec<Glob> = config.ignore.iter().map(|glob| Glob::new(glob)).collect();
+        let listed: BTreeSet<&str> = inventory
+            .images
+            .iter()
+            .map(|i| i.dockerfile.as_str())
+            .collect();
+        let unlisted = found
+            .iter()
+            .filter(|p| !listed.contains(p.as_str()) && !ignored.iter().any(|g| g.matches(p)));
+        inventory.unlisted = unlisted.cloned().collect();
+        inventory.configured = true;
+        inventory.sweep = config.sweep;
+    }
+    inventory
+}
+
+/// The Dockerfiles among the paths, templates left out.
+pub fn dockerfiles(files: &Files<'_>) -> Vec<String> {
+    let named = files
+        .paths
+        .iter()
+        .filter(|path| looks_like_dockerfile(names::file_name(path)));
+    let real =
+        named.filter(|path| text_of(files, path).is_none_or(|text| !is_template(path, &text)));
+    real.cloned().collect()
+}
+
+fn text_of(files: &Files<'_>, path: &str) -> Option<String> {
+    if !files.paths.contains(path) {
+        return None;
+    }
+    (files.read)(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+struct Reader<'a> {
+    files: &'a Files<'a>,
+    parsed: BTreeMap<String, Option<Arc<Dockerfile>>>,
+    problems: Vec<Problem>,
+}
+
+/// One image before its keys are checked.
+struct Draft {
+    name: String,
+    dockerfile: String,
+    context: String,
+    keys: ImageKeys,
+    push_to: Vec<Repository>,
+}
+
+impl Reader<'_> {
+    fn scanned(&mut self, found: &[String]) -> Vec<Image> {
+        let names = names::assign(found, self.files.name);
+        let drafts = found.iter().zip(names).map(|(path, name)| Draft {
+            name,
+            dockerfile: path.clone(),
+            context: names::folder(path).to_owned(),
+            keys: ImageKeys::default(),
+            push_to: Vec::new(),
+        });
+        drafts.filter_map(|draft| self.image(draft)).collect()
+    }
+
+    fn configured(&mut self, config: &ConfigFile, found: &[String]) -> Vec<Image> {
+        let push_to = self.push_to(config);
+        let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
+        for entry in &config.images {
+            for (name, path) in self.expand(entry, found) {
+                let mut keys = entry.keys.clone().over(&config.defaults);
+                keys.repository = keys.repository.map(|r| placeholders(&r, &path));
+                let context = keys.context.take().map(|c| placeholders(&c, &path));
+                let context = context.unwrap_or_else(|| names::folder(&path).to_owned());
+                let draft = Draft {
+                    name: name.clone(),
+                    dockerfile: path,
+                    context: clean(&context),
+                    keys,
+                    push_to: push_to.clone(),
+                };
+                if let Some(other) = drafts.insert(name, draft) {
+                    let message = format!(
+                        "two images are named `{}`: `{}` is one of them",
+                        other.name, other.dockerfile
+                    );
+                    self.config_problem(message, "give `name` more of the path, such as `{path}`");
+                }
+            }
+        }
+        for entry in &config.image {
+            let from_glob = drafts.remove(&entry.name);
+            let base = from_glob
+                .as_ref()
+                .map_or(&config.defaults, |draft| &draft.keys);
+            let keys = entry.keys.clone().over(base);
+            let moved = entry.keys.context.is_some() || entry.keys.dockerfile.is_some();
+            let draft = match from_glob {
+                Some(draft) if !moved => Draft { keys, ..draft },
+                _ => Self::draft(&entry.name, keys, push_to.clone()),
+            };
+            drafts.insert(entry.name.clone(), draft);
+        }
+        drafts
+            .into_values()
+            .filter_map(|draft| self.image(draft))
+            .collect()
+    }
+
+    fn draft(name: &str, keys: ImageKeys, push_to: Vec<Repository>) -> Draft {
+        let context = clean(keys.context.as_deref().unwrap_or_default());
+        let file = keys.dockerfile.as_deref().unwrap_or("Dockerfile");
+        let dockerfile = clean(&format!("{context}/{file}"));
+        Draft {
+            name: name.to_owned(),
+            dockerfile,
+            context,
+            keys,
+            push_to,
+        }
+    }
+
+    fn expand(&mut self, entry: &GlobEntry, found: &[String]) -> Vec<(String, String)> {
+        let glob = Glob::new(&entry.files);
+        // A glob that names its files plainly may list Dockerfiles of any name.
+        let others = self
+            .files
+            .paths
+            .iter()
+            .filter(|p| glob.matches(p) && !found.contains(p));
+        let matched: Vec<&String> = found
+            .iter()
+            .filter(|p| glob.matches(p))
+            .chain(others)
+            .collect();
+        if matched.is_empty() {
+            self.config_problem(
+                format!("`files = \"{}\"` matches no file", entry.files),
+                "mend the glob",
+            );
+        }
+        matched
+            .into_iter()
+            .map(|path| (placeholders(&entry.name, path), path.clone()))
+            .collect()
+    }
+
+    fn push_to(&mut self, config: &ConfigFile) -> Vec<Repository> {
+        let mut good = Vec::new();
+        for prefix in &config.push_to {
+            // A bare host is a prefix too: parse it with a component behind.
+            match format!("{prefix}/x").parse::<Repository>() {
+                Ok(_) => good.extend(prefix_repository(prefix)),
+                Err(error) => {
+                    self.config_problem(format!("`push-to`: {error}"), "give `HOST/NAMESPACE`");
+                }
+            }
+        }
+        good
+    }
+
+    fn image(&mut self, draft: Draft) -> Option<Image> {
+        let Draft {
+            name,
+            dockerfile,
+            context,
+            keys,
+            push_to,
+        } = draft;
+        if names::slug(&name) != name || name.is_empty() {
+            let hint = format!("call it `{}`", names::slug(&name));
+            self.config_problem(
+                format!("`{name}` is no image name (lower-case letters, digits, `.`, `_`, `-`)"),
+                &hint,
+            );
+            return None;
+        }
+        let file = self.dockerfile(&dockerfile);
+        let mut checked = Checked {
+            reader: self,
+            image: &name,
+        };
+        let platforms = match keys.platforms {
+            Some(platforms) => platforms
+                .iter()
+                .filter_map(|p| checked.parse::<Platform>("platforms", p))
+                .collect(),
+            None => vec![Platform::linux_amd64()],
+        };
+        let repository = keys
+            .repository
+            .and_then(|r| checked.parse::<Repository>("repository", &r));
+        let tags = checked.tags(
+            "tags",
+            keys.tags.unwrap_or_else(|| vec!["latest".to_owned()]),
+        );
+        let unique_tags = keys.unique_tags.unwrap_or_default();
+        let build_contexts = checked.contexts(keys.build_contexts.unwrap_or_default());
+        let engine = checked.choice("engine", keys.engine, &ENGINES);
+        let pinned = checked.choice("pinned", keys.pinned, &PINNED);
+        let destinations = destinations(&name, repository.as_ref(), &push_to);
+        Some(Image {
+            dockerfile,
+            context,
+            target: keys.target,
+            build_args: keys.build_args.unwrap_or_default(),
+            build_contexts,
+            labels: keys.labels.unwrap_or_default(),
+            annotations: keys.annotations.unwrap_or_default(),
+            network: keys.network,
+            platforms,
+            tags,
+            unique_tags,
+            repository,
+            destinations,
+            engine,
+            pinned,
+            hold: keys.hold,
+            file,
+            name,
+        })
+    }
+
+    /// Parses each Dockerfile once, however many images share it.
+    fn dockerfile(&mut self, path: &str) -> Option<Arc<Dockerfile>> {
+        if let Some(known) = self.parsed.get(path) {
+            return known.clone();
+        }
+        let parsed = match text_of(self.files, path) {
+            None => {
+                self.problems
+                    .push(Problem::of_file(path, "there is no such Dockerfile"));
+                None
+            }
+            Some(text) => match refit_dockerfile::parse(&text) {
+                Ok(file) => Some(Arc::new(file)),
+                Err(error) => {
+                    self.problems
+                        .push(crate::scan::problem(path, &text, &error));
+                    None
+                }
+            },
+        };
+        self.parsed.insert(path.to_owned(), parsed.clone());
+        parsed
+    }
+
+    /// Two images that claim one tag are an error naming both, before anything is built.
+    fn claimed_twice(&mut self, images: &[Image]) {
+        let mut claims: BTreeMap<Reference, &str> = BTreeMap::new();
+        for image in images {
+            for tag in image.moving_tags() {
+                if let Some(other) = claims.insert(tag.clone(), &image.name)
+                    && other != image.name
+                {
+                    let message = format!(
+                        "`{other}` and `{}` both claim the tag `{}`",
+                        image.name,
+                        tag.familiar()
+                    );
+                    self.config_problem(message, "give one of them another `tags` or `repository`");
+                }
+            }
+        }
+    }
+
+    fn config_problem(&mut self, message: String, hint: &str) {
+        self.problems
+            .push(Problem::of_file(CONFIG_PATH, message).with_hint(hint));
+    }
+}
+
+/// `HOST/NAMESPACE` as a repository-like value; a bare host has an empty path, which only `join` ever sees.
+fn prefix_repository(prefix: &str) -> Option<Repository> {
+    // `x` stands for the image's name; it is replaced when the destination is put together.
+    format!("{}/x", prefix.trim_end_matches('/')).parse().ok()
+}
+
+/// Where an image is pushed: under each prefix, at its explicit repository where that lies below the prefix.
+fn destinations(
+    name: &str,
+    repository: Option<&Repository>,
+    push_to: &[Repository],
+) -> Vec<Repository> {
+    if push_to.is_empty() {
+        let embedded = format!("{EMBEDDED_HOST}/{name}").parse();
+        return vec![embedded.expect("a checked image name is a valid repository component")];
+    }
+    let under = |prefix: &Repository| {
+        let namespace = prefix.namespace();
+        match repository {
+            Some(repository) if repository.to_string().starts_with(&format!("{namespace}/")) => {
+                repository.clone()
+            }
+            _ => format!("{namespace}/{name}")
+                .parse()
+                .expect("a checked prefix and name are a repository"),
+        }
+    };
+    push_to.iter().map(under).collect()
+}
+
+const ENGINES: [(&str, EngineChoice); 3] = [
+    ("auto", EngineChoice::Auto),
+    ("docker", EngineChoice::Docker),
+    ("native", EngineChoice::Native),
+];
+const PINNED: [(&str, Pinned); 2] = [("report", Pinned::Report), ("follow", Pinned::Follow)];
+
+/// The keys of one image, each problem naming the image.
+struct Checked<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    image: &'r str,
+}
+
+impl Checked<'_, '_> {
+    fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &mut self,
+        key: &str,
+        text: &str,
+    ) -> Option<T> {
+        text.parse()
+            .map_err(|error| self.problem(&format!("`{key}`: {error}"), "mend the value"))
+            .ok()
+    }
+
+    fn tags(&mut self, key: &str, tags: Vec<String>) -> Vec<String> {
+        let line = names::slug(self.reader.files.line);
+        let expanded = tags.into_iter().map(|tag| {
+            tag.replace("{{.Line}}", &line)
+                .replace("{{ .Line }}", &line)
+        });
+        let good = |tag: &String| {
+            self.parse::<Reference>(key, &format!("x/x:{tag}"))
+                .is_some()
+        };
+        expanded.filter(good).collect()
+    }
+
+    fn contexts(&mut self, contexts: BTreeMap<String, String>) -> BTreeMap<String, NamedContext> {
+        let mut parsed = BTreeMap::new();
+        for (name, value) in contexts {
+            let context = if let Some(image) = value.strip_prefix("image:") {
+                Some(NamedContext::InRepo(image.to_owned()))
+            } else if value == "docker-image://scratch" {
+                Some(NamedContext::Scratch)
+            } else if let Some(reference) = value.strip_prefix("docker-image://") {
+                self.parse("build-contexts", reference)
+                    .map(NamedContext::Image)
+            } else {
+                let message = format!("`build-contexts`: `{name} = \"{value}\"` is no image");
+                self.problem(&message, "give `image:NAME` or `docker-image://REFERENCE`");
+                None
+            };
+            parsed.extend(context.map(|context| (name, context)));
+        }
+        parsed
+    }
+
+    fn choice<T: Copy + Default>(
+        &mut self,
+        key: &str,
+        value: Option<String>,
+        known: &[(&str, T)],
+    ) -> T {
+        let Some(value) = value else {
+            return T::default();
+        };
+        if let Some((_, choice)) = known.iter().find(|(word, _)| *word == value) {
+            return *choice;
+        }
+        let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+        self.problem(
+            &format!("`{key} = \"{value}\"` is unknown"),
+            &format!("one of `{}`", words.join("`, `")),
+        );
+        T::default()
+    }
+
+    fn problem(&mut self, message: &str, hint: &str) {
+        self.reader
+            .config_problem(format!("image `{}`: {message}", self.image), hint);
+    }
+}
+
+/// `{dir}` is the folder's own name as a slug, `{path}` the whole folder, `{suffix}` what the file's own name says beside
+/// "Dockerfile".
+fn placeholders(pattern: &str, dockerfile: &str) -> String {
+    let folder = names::folder(dockerfile);
+    let suffix = names::suffix(names::file_name(dockerfile));
+    pattern
+        .replace("{dir}", &names::slug(names::file_name(folder)))
+        .replace("{path}", &names::slug(folder))
+        .replace("{suffix}", &names::slug(suffix))
+}
+
+/// A repository path without `.`, empty components or a leading slash; `..` takes its parent away.
+pub fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}

@@ -1,0 +1,84 @@
+//! Staging keys: the tag under which a finished target lies, whoever built it.
+
+use std::fmt::Write as _;
+
+use refit_oci::{Digest, Platform, Reference, Repository};
+use serde_json::json;
+
+use crate::{image::EngineChoice, pin::Pin, source::SourceId};
+
+/// Which engine builds, and how it writes layers: part of the key, never a reason to rebuild.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EngineKind {
+    /// Docker Engine's API.
+    Docker,
+    /// No daemon.
+    Native,
+}
+
+impl EngineKind {
+    /// The word in records and keys.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Native => "native",
+        }
+    }
+
+    /// The engine that builds a Dockerfile: `auto` takes the native one where nothing executes.
+    pub fn choose(choice: EngineChoice, executes: bool) -> Self {
+        match choice {
+            EngineChoice::Docker => Self::Docker,
+            EngineChoice::Auto if executes => Self::Docker,
+            EngineChoice::Native | EngineChoice::Auto => Self::Native,
+        }
+    }
+}
+
+/// All that a key is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    /// What of ours goes in.
+    pub source: &'a SourceId,
+    /// Who builds.
+    pub engine: EngineKind,
+    /// `gzip`.
+    pub layer_format: &'a str,
+    /// What it is built on, all resolved.
+    pub pins: &'a [Pin],
+    /// For what.
+    pub platform: &'a Platform,
+    /// For forced builds: the manifest that is replaced, else an equal result would be found at once.
+    pub replaces: Option<&'a Digest>,
+}
+
+impl Key<'_> {
+    /// The tag: `refit-` and the digest's 64 hex digits.
+    pub fn tag(&self) -> String {
+        let mut pins: Vec<String> = self
+            .pins
+            .iter()
+            .map(|p| json!(["pin", p.reference, p.platform, p.manifest]).to_string())
+            .collect();
+        pins.sort();
+        pins.dedup();
+        let mut text = String::new();
+        let mut line = |value: String| writeln!(text, "{value}").expect("writing to a string");
+        line(json!(["refit-staging", 1]).to_string());
+        line(json!(["source", self.source]).to_string());
+        line(json!(["engine", self.engine.as_str(), self.layer_format]).to_string());
+        line(json!(["platform", self.platform]).to_string());
+        pins.into_iter().for_each(&mut line);
+        if let Some(replaces) = self.replaces {
+            line(json!(["replaces", replaces]).to_string());
+        }
+        format!("refit-{}", Digest::sha256(text.as_bytes()).hex())
+    }
+
+    /// The staging tag in a repository.
+    pub fn reference(&self, repository: &Repository) -> Reference {
+        repository
+            .tagged(&self.tag())
+            .expect("hex digits are a valid tag")
+    }
+}

@@ -1,0 +1,171 @@
+//! The ground state that staleness is computed from, and what of it is still unknown.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use refit_oci::{Digest, Document, ObjectId, Platform, Reference, Repository};
+
+use crate::{edges::Edges, image::Image, inventory::Inventory, record::Records, source::Source};
+
+/// A line: a branch or git tag whose images are swept or released.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The branch's or tag's name.
+    pub name: String,
+    /// Its tip.
+    pub commit: Option<ObjectId>,
+}
+
+/// What is known so far. Grows from round to round.
+pub struct Ground<'a> {
+    /// The line that is looked at.
+    pub line: &'a Line,
+    /// The images at the line's tip.
+    pub inventory: &'a Inventory,
+    /// Which references are images of the repository.
+    pub edges: &'a Edges,
+    /// How manifests were made and tags were moved.
+    pub records: &'a Records,
+    /// The platform that `$BUILDPLATFORM` stands for.
+    pub build_platform: &'a Platform,
+    /// What registries and git answered.
+    pub answers: &'a Answers,
+}
+
+/// Answers of registries and git.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    /// What tags resolve to.
+    pub tags: BTreeMap<Reference, Answer<Digest>>,
+    /// Manifests and indexes.
+    pub documents: BTreeMap<(Repository, Digest), Answer<Arc<Document>>>,
+    /// Images as they are at a commit (none: at the tip that is looked at).
+    pub releases: BTreeMap<ReleaseKey, Answer<Arc<Release>>>,
+}
+
+/// An image's name, and the commit it is wanted at; none for the tip.
+pub type ReleaseKey = (String, Option<ObjectId>);
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub enum Answer<T> {
+    /// This.
+    Found(T),
+    /// It is not there, for certain.
+    Missing,
+    /// It could not be asked for.
+    Failed(String),
+}
+
+/// An image at a commit: what a patch of a release is built from.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// The image's entry at that commit.
+    pub image: Image,
+    /// Its source, by platform.
+    pub sources: BTreeMap<Platform, Source>,
+    /// How the commit stands to the line's tip.
+    pub relation: Relation,
+}
+
+/// How a commit stands to the line's tip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// It is the tip.
+    Tip,
+    /// The tip's ancestor.
+    Ancestor,
+    /// The tip is its ancestor: it is newer.
+    Newer,
+    /// Neither.
+    Elsewhere,
+}
+
+/// What is still unknown: ask for it, add the answers, and resolve again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Tags to resolve, one HEAD each.
+    pub tags: BTreeSet<Reference>,
+    /// Manifests and indexes to fetch by digest.
+    pub documents: BTreeSet<(Repository, Digest)>,
+    /// Images to read at a commit.
+    pub releases: BTreeSet<ReleaseKey>,
+}
+
+impl Needs {
+    /// Whether nothing is missing.
+    pub fn is_empty(&self) -> bool {
+        self.tags.is_empty() && self.documents.is_empty() && self.releases.is_empty()
+    }
+}
+
+/// A computation's answer: done, or what it needs first.
+#[derive(Clone, Debug)]
+pub enum Resolved<T> {
+    /// The result.
+    Done(T),
+    /// What is unknown; never empty.
+    Needs(Needs),
+}
+
+/// Looks things up, and notes what is not there yet.
+pub(crate) struct Lookup<'a> {
+    pub(crate) ground: &'a Ground<'a>,
+    needs: RefCell<Needs>,
+}
+
+impl<'a> Lookup<'a> {
+    pub(crate) fn new(ground: &'a Ground<'a>) -> Self {
+        Self {
+            ground,
+            needs: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn tag(&self, reference: &Reference) -> Option<&'a Answer<Digest>> {
+        let known = self.ground.answers.tags.get(reference);
+        if known.is_none() {
+            self.needs.borrow_mut().tags.insert(reference.clone());
+        }
+        known
+    }
+
+    pub(crate) fn document(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Option<&'a Answer<Arc<Document>>> {
+        let key = (repository.clone(), digest.clone());
+        let known = self.ground.answers.documents.get(&key);
+        if known.is_none() {
+            self.needs.borrow_mut().documents.insert(key);
+        }
+        known
+    }
+
+    pub(crate) fn release(
+        &self,
+        image: &str,
+        commit: Option<&ObjectId>,
+    ) -> Option<&'a Answer<Arc<Release>>> {
+        let commit = commit.filter(|commit| self.ground.line.commit.as_ref() != Some(commit));
+        let key = (image.to_owned(), commit.cloned());
+        let known = self.ground.answers.releases.get(&key);
+        if known.is_none() {
+            self.needs.borrow_mut().releases.insert(key);
+        }
+        known
+    }
+
+    pub(crate) fn finish<T>(self, value: T) -> Resolved<T> {
+        let needs = self.needs.into_inner();
+        if needs.is_empty() {
+            Resolved::Done(value)
+        } else {
+            Resolved::Needs(needs)
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The plan: which targets are built, on what, in which order, why, and what is left alone.
+
+mod assemble;
+mod evaluate;
+mod release;
+mod status;
+mod sweep;
+mod view;
+
+use std::collections::BTreeMap;
+
+use refit_dockerfile::Kind;
+use refit_oci::{Digest, ObjectId, Platform, Reference, Repository};
+use refit_platform::Target;
+
+use crate::{
+    key::EngineKind, pin::Pin, problem::Problem, reason::Reason, reason::State, source::SourceId,
+};
+
+pub use release::{ReleaseOptions, release};
+pub use status::{Status, StatusRow, Word, status};
+pub use sweep::{LAYER_FORMAT, SweepOptions, sweep};
+pub use view::{PlanView, StepView, state as state_json};
+
+/// What will be done, and what not.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Sorted by wave, then target.
+    pub steps: Vec<Step>,
+    /// One for each image with steps, in the order in which tags move: parents first.
+    pub publications: Vec<PlannedPublication>,
+    /// Published targets that stay as they are.
+    pub kept: Vec<Target>,
+    /// What is reported and left alone.
+    pub states: Vec<State>,
+    /// Dockerfiles that could not be used.
+    pub problems: Vec<Problem>,
+}
+
+/// One target to build, or to take as it was built already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What.
+    pub target: Target,
+    /// What is done.
+    pub action: Action,
+    /// From 1; a step's parents are in earlier waves.
+    pub wave: usize,
+    /// The line it is built for; none for the working tree.
+    pub line: Option<String>,
+    /// The commit whose source is built; none for the working tree.
+    pub commit: Option<ObjectId>,
+    /// The source's id.
+    pub source: SourceId,
+    /// What it is built on.
+    pub pins: Vec<PlannedPin>,
+    /// Who builds it.
+    pub engine: EngineKind,
+    /// Where it is staged and pushed to.
+    pub repository: Repository,
+    /// The published manifest that it replaces.
+    pub replaces: Option<Digest>,
+    /// Whether layer caches are not to be read.
+    pub no_cache: bool,
+    /// Why.
+    pub reasons: Vec<Reason>,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Runs the Dockerfile.
+    Rebuild,
+    /// It lies under its staging tag: take that.
+    Publish {
+        /// The staged manifest.
+        manifest: Digest,
+    },
+}
+
+/// A pin, or the step whose result will be one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlannedPin {
+    /// Known.
+    Known {
+        /// The pin.
+        pin: Pin,
+        /// Where it is read from: an in-repo parent's own repository, whatever name the Dockerfile has for it.
+        repository: Repository,
+    },
+    /// Known once that step is done.
+    Step {
+        /// How the target depends on it.
+        kind: Kind,
+        /// The reference in the Dockerfile.
+        reference: Reference,
+        /// The platform that is pulled.
+        platform: Platform,
+        /// The step.
+        target: Target,
+        /// Where its result is staged.
+        repository: Repository,
+    },
+}
+
+/// How an image's tags move when its steps are done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedPublication {
+    /// The image.
+    pub image: String,
+    /// The line.
+    pub line: String,
+    /// The commit that the index names.
+    pub commit: Option<ObjectId>,
+    /// Moving tags, the lead first; empty: nothing is published.
+    pub tags: Vec<Reference>,
+    /// Tags that are written if they are not there.
+    pub unique_tags: Vec<Reference>,
+    /// What the lead tag must still hold; none: nothing.
+    pub expects: Option<Digest>,
+    /// Manifests that stay, by platform.
+    pub kept: BTreeMap<Platform, Digest>,
+    /// The publish record that this one follows.
+    pub after: Option<String>,
+    /// Whether tags that hold something else than the lead may be written: on a release.
+    pub release: bool,
+    /// What all platforms of the index get beside refit's own annotations.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Plan {
+    /// The step of a target.
+    pub fn step(&self, target: &Target) -> Option<&Step> {
+        self.steps.iter().find(|step| step.target == *target)
+    }
+}
+
+impl PlannedPin {
+    /// How the target depends on it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Known { pin, .. } => pin.kind,
+            Self::Step { kind, .. } => *kind,
+        }
+    }
+
+    /// The reference in the Dockerfile.
+    pub fn reference(&self) -> &Reference {
+        match self {
+            Self::Known { pin, .. } => &pin.reference,
+            Self::Step { reference, .. } => reference,
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Releases: build the tip's source where it is unpublished, changed or stale; and builds for this machine only.
+
+use std::collections::BTreeSet;
+
+use refit_oci::Platform;
+use refit_platform::Target;
+
+use super::{
+    Action, Plan, Step,
+    evaluate::{Candidate, Evaluator, Role, Scope, Verdict, base_reasons},
+};
+use crate::{
+    image::{EMBEDDED_HOST, Image},
+    key::EngineKind,
+    observe::{Answer, Ground, Relation, Release, Resolved},
+    publication::{Publication, Published},
+    reason::{Reason, StateKind},
+    source::Source,
+};
+
+/// What is released.
+#[derive(Clone, Debug, Default)]
+pub struct ReleaseOptions {
+    /// Images by name; empty: all.
+    pub images: BTreeSet<String>,
+    /// Images that are patched in the same plan because a parent of theirs is released.
+    pub dependents: BTreeSet<String>,
+    /// Whether tags are to move. Without it everything is built for the embedded store, untagged there.
+    pub push: bool,
+    /// Write over tags that somebody else moved.
+    pub take_over: bool,
+}
+
+/// The plan that releases the tip.
+pub fn release(ground: &Ground<'_>, options: &ReleaseOptions) -> Resolved<Plan> {
+    let selected = |image: &&Image| {
+        options.images.contains(&image.name)
+            || options.dependents.contains(&image.name)
+            || (options.images.is_empty() && !image.tags.is_empty())
+    };
+    let images: Vec<&Image> = ground.inventory.images.iter().filter(selected).collect();
+    let role = if options.push {
+        Role::Release
+    } else {
+        Role::Local
+    };
+    let role_of = |image: &Image| {
+        let asked = options.images.contains(&image.name);
+        if options.dependents.contains(&image.name) && !asked {
+            Role::Patch
+        } else {
+            role
+        }
+    };
+    let scope = Scope {
+        roles: images
+            .iter()
+            .map(|image| (image.name.clone(), role_of(image)))
+            .collect(),
+        unpublished: Some(role),
+        take_over: options.take_over,
+        ..Scope::default()
+    };
+    Evaluator::new(ground, scope).plan(&images)
+}
+
+impl Evaluator<'_> {
+    /// Releases the tip's source.
+    pub(super) fn release(&self, image: &Image, platform: &Platform) -> Option<Verdict> {
+        let publication = self.publication(image)?;
+        let (tip, source, file) = match self.tip(image, platform)? {
+            Ok(tip) => tip,
+            Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
+        };
+        let published = match &publication {
+            Publication::Ours(published) => Some(published),
+            Publication::Never
+            | Publication::Other(StateKind::NoMovingTag | StateKind::MissingTag { .. }) => None,
+            Publication::Other(kind) => {
+                let moved = matches!(kind, StateKind::MovedElsewhere { .. });
+                let lead = image.lead_tag()?;
+                let new =
+                    !self
+                        .lookup
+                        .ground
+                        .records
+                        .ever_published(&image.name, &lead, &source.id);
+                self.state(&image.name, None, kind.clone());
+                let foreign = matches!(kind, StateKind::Foreign { .. });
+                if !((moved && new) || ((moved || foreign) && self.scope.take_over)) {
+                    return Some(Verdict::Left);
+                }
+                None
+            }
+        };
+        let manifest = published.and_then(|p| p.platforms.get(platform));
+        let candidates = match manifest {
+            Some(manifest) => self.candidates(image, platform, manifest)?,
+            None => Vec::new(),
+        };
+        if let Some(commit) = published.and_then(|p| p.commit.as_ref())
+            && let Answer::Found(released) = self.lookup.release(&image.name, Some(commit))?
+            && released.relation == Relation::Newer
+        {
+            return Some(self.state(
+                &image.name,
+                None,
+                StateKind::NewerIsPublished {
+                    commit: commit.clone(),
+                },
+            ));
+        }
+        let pins = match self.pins(&tip.image, &file, &candidates)? {
+            Ok(pins) => pins,
+            Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
+        };
+        let same: Vec<Candidate> = candidates
+            .iter()
+            .filter(|c| c.source.as_ref() == Some(&source.id))
+            .cloned()
+            .collect();
+        let reasons = match (published, manifest) {
+            (None, _) => vec![Reason::NeverBuilt],
+            (Some(_), None) => vec![Reason::PlatformAdded],
+            (Some(_), Some(manifest)) => {
+                let mut reasons = Vec::new();
+                if same.is_empty() {
+                    reasons.extend(self.changes(image, platform, published?, &source)?);
+                }
+                reasons.extend(base_reasons(
+                    &pins,
+                    if same.is_empty() { &candidates } else { &same },
+                ));
+                if reasons.is_empty() {
+                    return Some(Verdict::Kept(manifest.clone()));
+                }
+                reasons
+            }
+        };
+        self.staged(Step {
+            target: Target {
+                image: image.name.clone(),
+                platform: platform.clone(),
+            },
+            action: Action::Rebuild,
+            wave: 0,
+            line: self
+                .lookup
+                .ground
+                .line
+                .commit
+                .is_some()
+                .then(|| self.line().to_owned()),
+            commit: self.lookup.ground.line.commit.clone(),
+            source: source.id,
+            pins,
+            engine: EngineKind::choose(image.engine, !file.executes.is_empty()),
+            repository: image.destination().clone(),
+            replaces: manifest.cloned(),
+            no_cache: false,
+            reasons,
+        })
+    }
+
+    /// Builds the tip for this machine: staged in the embedded store, no tag that a person reads moves.
+    pub(super) fn local(&self, image: &Image, platform: &Platform) -> Option<Verdict> {
+        let (tip, source, file) = match self.tip(image, platform)? {
+            Ok(tip) => tip,
+            Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
+        };
+        let pins = match self.pins(&tip.image, &file, &[])? {
+            Ok(pins) => pins,
+            Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
+        };
+        let repository = format!("{EMBEDDED_HOST}/{}", image.name).parse();
+        self.staged(Step {
+            target: Target {
+                image: image.name.clone(),
+                platform: platform.clone(),
+            },
+            action: Action::Rebuild,
+            wave: 0,
+            line: self
+                .lookup
+                .ground
+                .line
+                .commit
+                .is_some()
+                .then(|| self.line().to_owned()),
+            commit: self.lookup.ground.line.commit.clone(),
+            source: source.id,
+            pins,
+            engine: EngineKind::choose(image.engine, !file.executes.is_empty()),
+            repository: repository.expect("an image's name is a repository component"),
+            replaces: None,
+            no_cache: false,
+            reasons: vec![Reason::NeverBuilt],
+        })
+    }
+
+    /// The tip's entry, source and Dockerfile of a target.
+    #[expect(
+        clippy::type_complexity,
+        reason = "three parts of one answer, used in two places"
+    )]
+    pub(super) fn tip(
+        &self,
+        image: &Image,
+        platform: &Platform,
+    ) -> Option<Result<(std::sync::Arc<Release>, Source, refit_dockerfile::Resolved), StateKind>>
+    {
+        let broken = |message: String| Some(Err(StateKind::Broken { message }));
+        let file = match self.scanned(image, platform) {
+            Ok(file) => file,
+            Err(kind) => return Some(Err(kind)),
+        };
+        match self.lookup.release(&image.name, None)? {
+            Answer::Found(tip) => match tip.sources.get(platform) {
+                Some(source) => Some(Ok((tip.clone(), source.clone(), file))),
+                None => broken(format!(
+                    "the context `{}` could not be listed",
+                    image.context
+                )),
+            },
+            Answer::Missing => broken(format!("`{}` is not committed", image.dockerfile)),
+            Answer::Failed(message) => broken(message.clone()),
+        }
+    }
+
+    /// How the tip's source differs from the released one.
+    pub(super) fn changes(
+        &self,
+        image: &Image,
+        platform: &Platform,
+        published: &Published,
+        now: &Source,
+    ) -> Option<Vec<Reason>> {
+        let Some(commit) = &published.commit else {
+            return Some(vec![Reason::SourceChanged]);
+        };
+        let Answer::Found(released) = self.lookup.release(&image.name, Some(commit))? else {
+            return Some(vec![Reason::SourceChanged]);
+        };
+        let Some(was) = released.sources.get(platform) else {
+            return Some(vec![Reason::SourceChanged]);
+        };
+        let parts = [
+            (was.dockerfile != now.dockerfile, Reason::SourceChanged),
+            (was.settings != now.settings, Reason::ConfigChanged),
+            (was.context != now.context, Reason::ContextChanged),
+        ];
+        let reasons: Vec<Reason> = parts
+            .into_iter()
+            .filter(|(differs, _)| *differs)
+            .map(|(_, reason)| reason)
+            .collect();
+        // The record's source id is of an older rule, or of a forgotten working tree: nothing of ours differs.
+        Some(reasons)
+    }
+}

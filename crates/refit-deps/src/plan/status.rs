@@ -1,0 +1,159 @@
+//! `status`: the sweep's verdicts on every target, and what of the tip is unreleased.
+
+use refit_oci::Platform;
+use refit_platform::Target;
+
+use super::{
+    Plan,
+    evaluate::{Evaluator, Role, Scope},
+};
+use crate::{
+    image::Image,
+    observe::{Ground, Resolved},
+    publication::Publication,
+    reason::{Reason, State, StateKind},
+};
+
+/// Every target of the inventory.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// Sorted by target.
+    pub rows: Vec<StatusRow>,
+    /// The plan of a sweep at this moment.
+    pub plan: Plan,
+}
+
+/// One target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusRow {
+    /// Which.
+    pub target: Target,
+    /// How it stands.
+    pub word: Word,
+    /// Why it is stale.
+    pub reasons: Vec<Reason>,
+    /// What is reported of it or of its image, most pressing first.
+    pub states: Vec<StateKind>,
+}
+
+/// How a target stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// Published, and built from what its dependencies resolve to.
+    Fresh,
+    /// A sweep would rebuild it.
+    Stale,
+    /// A state says what it is.
+    Reported(&'static str),
+}
+
+impl Word {
+    /// For people and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Stale => "stale",
+            Self::Reported(word) => word,
+        }
+    }
+}
+
+/// How every target stands.
+pub fn status(ground: &Ground<'_>) -> Resolved<Status> {
+    let images: Vec<&Image> = ground.inventory.images.iter().collect();
+    let roles = images
+        .iter()
+        .map(|image| (image.name.clone(), Role::Patch))
+        .collect();
+    let evaluator = Evaluator::new(
+        ground,
+        Scope {
+            roles,
+            ..Scope::default()
+        },
+    );
+    for image in &images {
+        for platform in &image.platforms {
+            evaluator.unreleased(image, platform);
+        }
+    }
+    match evaluator.plan(&images) {
+        Resolved::Needs(needs) => Resolved::Needs(needs),
+        Resolved::Done(plan) => {
+            let targets = images.iter().flat_map(|image| {
+                image.platforms.iter().map(|p| Target {
+                    image: image.name.clone(),
+                    platform: p.clone(),
+                })
+            });
+            let mut rows: Vec<StatusRow> = targets.map(|target| row(target, &plan)).collect();
+            rows.sort_by(|a, b| a.target.cmp(&b.target));
+            Resolved::Done(Status { rows, plan })
+        }
+    }
+}
+
+impl Evaluator<'_> {
+    /// Notes a target whose tip differs from what is published. None while something is unknown.
+    fn unreleased(&self, image: &Image, platform: &Platform) -> Option<()> {
+        let Publication::Ours(published) = self.publication(image)? else {
+            return Some(());
+        };
+        let Some(manifest) = published.platforms.get(platform) else {
+            return Some(());
+        };
+        let candidates = self.candidates(image, platform, manifest)?;
+        let Ok((_, source, _)) = self.tip(image, platform)? else {
+            return Some(());
+        };
+        if candidates
+            .iter()
+            .any(|c| c.source.as_ref() == Some(&source.id))
+        {
+            return Some(());
+        }
+        let reasons = self.changes(image, platform, &published, &source)?;
+        if !reasons.is_empty() {
+            self.state(
+                &image.name,
+                Some(platform),
+                StateKind::Unreleased { reasons },
+            );
+        }
+        Some(())
+    }
+}
+
+fn row(target: Target, plan: &Plan) -> StatusRow {
+    let concerns = |state: &&State| {
+        state.image == target.image
+            && state
+                .platform
+                .as_ref()
+                .is_none_or(|p| *p == target.platform)
+    };
+    let states: Vec<StateKind> = plan
+        .states
+        .iter()
+        .filter(concerns)
+        .map(|state| state.kind.clone())
+        .collect();
+    let step = plan.step(&target);
+    let word = match (step, plan.kept.contains(&target)) {
+        (Some(_), _) => Word::Stale,
+        (None, true) => match states
+            .iter()
+            .find(|s| matches!(s, StateKind::Unreleased { .. } | StateKind::Pinned { .. }))
+        {
+            Some(state) => Word::Reported(state.word()),
+            None => Word::Fresh,
+        },
+        (None, false) => Word::Reported(states.first().map_or("unpublished", StateKind::word)),
+    };
+    StatusRow {
+        reasons: step.map(|s| s.reasons.clone()).unwrap_or_default(),
+        target,
+        word,
+        states,
+    }
+}

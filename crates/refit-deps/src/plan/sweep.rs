@@ -1,0 +1,255 @@
+//! Sweeps: patch what is published, from the source that was released.
+
+use std::collections::BTreeSet;
+
+use refit_oci::{Platform, Reference};
+use refit_platform::Target;
+
+use super::{
+    Action, Plan, PlannedPin, Step,
+    evaluate::{Candidate, Evaluator, Role, Scope, Verdict, base_reasons},
+};
+use crate::{
+    image::Image,
+    key::{EngineKind, Key},
+    observe::{Answer, Ground, Relation, Release, Resolved},
+    pin::Pin,
+    publication::{Publication, Published},
+    reason::{Reason, StateKind},
+    scan,
+};
+
+/// The only layer format so far.
+pub const LAYER_FORMAT: &str = "gzip";
+
+/// What a sweep looks at.
+#[derive(Clone, Debug, Default)]
+pub struct SweepOptions {
+    /// Images by name; empty: all.
+    pub images: BTreeSet<String>,
+    /// Only what this base changes.
+    pub base: Option<Reference>,
+    /// Rebuild although nothing changed, without layer caches.
+    pub force: bool,
+}
+
+/// The plan that patches everything that is stale.
+pub fn sweep(ground: &Ground<'_>, options: &SweepOptions) -> Resolved<Plan> {
+    let selected =
+        |image: &&Image| options.images.is_empty() || options.images.contains(&image.name);
+    let images: Vec<&Image> = ground.inventory.images.iter().filter(selected).collect();
+    let roles = images
+        .iter()
+        .map(|image| (image.name.clone(), Role::Patch))
+        .collect();
+    let scope = Scope {
+        roles,
+        force: options.force,
+        base: options.base.clone(),
+        ..Scope::default()
+    };
+    let evaluator = Evaluator::new(ground, scope);
+    evaluator.plan(&images)
+}
+
+impl Evaluator<'_> {
+    /// Patches a published target.
+    pub(super) fn patch(&self, image: &Image, platform: &Platform) -> Option<Verdict> {
+        let published = match self.publication(image)? {
+            Publication::Ours(published) => published,
+            Publication::Never => {
+                self.state(&image.name, None, StateKind::Unpublished);
+                return Some(Verdict::Absent);
+            }
+            Publication::Other(kind) => return Some(self.state(&image.name, None, kind)),
+        };
+        if let Some(reason) = &image.hold {
+            return Some(self.state(
+                &image.name,
+                None,
+                StateKind::Held {
+                    reason: reason.clone(),
+                },
+            ));
+        }
+        let release = match self.released(image, platform, &published)? {
+            Ok(release) => release,
+            Err(kind) => return Some(self.state(&image.name, None, kind)),
+        };
+        let entry = Image {
+            platforms: image.platforms.clone(),
+            ..release.image.clone()
+        };
+        let file = match self.scanned(&entry, platform) {
+            Ok(file) => file,
+            Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
+        };
+        let manifest = published.platforms.get(platform);
+        let candidates = match manifest {
+            Some(manifest) => self.candidates(image, platform, manifest)?,
+            None => Vec::new(),
+        };
+        let watched = self.report_pinned(&entry, platform, &file);
+        let pins = match self.pins(&entry, &file, &candidates)? {
+            Ok(pins) => pins,
+            Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
+        };
+        watched?;
+        let mut reasons = match manifest {
+            None => vec![Reason::PlatformAdded],
+            Some(_) if candidates.is_empty() => {
+                return Some(self.state(
+                    &image.name,
+                    Some(platform),
+                    StateKind::ReleaseSourceUnknown,
+                ));
+            }
+            Some(_) => base_reasons(&pins, &candidates),
+        };
+        if self.scope.force {
+            reasons.push(Reason::Forced);
+        }
+        let Some(source) = release
+            .sources
+            .get(platform)
+            .map(|source| source.id.clone())
+        else {
+            let message = format!(
+                "its source at {} can't be listed for {platform}",
+                short(&published)
+            );
+            return Some(self.state(
+                &image.name,
+                Some(platform),
+                StateKind::ReleaseSourceGone { message },
+            ));
+        };
+        if let (true, Some(manifest)) = (reasons.is_empty(), manifest) {
+            return Some(Verdict::Kept(manifest.clone()));
+        }
+        let engine = EngineKind::choose(image.engine, !file.executes.is_empty());
+        let step = Step {
+            target: Target {
+                image: image.name.clone(),
+                platform: platform.clone(),
+            },
+            action: Action::Rebuild,
+            wave: 0,
+            line: Some(self.line().to_owned()),
+            commit: published.commit.clone(),
+            source,
+            pins,
+            engine,
+            repository: image.destination().clone(),
+            replaces: manifest.cloned(),
+            no_cache: self.scope.force,
+            reasons,
+        };
+        self.staged(step)
+    }
+
+    /// The Dockerfile of a target; an error is its state.
+    pub(super) fn scanned(
+        &self,
+        image: &Image,
+        platform: &Platform,
+    ) -> Result<refit_dockerfile::Resolved, StateKind> {
+        match scan::scan(image, platform, self.lookup.ground.build_platform) {
+            Some(Ok(file)) => Ok(file),
+            Some(Err(problem)) => Err(StateKind::Broken {
+                message: problem.to_string(),
+            }),
+            None => Err(StateKind::Broken {
+                message: format!("`{}` could not be read", image.dockerfile),
+            }),
+        }
+    }
+
+    /// The step, as `publish` where it lies under its staging tag already; kept where that is what is published.
+    pub(super) fn staged(&self, mut step: Step) -> Option<Verdict> {
+        if let Some(pins) = known(&step.pins) {
+            let key = Key {
+                source: &step.source,
+                engine: step.engine,
+                layer_format: LAYER_FORMAT,
+                pins: &pins,
+                platform: &step.target.platform,
+                replaces: step.replaces.as_ref().filter(|_| step.no_cache),
+            };
+            match self.lookup.tag(&key.reference(&step.repository))? {
+                Answer::Found(manifest) if step.replaces.as_ref() == Some(manifest) => {
+                    return Some(Verdict::Kept(manifest.clone()));
+                }
+                Answer::Found(manifest) => {
+                    step.action = Action::Publish {
+                        manifest: manifest.clone(),
+                    }
+                }
+                Answer::Missing | Answer::Failed(_) => {}
+            }
+        }
+        Some(Verdict::Step(Box::new(step)))
+    }
+
+    /// The source that made what is published: at its commit, or at the tip if that has the same source id.
+    fn released(
+        &self,
+        image: &Image,
+        platform: &Platform,
+        published: &Published,
+    ) -> Option<Result<std::sync::Arc<Release>, StateKind>> {
+        let Some(commit) = &published.commit else {
+            return Some(Err(StateKind::ReleaseSourceUnknown));
+        };
+        let why = match self.lookup.release(&image.name, Some(commit))? {
+            Answer::Found(release)
+                if matches!(release.relation, Relation::Tip | Relation::Ancestor) =>
+            {
+                return Some(Ok(release.clone()));
+            }
+            Answer::Found(_) => format!(
+                "commit {} is not in the history of `{}`",
+                commit.short(),
+                self.line()
+            ),
+            Answer::Missing => format!("commit {} has no image `{}`", commit.short(), image.name),
+            Answer::Failed(message) => message.clone(),
+        };
+        let Some(manifest) = published.platforms.get(platform) else {
+            return Some(Err(StateKind::ReleaseSourceGone { message: why }));
+        };
+        let candidates = self.candidates(image, platform, manifest)?;
+        Some(match self.lookup.release(&image.name, None)? {
+            Answer::Found(tip) if has_source(tip, platform, &candidates) => Ok(tip.clone()),
+            _ => Err(StateKind::ReleaseSourceGone { message: why }),
+        })
+    }
+
+    pub(super) fn line(&self) -> &str {
+        &self.lookup.ground.line.name
+    }
+}
+
+fn has_source(release: &Release, platform: &Platform, candidates: &[Candidate]) -> bool {
+    let source = release.sources.get(platform).map(|source| &source.id);
+    source.is_some()
+        && candidates
+            .iter()
+            .any(|candidate| candidate.source.as_ref() == source)
+}
+
+fn short(published: &Published) -> String {
+    published.commit.as_ref().map_or_else(
+        || "an unknown commit".to_owned(),
+        |commit| commit.short().to_owned(),
+    )
+}
+
+/// The pins, if all of them are known.
+pub(super) fn known(pins: &[PlannedPin]) -> Option<Vec<Pin>> {
+    let known = pins.iter().map(|pin| match pin {
+        PlannedPin::Known { pin, .. } => Some(pin.clone()),
+        PlannedPin::Step { .. } => None,
+    });
+    known.collect()
+}

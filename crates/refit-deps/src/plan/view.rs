@@ -1,0 +1,146 @@
+//! The plan as JSON: the format of `sweep --dry-run` and of plan files.
+
+use refit_oci::{Digest, ObjectId, Reference};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{Action, Plan, PlannedPin, Step};
+use crate::reason::{Reason, State, StateKind};
+
+/// `{"format_version":1,…}`, without the counts of requests, which the caller adds.
+#[derive(Debug, Serialize)]
+pub struct PlanView<'a> {
+    format_version: u32,
+    rebuild_from: &'a str,
+    steps: Vec<StepView<'a>>,
+    kept: Vec<String>,
+    states: Vec<Value>,
+    errors: Vec<String>,
+}
+
+/// One step.
+#[derive(Debug, Serialize)]
+pub struct StepView<'a> {
+    target: String,
+    image: &'a str,
+    platform: String,
+    action: &'static str,
+    wave: usize,
+    line: &'a str,
+    commit: Option<&'a ObjectId>,
+    source: String,
+    engine: &'static str,
+    pins: Vec<Value>,
+    tags: Vec<&'a Reference>,
+    expects: Option<&'a Digest>,
+    reasons: &'a [Reason],
+}
+
+impl<'a> PlanView<'a> {
+    /// The view of a plan.
+    pub fn of(plan: &'a Plan, rebuild_from: &'a str) -> Self {
+        Self {
+            format_version: 1,
+            rebuild_from,
+            steps: plan
+                .steps
+                .iter()
+                .map(|step| StepView::of(plan, step))
+                .collect(),
+            kept: plan.kept.iter().map(ToString::to_string).collect(),
+            states: plan.states.iter().map(state).collect(),
+            errors: plan.problems.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl<'a> StepView<'a> {
+    fn of(plan: &'a Plan, step: &'a Step) -> Self {
+        let publication = plan
+            .publications
+            .iter()
+            .find(|p| p.image == step.target.image);
+        Self {
+            target: step.target.to_string(),
+            image: &step.target.image,
+            platform: step.target.platform.to_string(),
+            action: match step.action {
+                Action::Rebuild => "rebuild",
+                Action::Publish { .. } => "publish",
+            },
+            wave: step.wave,
+            line: publication.map_or("", |p| p.line.as_str()),
+            commit: step.commit.as_ref(),
+            source: step.source.to_string(),
+            engine: step.engine.as_str(),
+            pins: step.pins.iter().map(pin).collect(),
+            tags: publication
+                .iter()
+                .flat_map(|p| p.tags.iter().chain(&p.unique_tags))
+                .collect(),
+            expects: publication.and_then(|p| p.expects.as_ref()),
+            reasons: &step.reasons,
+        }
+    }
+}
+
+fn pin(pin: &PlannedPin) -> Value {
+    match pin {
+        PlannedPin::Known { pin, .. } => serde_json::to_value(pin).unwrap_or_default(),
+        PlannedPin::Step {
+            kind,
+            reference,
+            platform,
+            target,
+            ..
+        } => json!({
+            "kind": kind.as_str(), "reference": reference, "platform": platform, "step": target.to_string(),
+        }),
+    }
+}
+
+/// `{"image":…,"state":…}` and what the state says beside its word.
+pub fn state(state: &State) -> Value {
+    let mut value = json!({ "image": state.image, "state": state.kind.word() });
+    if let Some(platform) = &state.platform {
+        value["platform"] = json!(platform);
+    }
+    let more = match &state.kind {
+        StateKind::Foreign { tag, digest } => json!({ "tag": tag, "digest": digest }),
+        StateKind::MovedElsewhere {
+            tag,
+            digest,
+            published,
+        } => {
+            json!({ "tag": tag, "digest": digest, "published": published })
+        }
+        StateKind::Held { reason } => json!({ "reason": reason }),
+        StateKind::Pinned {
+            reference,
+            pinned,
+            current,
+        } => {
+            json!({ "reference": reference, "pinned": pinned, "current": current })
+        }
+        StateKind::MissingTag { tag } => json!({ "tag": tag }),
+        StateKind::MissingPlatform {
+            reference,
+            platform,
+        } => json!({ "reference": reference, "wanted": platform }),
+        StateKind::Unreachable { reference, message } => {
+            json!({ "reference": reference, "message": message })
+        }
+        StateKind::ReleaseSourceGone { message } | StateKind::Broken { message } => {
+            json!({ "message": message })
+        }
+        StateKind::NewerIsPublished { commit } => json!({ "commit": commit }),
+        StateKind::Unreleased { reasons } => json!({ "reasons": reasons }),
+        StateKind::NoMovingTag | StateKind::ReleaseSourceUnknown | StateKind::Unpublished => {
+            json!({})
+        }
+    };
+    if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
+        value.extend(more);
+    }
+    value
+}

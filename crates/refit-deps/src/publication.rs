@@ -1,0 +1,170 @@
+//! Who published what a tag holds: us, us by an unrecorded push, us at another time, or somebody else.
+
+use std::collections::BTreeMap;
+
+use refit_oci::{Digest, Document, Index, ObjectId, Platform, Reference, annotations};
+
+use crate::{
+    image::Image,
+    observe::{Answer, Lookup},
+    reason::StateKind,
+    record::PublishRecord,
+};
+
+/// How many indexes an unrecorded chain of pushes may have; longer ones count as moved elsewhere.
+const LONGEST_CHAIN: usize = 16;
+
+/// What an image's lead tag holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Publication {
+    /// Nothing, and nothing was ever recorded there.
+    Never,
+    /// What we published last.
+    Ours(Published),
+    /// Something a sweep does not touch; children use it as an external base.
+    Other(StateKind),
+}
+
+/// What we published last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The index.
+    pub index: Digest,
+    /// Its platforms' manifests.
+    pub platforms: BTreeMap<Platform, Digest>,
+    /// The commit that was released.
+    pub commit: Option<ObjectId>,
+    /// The record's id, where there is one: what the next one follows.
+    pub record: Option<String>,
+}
+
+/// Decides by the lead tag, the publish records and the indexes' own annotations. None while something is unknown.
+pub(crate) fn publication(lookup: &Lookup<'_>, image: &Image) -> Option<Publication> {
+    let Some(lead) = image.lead_tag() else {
+        return Some(Publication::Other(StateKind::NoMovingTag));
+    };
+    let heads = lookup.ground.records.heads(&image.name, &lead);
+    let digest = match lookup.tag(&lead)? {
+        Answer::Found(digest) => digest,
+        Answer::Missing if heads.is_empty() => return Some(Publication::Never),
+        Answer::Missing => return Some(Publication::Other(StateKind::MissingTag { tag: lead })),
+        Answer::Failed(message) => {
+            let message = message.clone();
+            return Some(Publication::Other(StateKind::Unreachable {
+                reference: lead,
+                message,
+            }));
+        }
+    };
+    if let Some(head) = heads.iter().rev().find(|head| head.index == *digest) {
+        return Some(Publication::Ours(recorded(head)));
+    }
+    let index = match index_of_ours(lookup, image, &lead, digest)? {
+        Ok(Some(index)) => index,
+        Ok(None) => {
+            return Some(Publication::Other(StateKind::Foreign {
+                tag: lead,
+                digest: digest.clone(),
+            }));
+        }
+        Err(state) => return Some(Publication::Other(state)),
+    };
+    let known = lookup
+        .ground
+        .records
+        .publishes_of(&image.name, &lead)
+        .any(|publish| publish.index == *digest);
+    if known || !leads_to_head(lookup, image, &lead, index, &heads)? {
+        let published = heads.last().map(|head| head.index.clone());
+        let digest = digest.clone();
+        return Some(Publication::Other(StateKind::MovedElsewhere {
+            tag: lead,
+            digest,
+            published,
+        }));
+    }
+    Some(Publication::Ours(Published {
+        index: digest.clone(),
+        platforms: platforms(index),
+        commit: index
+            .annotations
+            .get(annotations::REVISION)
+            .and_then(|commit| commit.parse().ok()),
+        record: heads.last().map(|head| head.id.clone()),
+    }))
+}
+
+fn recorded(record: &PublishRecord) -> Published {
+    Published {
+        index: record.index.clone(),
+        platforms: record.platforms.clone(),
+        commit: record.commit.clone(),
+        record: Some(record.id.clone()),
+    }
+}
+
+/// The manifests of an index by platform, attestations left out.
+pub fn platforms(index: &Index) -> BTreeMap<Platform, Digest> {
+    index
+        .platforms()
+        .map(|(platform, descriptor)| (platform.clone(), descriptor.digest.clone()))
+        .collect()
+}
+
+type Ours<'a> = Result<Option<&'a Index>, StateKind>;
+
+/// The index behind `digest` if our annotations are on it; `Ok(None)` for anything else.
+fn index_of_ours<'a>(
+    lookup: &Lookup<'a>,
+    image: &Image,
+    lead: &Reference,
+    digest: &Digest,
+) -> Option<Ours<'a>> {
+    match lookup.document(image.destination(), digest)? {
+        Answer::Found(document) => match document.as_ref() {
+            Document::Index(index)
+                if index.value.annotations.get(annotations::IMAGE) == Some(&image.name) =>
+            {
+                Some(Ok(Some(&index.value)))
+            }
+            _ => Some(Ok(None)),
+        },
+        Answer::Missing => Some(Ok(None)),
+        Answer::Failed(message) => Some(Err(StateKind::Unreachable {
+            reference: lead.clone(),
+            message: message.clone(),
+        })),
+    }
+}
+
+/// Whether what the index replaces, or what that replaced, is a head. With no record at all the annotations are
+/// all there is, and they are taken as they are.
+fn leads_to_head(
+    lookup: &Lookup<'_>,
+    image: &Image,
+    lead: &Reference,
+    index: &Index,
+    heads: &[&PublishRecord],
+) -> Option<bool> {
+    if heads.is_empty() {
+        return Some(true);
+    }
+    let mut index = index;
+    for _ in 0..LONGEST_CHAIN {
+        let Some(replaced) = index
+            .annotations
+            .get(annotations::REPLACES)
+            .and_then(|r| r.parse::<Digest>().ok())
+        else {
+            return Some(false);
+        };
+        if heads.iter().any(|head| head.index == replaced) {
+            return Some(true);
+        }
+        match index_of_ours(lookup, image, lead, &replaced)? {
+            Ok(Some(next)) => index = next,
+            Ok(None) | Err(_) => return Some(false),
+        }
+    }
+    Some(false)
+}

@@ -1,0 +1,168 @@
+//! Reasons and states: why a target is a step of a plan, and why one is reported and left alone.
+
+use refit_oci::{Digest, Reference};
+use refit_platform::Target;
+use serde::Serialize;
+
+/// Why a target is built. Many reasons, one build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Reason {
+    /// A dependency resolves to something else than what the published manifest was built from.
+    BaseChanged {
+        /// The dependency.
+        reference: Reference,
+        /// The last level that was compared and differs.
+        level: Level,
+        /// What it was built from; none if it did not have this dependency.
+        from: Option<Digest>,
+        /// What it resolves to now.
+        to: Digest,
+    },
+    /// An in-repo parent is rebuilt by the same plan.
+    ParentRebuilt {
+        /// The parent's target.
+        #[serde(serialize_with = "as_text")]
+        parent: Target,
+    },
+    /// The configuration asks for a platform that is not published.
+    PlatformAdded,
+    /// The user asked for it.
+    Forced,
+    /// Nothing is published.
+    NeverBuilt,
+    /// The Dockerfile differs from the released one.
+    SourceChanged,
+    /// Target stage, args, named contexts, labels, annotations or network differ.
+    ConfigChanged,
+    /// Files of the context differ.
+    ContextChanged,
+}
+
+/// How deep a comparison went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// The manifest of the platform in use.
+    Manifest,
+}
+
+fn as_text<T: std::fmt::Display, S: serde::Serializer>(
+    value: &T,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+/// Something that a sweep reports and never overwrites.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The image.
+    pub image: String,
+    /// The target's platform, where only one is concerned.
+    pub platform: Option<refit_oci::Platform>,
+    /// What.
+    pub kind: StateKind,
+}
+
+/// The states.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StateKind {
+    /// The tag holds something that neither records nor our annotations know.
+    Foreign {
+        /// The tag.
+        tag: Reference,
+        /// What it holds.
+        digest: Digest,
+    },
+    /// The tag holds something of ours that is not what was published last: a rollback by hand, an older run.
+    MovedElsewhere {
+        /// The tag.
+        tag: Reference,
+        /// What it holds.
+        digest: Digest,
+        /// What was published last.
+        published: Option<Digest>,
+    },
+    /// The configuration holds the image.
+    Held {
+        /// The configuration's words.
+        reason: String,
+    },
+    /// `FROM name:tag@digest`, and the tag has moved on.
+    Pinned {
+        /// The tag.
+        reference: Reference,
+        /// The pin.
+        pinned: Digest,
+        /// What the tag resolves to.
+        current: Digest,
+    },
+    /// The image has no moving tag: it is built by name only.
+    NoMovingTag,
+    /// The tag that records name is gone, or a base's tag is.
+    MissingTag {
+        /// The tag.
+        tag: Reference,
+    },
+    /// A base does not offer the platform.
+    MissingPlatform {
+        /// The base.
+        reference: Reference,
+        /// What is wanted.
+        platform: refit_oci::Platform,
+    },
+    /// A registry could not be asked.
+    Unreachable {
+        /// What was asked for.
+        reference: Reference,
+        /// What happened.
+        message: String,
+    },
+    /// The commit that was released can't be had.
+    ReleaseSourceGone {
+        /// What is missing.
+        message: String,
+    },
+    /// Nothing says which commit was released.
+    ReleaseSourceUnknown,
+    /// What is published was built from a later commit.
+    NewerIsPublished {
+        /// The published commit.
+        commit: refit_oci::ObjectId,
+    },
+    /// The image's Dockerfile can't be used, or it is on a cycle.
+    Broken {
+        /// What is wrong.
+        message: String,
+    },
+    /// Nothing is published under the tag yet.
+    Unpublished,
+    /// The working tree or tip differs from what is published.
+    Unreleased {
+        /// How.
+        reasons: Vec<Reason>,
+    },
+}
+
+impl StateKind {
+    /// The word in JSON and for people.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Foreign { .. } => "foreign",
+            Self::MovedElsewhere { .. } => "moved-elsewhere",
+            Self::Held { .. } => "held",
+            Self::Pinned { .. } => "pinned",
+            Self::NoMovingTag => "no-moving-tag",
+            Self::MissingTag { .. } => "missing-tag",
+            Self::MissingPlatform { .. } => "missing-platform",
+            Self::Unreachable { .. } => "unreachable",
+            Self::ReleaseSourceGone { .. } => "release-source-gone",
+            Self::ReleaseSourceUnknown => "release-source-unknown",
+            Self::NewerIsPublished { .. } => "newer-is-published",
+            Self::Broken { .. } => "broken",
+            Self::Unpublished => "unpublished",
+            Self::Unreleased { .. } => "unreleased",
+        }
+    }
+}

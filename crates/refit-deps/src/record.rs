@@ -1,0 +1,244 @@
+//! Records: the JSON lines of `refs/notes/refit-records`, each complete in itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use refit_oci::{Digest, ObjectId, Platform, Reference};
+use serde::{Deserialize, Serialize};
+
+use crate::{pin::Pin, source::SourceId};
+
+/// The version of the record format.
+const VERSION: u32 = 1;
+
+/// What a line says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Record {
+    /// What a commit's Dockerfile depends on. For lineage and people; never makes a target fresh.
+    Deps(DepsRecord),
+    /// How a manifest was made.
+    Build(BuildRecord),
+    /// What a moving tag was moved to.
+    Publish(PublishRecord),
+}
+
+/// A target's dependencies at a commit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DepsRecord {
+    /// The image's name.
+    pub image: String,
+    /// The target's platform.
+    pub platform: Platform,
+    /// What of ours goes in.
+    pub source: SourceId,
+    /// The commit.
+    pub commit: ObjectId,
+    /// What it resolved to then.
+    pub deps: Vec<Pin>,
+    /// RFC 3339, UTC.
+    pub at: String,
+}
+
+/// One target's build.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BuildRecord {
+    /// The image's name.
+    pub image: String,
+    /// The target's platform.
+    pub platform: Platform,
+    /// The line it was built for.
+    pub line: Option<String>,
+    /// What of ours went in.
+    pub source: SourceId,
+    /// The commit; none for a dirty working tree, which no sweep ever rebuilds.
+    pub commit: Option<ObjectId>,
+    /// What it was built on.
+    pub deps: Vec<Pin>,
+    /// The base's uncompressed layers.
+    #[serde(default)]
+    pub base_diff_ids: Vec<Digest>,
+    /// The result.
+    pub manifest: Digest,
+    /// `rebuild`, or how else it came to be.
+    pub how: String,
+    /// `docker`, `native`.
+    pub engine: String,
+    /// The run's id.
+    pub run: String,
+    /// The log's digest in the archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Digest>,
+    /// RFC 3339, UTC.
+    pub at: String,
+}
+
+/// One move of an image's tags.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PublishRecord {
+    /// Unique: what `after` of the next one names.
+    pub id: String,
+    /// The record it follows; none for the first.
+    pub after: Option<String>,
+    /// The image's name.
+    pub image: String,
+    /// The line.
+    pub line: String,
+    /// The commit that was released.
+    pub commit: Option<ObjectId>,
+    /// What the tags point at now.
+    pub index: Digest,
+    /// Its platforms' manifests.
+    pub platforms: BTreeMap<Platform, Digest>,
+    /// The tags that were moved, the lead first.
+    pub tags: Vec<Reference>,
+    /// The run's id.
+    pub run: String,
+    /// RFC 3339, UTC.
+    pub at: String,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    v: u32,
+    #[serde(flatten)]
+    record: &'a Record,
+}
+
+impl Record {
+    /// The line, without a newline.
+    pub fn to_line(&self) -> String {
+        serde_json::to_string(&Line {
+            v: VERSION,
+            record: self,
+        })
+        .expect("records have only string keys")
+    }
+
+    /// Reads a line. None for types and versions that this refit does not know: they are kept, unread.
+    pub fn parse(line: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Probe {
+            v: u32,
+        }
+        let probe: Probe = serde_json::from_str(line).ok()?;
+        (probe.v == VERSION)
+            .then(|| serde_json::from_str(line).ok())
+            .flatten()
+    }
+
+    /// The image it speaks of.
+    pub fn image(&self) -> &str {
+        match self {
+            Self::Deps(record) => &record.image,
+            Self::Build(record) => &record.image,
+            Self::Publish(record) => &record.image,
+        }
+    }
+}
+
+/// All records of a repository, ready to be asked.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    builds: BTreeMap<Digest, Vec<BuildRecord>>,
+    publishes: BTreeMap<String, Vec<PublishRecord>>,
+    deps: Vec<DepsRecord>,
+    /// Lines that are no record of a known type and version.
+    pub unread: usize,
+    /// Whether the notes ref is there at all: without it, rollbacks and holds are unknown.
+    pub present: bool,
+}
+
+impl Records {
+    /// Reads lines in any order.
+    pub fn read<'a>(lines: impl IntoIterator<Item = &'a str>, present: bool) -> Self {
+        let mut records = Self {
+            present,
+            ..Self::default()
+        };
+        for line in lines {
+            match Record::parse(line) {
+                Some(record) => records.add(record),
+                None if line.trim().is_empty() => {}
+                None => records.unread += 1,
+            }
+        }
+        records
+    }
+
+    /// Adds one record.
+    pub fn add(&mut self, record: Record) {
+        match record {
+            Record::Build(build) => self
+                .builds
+                .entry(build.manifest.clone())
+                .or_default()
+                .push(build),
+            Record::Publish(publish) => self
+                .publishes
+                .entry(publish.image.clone())
+                .or_default()
+                .push(publish),
+            Record::Deps(deps) => self.deps.push(deps),
+        }
+    }
+
+    /// The builds that made `manifest` for `image`.
+    pub fn builds_of<'a>(
+        &'a self,
+        image: &'a str,
+        manifest: &Digest,
+    ) -> impl Iterator<Item = &'a BuildRecord> {
+        self.builds
+            .get(manifest)
+            .into_iter()
+            .flatten()
+            .filter(move |build| build.image == image)
+    }
+
+    /// All builds, in the order of their manifests.
+    pub fn builds(&self) -> impl Iterator<Item = &BuildRecord> {
+        self.builds.values().flatten()
+    }
+
+    /// All `deps` records.
+    pub fn deps(&self) -> &[DepsRecord] {
+        &self.deps
+    }
+
+    /// What was published of `image` under the tag `lead`.
+    pub fn publishes_of<'a>(
+        &'a self,
+        image: &str,
+        lead: &'a Reference,
+    ) -> impl Iterator<Item = &'a PublishRecord> {
+        self.publishes
+            .get(image)
+            .into_iter()
+            .flatten()
+            .filter(move |publish| publish.tags.first() == Some(lead))
+    }
+
+    /// The records of `image` under `lead` that no other follows. One, unless two runs published at the same time.
+    pub fn heads<'a>(&'a self, image: &str, lead: &'a Reference) -> Vec<&'a PublishRecord> {
+        let followed: BTreeSet<&str> = self
+            .publishes_of(image, lead)
+            .filter_map(|p| p.after.as_deref())
+            .collect();
+        let mut heads: Vec<_> = self
+            .publishes_of(image, lead)
+            .filter(|p| !followed.contains(p.id.as_str()))
+            .collect();
+        heads.sort_by(|a, b| (&a.at, &a.id).cmp(&(&b.at, &b.id)));
+        heads
+    }
+
+    /// Whether a source was ever published under `lead`.
+    pub fn ever_published(&self, image: &str, lead: &Reference, source: &SourceId) -> bool {
+        let manifests = self
+            .publishes_of(image, lead)
+            .flat_map(|publish| publish.platforms.values());
+        manifests
+            .flat_map(|manifest| self.builds_of(image, manifest))
+            .any(|build| build.source == *source)
+    }
+}

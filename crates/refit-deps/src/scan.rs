@@ -1,0 +1,87 @@
+//! What each target's Dockerfile depends on.
+
+use std::collections::BTreeMap;
+
+use refit_dockerfile::{Found, Resolved, Settings, SyntaxError};
+use refit_oci::Platform;
+
+use crate::{image::Image, problem::Problem};
+
+/// The resolved Dockerfile of every target of some images.
+#[derive(Clone, Debug, Default)]
+pub struct Scans {
+    resolved: BTreeMap<(String, Platform), Result<Resolved, Problem>>,
+}
+
+impl Scans {
+    /// Scans every image for each of its platforms. `build_platform` is what `$BUILDPLATFORM` stands for.
+    pub fn of<'a>(images: impl IntoIterator<Item = &'a Image>, build_platform: &Platform) -> Self {
+        let mut resolved = BTreeMap::new();
+        for image in images {
+            for platform in &image.platforms {
+                if let Some(result) = scan(image, platform, build_platform) {
+                    resolved.insert((image.name.clone(), platform.clone()), result);
+                }
+            }
+        }
+        Self { resolved }
+    }
+
+    /// One target's Dockerfile, if it could be resolved.
+    pub fn target(&self, image: &str, platform: &Platform) -> Option<&Resolved> {
+        self.resolved
+            .get(&(image.to_owned(), platform.clone()))?
+            .as_ref()
+            .ok()
+    }
+
+    /// Every external or in-repo dependency: image, platform of the target, what was found.
+    pub fn found(&self) -> impl Iterator<Item = (&str, &Platform, &Found)> {
+        let good = self
+            .resolved
+            .iter()
+            .filter_map(|((image, platform), r)| Some((image, platform, r.as_ref().ok()?)));
+        good.flat_map(|(image, platform, r)| {
+            r.found
+                .iter()
+                .map(move |found| (image.as_str(), platform, found))
+        })
+    }
+
+    /// What could not be resolved, once per file and message.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = Vec::new();
+        for problem in self.resolved.values().filter_map(|r| r.as_ref().err()) {
+            if !problems.contains(problem) {
+                problems.push(problem.clone());
+            }
+        }
+        problems
+    }
+}
+
+/// Resolves one target; none if the image's Dockerfile could not be parsed.
+pub fn scan(
+    image: &Image,
+    platform: &Platform,
+    build_platform: &Platform,
+) -> Option<Result<Resolved, Problem>> {
+    let file = image.file.as_ref()?;
+    let settings = Settings {
+        target: image.target.as_deref(),
+        platform,
+        build_platform,
+        build_args: &image.build_args,
+        contexts: &image.build_contexts,
+    };
+    let resolved = refit_dockerfile::resolve(file, &settings);
+    Some(resolved.map_err(|error| problem(&image.dockerfile, &file.text, &error)))
+}
+
+/// A syntax error as a problem of its file.
+pub fn problem(path: &str, text: &str, error: &SyntaxError) -> Problem {
+    let mut problem = Problem::at(path, text, error.span.clone(), error.message.clone());
+    problem.position = Some((error.line, error.column));
+    problem.hint.clone_from(&error.hint);
+    problem
+}

@@ -1,0 +1,99 @@
+//! Sentences: the lines of `refs/notes/refit`, for people who read `git log --notes=refit`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use refit_dockerfile::Kind;
+use refit_oci::{Digest, Reference};
+
+use crate::record::DepsRecord;
+
+/// A line for each image of some `deps` records of one commit:
+/// `web: debian:12-slim 1f3c09aa71c2 (linux/amd64, linux/arm64)`.
+pub fn deps(records: &[DepsRecord], parents: &BTreeMap<Reference, String>) -> Vec<String> {
+    let mut images: BTreeMap<&str, Vec<&DepsRecord>> = BTreeMap::new();
+    for record in records {
+        images.entry(&record.image).or_default().push(record);
+    }
+    images
+        .into_iter()
+        .map(|(image, records)| format!("{image}: {}", bases(&records, parents)))
+        .collect()
+}
+
+fn bases(records: &[&DepsRecord], parents: &BTreeMap<Reference, String>) -> String {
+    let mut bases: BTreeMap<(String, Option<&Digest>), BTreeSet<String>> = BTreeMap::new();
+    for record in records {
+        let base = record.deps.iter().find(|pin| pin.kind == Kind::Base);
+        let (name, digest) = match base {
+            None => ("scratch".to_owned(), None),
+            Some(pin) => match parents.get(&pin.reference) {
+                Some(parent) => (format!("{parent} of this repository"), None),
+                None => (
+                    pin.reference.familiar(),
+                    pin.index.as_ref().or(pin.manifest.as_ref()),
+                ),
+            },
+        };
+        bases
+            .entry((name, digest))
+            .or_default()
+            .insert(record.platform.to_string());
+    }
+    let texts = bases.into_iter().map(|((name, digest), platforms)| {
+        let platforms: Vec<String> = platforms.into_iter().collect();
+        let of_platforms = format!("({})", platforms.join(", "));
+        match digest {
+            _ if name == "scratch" => name,
+            Some(digest) => format!("{name} {} {of_platforms}", digest.short()),
+            None if name.ends_with(" of this repository") => format!("{name} {of_platforms}"),
+            None => format!("{name} not resolved {of_platforms}"),
+        }
+    });
+    texts.collect::<Vec<_>>().join("; ")
+}
+
+/// A line about a run: `2026-11-22 sweep 01J…: web, worker rebuilt, 88 kept; debian:12-slim 1f3c… → 9ab0…`.
+pub fn run(
+    date: &str,
+    kind: &str,
+    id: &str,
+    rebuilt: &BTreeSet<String>,
+    kept: usize,
+    bases: &[BaseMove],
+) -> String {
+    let names: Vec<&str> = rebuilt.iter().map(String::as_str).collect();
+    // A line stays a line: the rest is in the records.
+    let shown = match names.len() {
+        0..=6 => names.join(", "),
+        more => format!("{} and {} more", names[..5].join(", "), more - 5),
+    };
+    let done = if kind == "sweep" { "rebuilt" } else { "built" };
+    let mut text = format!("{date} {kind} {id}: {shown} {done}");
+    if kept > 0 {
+        text = format!("{text}, {kept} kept");
+    }
+    let moves = bases.iter().map(|base| {
+        let name = base.reference.familiar();
+        match &base.from {
+            Some(from) => format!("{name} {} → {}", from.short(), base.to.short()),
+            None => format!("{name} {}", base.to.short()),
+        }
+    });
+    let moves: Vec<String> = moves.collect();
+    if moves.is_empty() {
+        text
+    } else {
+        format!("{text}; {}", moves.join(", "))
+    }
+}
+
+/// A base that moved.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BaseMove {
+    /// Which.
+    pub reference: Reference,
+    /// What was built on.
+    pub from: Option<Digest>,
+    /// What is built on now.
+    pub to: Digest,
+}

@@ -1,0 +1,6 @@
+//! Whole inventories through the resolver: scenario files, and what only several modules together can get wrong.
+#![expect(clippy::unwrap_used, reason = "a test says what it expects")]
+
+mod inventory;
+mod scenarios;
+mod world;
