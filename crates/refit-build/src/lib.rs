@@ -1,1 +1,5 @@
-//! refit-build
+//! Patch rebuilder: engines that turn a recipe into layers and a config.
+
+pub mod apply;
+pub mod docker;
+pub mod engine;

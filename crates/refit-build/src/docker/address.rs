@@ -1,0 +1,107 @@
+//! Where an engine listens: the value of `DOCKER_HOST`.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+/// The socket that Docker Engine listens on unless told otherwise.
+const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
+
+/// A local endpoint of an engine. Others are refused: the engine must reach refit's registry on this machine's
+/// loopback interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// `unix:///var/run/docker.sock`
+    Unix(PathBuf),
+    /// `tcp://127.0.0.1:2375`, without TLS; host and port.
+    Tcp(String),
+}
+
+/// A `DOCKER_HOST` that refit cannot use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{address}` is no local engine: {reason}")]
+pub struct AddressError {
+    /// The address as given.
+    pub address: String,
+    /// Why not.
+    pub reason: &'static str,
+}
+
+impl Default for Address {
+    fn default() -> Self {
+        Self::Unix(DEFAULT_SOCKET.into())
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    /// An empty text is the default socket, as for Docker's own client.
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let error = |reason| AddressError {
+            address: text.to_owned(),
+            reason,
+        };
+        match text.split_once("://") {
+            _ if text.is_empty() => Ok(Self::default()),
+            Some(("unix", path)) if path.starts_with('/') => Ok(Self::Unix(path.into())),
+            Some(("unix", _)) => Err(error("a socket's path must be absolute")),
+            Some(("tcp" | "http", rest)) => {
+                let host_and_port = rest.trim_end_matches('/');
+                let port = host_and_port
+                    .rsplit_once(':')
+                    .map(|(_, port)| port.parse::<u16>());
+                match port {
+                    Some(Ok(_)) => Ok(Self::Tcp(host_and_port.to_owned())),
+                    _ => Err(error("it names no port")),
+                }
+            }
+            Some(("ssh" | "https" | "npipe" | "fd", _)) => {
+                Err(error("only `unix://` and `tcp://` without TLS are spoken"))
+            }
+            _ => Err(error("expected `unix:///path` or `tcp://host:port`")),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Tcp(address) => write!(f, "tcp://{address}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn docker_host_is_read_as_dockers_client_reads_it() {
+        for (text, expect) in [
+            ("", Ok("unix:///var/run/docker.sock")),
+            (
+                "unix:///run/user/1000/docker.sock",
+                Ok("unix:///run/user/1000/docker.sock"),
+            ),
+            ("tcp://127.0.0.1:2375/", Ok("tcp://127.0.0.1:2375")),
+            ("tcp://[::1]:2375", Ok("tcp://[::1]:2375")),
+            (
+                "unix://run/docker.sock",
+                Err("a socket's path must be absolute"),
+            ),
+            ("tcp://127.0.0.1", Err("it names no port")),
+            (
+                "ssh://me@host",
+                Err("only `unix://` and `tcp://` without TLS are spoken"),
+            ),
+            (
+                "/var/run/docker.sock",
+                Err("expected `unix:///path` or `tcp://host:port`"),
+            ),
+        ] {
+            let address = text.parse::<Address>();
+            let address = address.map(|a| a.to_string()).map_err(|e| e.reason);
+            assert_eq!(address, expect.map(str::to_owned), "{text}");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! The engine `docker`: Docker Engine's API, and the BuildKit inside it.
+//!
+//! Bases come from, and the result goes to, a registry of refit's own on the loopback interface: the engine needs no
+//! credentials and no configuration, and keeps nothing of a build but its cache.
+
+mod address;
+mod check;
+mod connection;
+mod facts;
+mod failure;
+mod output;
+mod progress;
+mod session;
+mod solve;
+mod tree;
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Write},
+    path::Path,
+};
+
+use async_trait::async_trait;
+use bollard::{
+    API_DEFAULT_VERSION, Docker,
+    query_parameters::{PushImageOptionsBuilder, RemoveImageOptionsBuilder},
+};
+use futures_util::StreamExt as _;
+use refit_dockerfile::{Kind, StageBase};
+use refit_oci::{Digest, Reference};
+use refit_registry::loopback::Loopback;
+use sha2::Digest as _;
+use tonic::Code;
+
+pub use address::{Address, AddressError};
+pub use facts::EngineFacts;
+
+use self::{facts::unreachable, output::BaseLayers, session::Session, solve::Solve, tree::Tree};
+use crate::engine::{Built, Engine, EngineError, EngineKind, PinnedBase, Recipe, Refusal};
+
+/// Seconds that one answer of the API may take to begin.
+const TIMEOUT: u64 = 120;
+
+/// The names of the folders that BuildKit's frontend asks for, and of the Dockerfile in the second.
+const CONTEXT: &str = "context";
+const DOCKERFILE_FOLDER: &str = "dockerfile";
+const DOCKERFILE: &str = "Dockerfile";
+
+/// The name of the result's repository in the loopback registry.
+const OUTPUT: &str = "output";
+
+/// A Docker Engine that answered.
+pub struct DockerEngine {
+    client: Docker,
+    address: Address,
+    facts: EngineFacts,
+}
+
+impl DockerEngine {
+    /// Connects, agrees on a version of the API, and asks what the engine can do.
+    pub async fn connect(address: &Address) -> Result<Self, EngineError> {
+        let client = match address {
+            Address::Unix(path) => {
+                Docker::connect_with_unix(&path.to_string_lossy(), TIMEOUT, API_DEFAULT_VERSION)
+            }
+            Address::Tcp(host) => Docker::connect_with_http(host, TIMEOUT, API_DEFAULT_VERSION),
+        };
+        let client = client.map_err(|e| unreachable(address, e.into()))?;
+        let client = client.negotiate_version().await;
+        let client = client.map_err(|e| unreachable(address, e.into()))?;
+        let facts = EngineFacts::ask(&client, address).await?;
+        Ok(Self {
+            client,
+            address: address.clone(),
+            facts,
+        })
+    }
+
+    /// What the engine is.
+    pub fn facts(&self) -> &EngineFacts {
+        &self.facts
+    }
+
+    /// Whether the engine reaches this machine's loopback interface: one in a virtual machine, or on another host,
+    /// does not.
+    async fn probe(&self, base: &Reference, loopback: &Loopback) -> Result<(), EngineError> {
+        let seen = self
+            .client
+            .inspect_registry_image(&base.to_string(), None)
+            .await;
+        match seen {
+            Ok(_) => Ok(()),
+            Err(source) => Err(EngineError::Engine {
+                action: format!(
+                    "reach refit's registry at {} on this machine",
+                    loopback.host()
+                ),
+                source: source.into(),
+            }),
+        }
+    }
+
+    /// Runs the build; the image is then in the engine under the output's name.
+    async fn solve(
+        &self,
+        recipe: &Recipe,
+        bases: &BTreeMap<usize, Reference>,
+        output: &Reference,
+        log: &mut (dyn Write + Send),
+    ) -> Result<(), EngineError> {
+        let pinned = |found: &refit_dockerfile::Found| {
+            let index = recipe.resolved.found.iter().position(|f| f == found)?;
+            bases.get(&index).map(Reference::to_string)
+        };
+        let dockerfile = refit_dockerfile::reduce(&recipe.file, &recipe.resolved, &pinned);
+        let context = &recipe.context.path;
+        let key = content_key(&dockerfile, context).map_err(|e| io_error(context, e))?;
+        let folders = BTreeMap::from([
+            (
+                CONTEXT,
+                Tree::of_tar(context).map_err(|e| io_error(context, e))?,
+            ),
+            (
+                DOCKERFILE_FOLDER,
+                Tree::of_file(DOCKERFILE, dockerfile.as_bytes()),
+            ),
+        ]);
+        let session = Session::open(&self.address, &key, folders).await;
+        let session = session.map_err(|e| unreachable(&self.address, e.into()))?;
+        let control = connection::control(&self.address).await;
+        let control = control.map_err(|e| unreachable(&self.address, e.into()))?;
+        let entitlements = match recipe.network.as_deref() {
+            Some("host") => vec!["network.host".to_owned()],
+            _ => Vec::new(),
+        };
+        let request = Solve {
+            session: session.id().to_owned(),
+            options: options(recipe, bases),
+            entitlements,
+            image: output.to_string(),
+        };
+        match solve::solve(&control, request, log).await {
+            Ok(()) => Ok(()),
+            Err(solve::Failure::Log(source)) => Err(io_error("(log)".as_ref(), source)),
+            Err(solve::Failure::Build { status, .. }) if status.code() == Code::Unavailable => {
+                Err(unreachable(&self.address, status.into()))
+            }
+            Err(solve::Failure::Build { status, step }) => {
+                Err(failure::explain(recipe, status.message(), step.as_deref()))
+            }
+        }
+    }
+
+    /// Sends the image to the loopback registry.
+    async fn push(&self, output: &Reference) -> Result<(), EngineError> {
+        let options = PushImageOptionsBuilder::default().tag(output.tag().unwrap_or_default());
+        let repository = output.repository().to_string();
+        let mut pushing = self
+            .client
+            .push_image(&repository, Some(options.build()), None);
+        while let Some(progress) = pushing.next().await {
+            let refused = |source| EngineError::Engine {
+                action: "push the result to refit's registry".to_owned(),
+                source,
+            };
+            let progress = progress.map_err(|e| refused(e.into()))?;
+            if let Some(message) = progress.error_detail.and_then(|detail| detail.message) {
+                return Err(refused(message.into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the image that the build left in the engine; its layers stay in the engine's build cache.
+    async fn remove(&self, output: &Reference) {
+        let options = RemoveImageOptionsBuilder::default().force(true).build();
+        // A name that is left over is harmless, and the engine's next clean-up takes it.
+        let _ = self
+            .client
+            .remove_image(&output.to_string(), Some(options), None)
+            .await;
+    }
+}
+
+#[async_trait]
+impl Engine for DockerEngine {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Docker
+    }
+
+    fn layer_format(&self) -> &'static str {
+        "gzip"
+    }
+
+    fn check(&self, recipe: &Recipe) -> Result<(), Refusal> {
+        check::check(recipe, &self.facts)
+    }
+
+    async fn build(
+        &self,
+        recipe: &Recipe,
+        log: &mut (dyn Write + Send),
+    ) -> Result<Built, EngineError> {
+        self.check(recipe)?;
+        let loopback = Loopback::start(&recipe.work_dir)
+            .await
+            .map_err(loopback_failed)?;
+        let mut layers = Vec::new();
+        let mut references = BTreeMap::new();
+        for pin in &recipe.pins {
+            layers.push(BaseLayers::read(pin).await?);
+            let (registry, repository) = (pin.registry.clone(), pin.repository.clone());
+            let name = format!("base-{}", pin.found_index);
+            let allowed = loopback.allow_base(&name, registry, repository, pin.manifest.clone());
+            references.insert(pin.found_index, allowed.map_err(loopback_failed)?);
+        }
+        if let Some(base) = references.values().next() {
+            self.probe(base, &loopback).await?;
+        }
+        let known = layers.iter().flat_map(BaseLayers::blobs).collect();
+        let output = loopback.output(OUTPUT, known).map_err(loopback_failed)?;
+        self.solve(recipe, &references, &output, log).await?;
+        let pushed = self.push(&output).await;
+        self.remove(&output).await;
+        pushed?;
+        let pushed = loopback
+            .take(OUTPUT)
+            .ok_or_else(|| EngineError::BadResult {
+                reason: "the engine pushed no manifest".to_owned(),
+            })?;
+        output::assemble(recipe, &pushed, &layers, root_pin(recipe))
+    }
+}
+
+/// The pin of the image that the target's own stages begin with.
+fn root_pin(recipe: &Recipe) -> Option<&PinnedBase> {
+    match recipe.resolved.base {
+        StageBase::External(found_index) => recipe.pin(found_index),
+        StageBase::Scratch | StageBase::Files(_) | StageBase::Opaque => None,
+    }
+}
+
+/// The Dockerfile frontend's options. The target stage is the reduced file's last.
+fn options(recipe: &Recipe, bases: &BTreeMap<usize, Reference>) -> BTreeMap<String, String> {
+    let mut options = BTreeMap::from([
+        ("filename".to_owned(), DOCKERFILE.to_owned()),
+        ("platform".to_owned(), recipe.platform.to_string()),
+    ]);
+    // A frontend is an image that would be pulled; the engine's own reads the file.
+    let arguments = recipe
+        .build_args
+        .iter()
+        .filter(|(name, _)| *name != "BUILDKIT_SYNTAX");
+    options.extend(arguments.map(|(name, value)| (format!("build-arg:{name}"), value.clone())));
+    let labels = recipe.labels.iter();
+    options.extend(labels.map(|(name, value)| (format!("label:{name}"), value.clone())));
+    if let Some(network) = recipe
+        .network
+        .as_deref()
+        .filter(|network| *network != "default")
+    {
+        options.insert("force-network-mode".to_owned(), network.to_owned());
+    }
+    if recipe.no_cache {
+        options.insert("no-cache".to_owned(), String::new());
+    }
+    // What a base's trigger refers to has no place in the file: a named context stands for it.
+    for (index, pinned) in bases {
+        let found = &recipe.resolved.found[*index];
+        if found.kind == Kind::Onbuild {
+            let name = found.source.to_string();
+            let name = name
+                .parse()
+                .map_or(name, |reference: Reference| reference.familiar());
+            let name = name.strip_suffix(":latest").unwrap_or(&name);
+            options.insert(
+                format!("context:{name}"),
+                format!("docker-image://{pinned}"),
+            );
+        }
+    }
+    options
+}
+
+/// Changes with every byte that the session serves.
+fn content_key(dockerfile: &str, context: &Path) -> io::Result<Digest> {
+    let mut hash = sha2::Sha256::new();
+    hash.update(dockerfile.len().to_be_bytes());
+    hash.update(dockerfile);
+    let mut file = File::open(context)?;
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        let read = io::Read::read(&mut file, &mut buffer)?;
+        if read == 0 {
+            return Ok(Digest::from_sha256(&hash.finalize().into()));
+        }
+        hash.update(&buffer[..read]);
+    }
+}
+
+fn loopback_failed(source: impl std::error::Error + Send + Sync + 'static) -> EngineError {
+    EngineError::Engine {
+        action: "be given a registry on this machine".to_owned(),
+        source: source.into(),
+    }
+}
+
+fn io_error(path: &Path, source: io::Error) -> EngineError {
+    EngineError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}

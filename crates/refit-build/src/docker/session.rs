@@ -1,0 +1,222 @@
+//! The session of one build: the files that BuildKit asks for while it runs.
+//!
+//! The protocol is `fsutil`'s: all entries first, then the bytes of those that the other side asks for by number.
+
+use std::{collections::BTreeMap, io, pin::Pin, sync::Arc};
+
+use bollard_buildkit_proto::{
+    fsutil::types::{Packet, packet::PacketType},
+    health::{
+        HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
+        health_check_response::ServingStatus,
+        health_server::{Health, HealthServer},
+    },
+    moby::filesync::packet::file_sync_server::{FileSync, FileSyncServer},
+};
+use futures_util::{Stream, stream};
+use refit_oci::Digest;
+use tokio::sync::{mpsc, oneshot};
+use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap, transport::Server};
+
+use super::{address::Address, connection, tree::Tree};
+
+/// Bytes in one message; gRPC receivers take a few megabytes at most.
+const PIECE: usize = 32 * 1024;
+
+/// Messages that wait for the engine before reading pauses.
+const IN_FLIGHT: usize = 16;
+
+/// An open session; dropped, its connection is closed.
+pub(super) struct Session {
+    id: String,
+    _open: oneshot::Sender<()>,
+}
+
+impl Session {
+    /// Opens a session that serves these folders by name.
+    ///
+    /// Folders of sessions with one `content` may be taken for one another: BuildKit keeps what it was sent, and asks
+    /// again only for files whose size or time differ. Ours all have one fixed time, so the key must follow the bytes.
+    pub(super) async fn open(
+        address: &Address,
+        content: &Digest,
+        folders: BTreeMap<&'static str, Tree>,
+    ) -> io::Result<Self> {
+        let id = format!("refit-{:032x}", rand::random::<u128>());
+        let headers = [
+            ("X-Docker-Expose-Session-Uuid", id.as_str()),
+            ("X-Docker-Expose-Session-Name", "refit"),
+            ("X-Docker-Expose-Session-Sharedkey", content.as_str()),
+            (
+                "X-Docker-Expose-Session-Grpc-Method",
+                "/moby.filesync.v1.FileSync/DiffCopy",
+            ),
+            (
+                "X-Docker-Expose-Session-Grpc-Method",
+                "/grpc.health.v1.Health/Check",
+            ),
+        ];
+        let connection = connection::upgrade(address, "/session", &headers).await?;
+        let folders = folders
+            .into_iter()
+            .map(|(name, tree)| (name, Arc::new(tree)));
+        let server = Server::builder()
+            .add_service(HealthServer::new(Alive))
+            .add_service(FileSyncServer::new(Folders(folders.collect())));
+        let (open, closed) = oneshot::channel::<()>();
+        tokio::spawn(async move {
+            let incoming = stream::iter([Ok::<_, io::Error>(connection)]);
+            let incoming = stream::StreamExt::chain(incoming, stream::pending());
+            let closed = async {
+                let _ = closed.await;
+            };
+            // A connection that breaks ends the build with an error of its own.
+            let _ = server.serve_with_incoming_shutdown(incoming, closed).await;
+        });
+        Ok(Self { id, _open: open })
+    }
+
+    /// The name under which a build refers to the session.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+struct Folders(BTreeMap<&'static str, Arc<Tree>>);
+
+type Packets = Pin<Box<dyn Stream<Item = Result<Packet, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl FileSync for Folders {
+    type DiffCopyStream = Packets;
+    type TarStreamStream = Packets;
+
+    async fn diff_copy(
+        &self,
+        request: Request<Streaming<Packet>>,
+    ) -> Result<Response<Packets>, Status> {
+        let name = values(request.metadata(), "dir-name")
+            .into_iter()
+            .next()
+            .unwrap_or_default();
+        let tree = self.0.get(name.as_str());
+        let tree = tree.ok_or_else(|| Status::not_found(format!("no folder `{name}`")))?;
+        let only = values(request.metadata(), "include-patterns");
+        let (sender, mut receiver) = mpsc::channel(IN_FLIGHT);
+        tokio::spawn(send(Arc::clone(tree), only, request.into_inner(), sender));
+        let packets = stream::poll_fn(move |cx| receiver.poll_recv(cx));
+        Ok(Response::new(Box::pin(packets)))
+    }
+
+    async fn tar_stream(&self, _: Request<Streaming<Packet>>) -> Result<Response<Packets>, Status> {
+        Err(Status::unimplemented("only DiffCopy is offered"))
+    }
+}
+
+type Outgoing = mpsc::Sender<Result<Packet, Status>>;
+
+/// Our side of one transfer. A receiver that has gone away ends it.
+async fn send(tree: Arc<Tree>, only: Vec<String>, mut asked: Streaming<Packet>, out: Outgoing) {
+    let entries = tree.matching(&only);
+    for &index in &entries {
+        let stat = tree.entry(index).stat.clone();
+        let packet = Packet {
+            stat: Some(stat),
+            ..packet(PacketType::PacketStat)
+        };
+        if out.send(Ok(packet)).await.is_err() {
+            return;
+        }
+    }
+    if out.send(Ok(packet(PacketType::PacketStat))).await.is_err() {
+        return;
+    }
+    while let Ok(Some(request)) = asked.message().await {
+        let answered = match request.r#type() {
+            PacketType::PacketReq => match entries.get(request.id as usize) {
+                Some(&index) => send_bytes(&tree, index, request.id, &out).await,
+                None => Err(Status::not_found("no such entry")),
+            },
+            PacketType::PacketFin => {
+                let _ = out.send(Ok(packet(PacketType::PacketFin))).await;
+                return;
+            }
+            PacketType::PacketErr => return,
+            PacketType::PacketStat | PacketType::PacketData => {
+                Err(Status::invalid_argument("a sender gets no files"))
+            }
+        };
+        if let Err(status) = answered {
+            let _ = out.send(Err(status)).await;
+            return;
+        }
+    }
+}
+
+/// One file's bytes, then an empty message.
+async fn send_bytes(tree: &Arc<Tree>, index: usize, id: u32, out: &Outgoing) -> Result<(), Status> {
+    let (tree, out) = (Arc::clone(tree), out.clone());
+    let data = move |data| Packet {
+        id,
+        data,
+        ..packet(PacketType::PacketData)
+    };
+    let reading = tokio::task::spawn_blocking(move || {
+        let give = |packet| {
+            out.blocking_send(Ok(packet))
+                .map_err(|_| io::Error::other("closed"))
+        };
+        tree.read(index, PIECE, |piece| give(data(piece)))?;
+        give(data(Vec::new()))
+    });
+    match reading.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(Status::aborted(format!("cannot read the context: {error}"))),
+        Err(error) => Err(Status::internal(error.to_string())),
+    }
+}
+
+fn packet(kind: PacketType) -> Packet {
+    Packet {
+        r#type: kind.into(),
+        ..Packet::default()
+    }
+}
+
+/// A metadata key's values.
+fn values(metadata: &MetadataMap, key: &str) -> Vec<String> {
+    let values = metadata.get_all(key).into_iter();
+    values
+        .filter_map(|value| value.to_str().ok().map(str::to_owned))
+        .collect()
+}
+
+/// BuildKit asks now and then whether the session is alive.
+struct Alive;
+
+#[tonic::async_trait]
+impl Health for Alive {
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
+
+    async fn check(
+        &self,
+        _: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        let status = ServingStatus::Serving.into();
+        Ok(Response::new(HealthCheckResponse { status }))
+    }
+
+    async fn list(
+        &self,
+        _: Request<HealthListRequest>,
+    ) -> Result<Response<HealthListResponse>, Status> {
+        Err(Status::unimplemented("only Check is offered"))
+    }
+
+    async fn watch(
+        &self,
+        _: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("only Check is offered"))
+    }
+}

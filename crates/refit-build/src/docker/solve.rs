@@ -1,0 +1,111 @@
+//! One build inside BuildKit: the request, and its progress as it happens.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::{self, Write},
+    time::Duration,
+};
+
+use bollard_buildkit_proto::moby::buildkit::v1::{SolveRequest, StatusRequest};
+use tonic::Status;
+
+use super::{connection::Control, progress::Progress};
+
+/// How often progress is asked for while BuildKit does not know the build yet, and the pause between.
+const ATTEMPTS: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long progress may lag behind the result.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What is asked of BuildKit's Dockerfile frontend.
+pub(super) struct Solve {
+    /// The session that serves the folders `context` and `dockerfile`.
+    pub(super) session: String,
+    /// The frontend's options (`platform`, `build-arg:NAME`, …).
+    pub(super) options: BTreeMap<String, String>,
+    /// What the build may do beyond the usual (`network.host`).
+    pub(super) entitlements: Vec<String>,
+    /// The name that the image gets in the engine.
+    pub(super) image: String,
+}
+
+/// Builds into the engine's image store; progress goes to `log`.
+pub(super) async fn solve(
+    control: &Control,
+    solve: Solve,
+    log: &mut (dyn Write + Send),
+) -> Result<(), Failure> {
+    let id = format!("refit-{:032x}", rand::random::<u128>());
+    let request = SolveRequest {
+        r#ref: id.clone(),
+        session: solve.session,
+        frontend: "dockerfile.v0".to_owned(),
+        frontend_attrs: solve.options.into_iter().collect(),
+        entitlements: solve.entitlements,
+        // Older servers know no other field; newer ones still read it.
+        exporter_deprecated: "moby".to_owned(),
+        exporter_attrs_deprecated: HashMap::from([("name".to_owned(), solve.image)]),
+        ..SolveRequest::default()
+    };
+    let mut progress = Progress::default();
+    let mut solving = control.clone();
+    let solving = async move { solving.solve(request).await };
+    let (solved, watched) = {
+        let watching = watch(control.clone(), id, &mut progress, log);
+        tokio::pin!(solving, watching);
+        tokio::select! {
+            solved = &mut solving => {
+                // What is left to tell comes at once; a build that BuildKit has forgotten tells nothing.
+                let watched = tokio::time::timeout(LAST_WORDS, watching).await;
+                (solved, watched.unwrap_or(Ok(())))
+            }
+            watched = &mut watching => (solving.await, watched),
+        }
+    };
+    watched.map_err(Failure::Log)?;
+    match solved {
+        Ok(_) => Ok(()),
+        Err(status) => Err(Failure::Build {
+            status,
+            step: progress.failed(),
+        }),
+    }
+}
+
+/// Why a build ended without an image.
+pub(super) enum Failure {
+    /// BuildKit's answer, and the step that failed.
+    Build {
+        status: Status,
+        step: Option<String>,
+    },
+    /// The log could not be written.
+    Log(io::Error),
+}
+
+/// Copies progress to the log until the build ends.
+async fn watch(
+    mut control: Control,
+    id: String,
+    progress: &mut Progress,
+    log: &mut (dyn Write + Send),
+) -> io::Result<()> {
+    for _ in 0..ATTEMPTS {
+        let request = StatusRequest { r#ref: id.clone() };
+        if let Ok(updates) = control.status(request).await {
+            let mut updates = updates.into_inner();
+            let mut update = updates.message().await;
+            if let Ok(Some(_)) = update {
+                while let Ok(Some(seen)) = update {
+                    progress.write(&seen, log)?;
+                    update = updates.message().await;
+                }
+                return progress.finish(log);
+            }
+        }
+        // The request to build has not arrived yet.
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! What builds one target: the recipe it gets, what it hands back, and why it may refuse.
+
+use std::{collections::BTreeMap, io, ops::Range, path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use refit_context::ContextEntry;
+pub use refit_deps::key::EngineKind;
+use refit_dockerfile::{Dockerfile, Resolved};
+use refit_oci::{Descriptor, Digest, ImageConfig, Platform, Repository};
+use refit_registry::{Registry, RegistryError};
+
+/// An endpoint that turns a recipe into layers and a config.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// Which engine this is; part of the staging key.
+    fn kind(&self) -> EngineKind;
+
+    /// How its layers are compressed (`gzip`); part of the staging key.
+    fn layer_format(&self) -> &str;
+
+    /// Refuses what this engine cannot do, before anything is started.
+    fn check(&self, recipe: &Recipe) -> Result<(), Refusal>;
+
+    /// Builds. What the build prints goes to `log` line by line, as it happens.
+    async fn build(
+        &self,
+        recipe: &Recipe,
+        log: &mut (dyn io::Write + Send),
+    ) -> Result<Built, EngineError>;
+}
+
+/// Everything that decides what is built: one Dockerfile for one platform on pinned bases.
+pub struct Recipe {
+    /// The Dockerfile as its author wrote it; spans are over these bytes.
+    pub dockerfile_text: String,
+    /// Its path in the repository, for messages.
+    pub file_name: String,
+    /// `dockerfile_text`, parsed.
+    pub file: Dockerfile,
+    /// What the target stage reaches on this platform.
+    pub resolved: Resolved,
+    /// The platform to build for.
+    pub platform: Platform,
+    /// The target stage as configured; absent means the last one.
+    pub target_stage: Option<String>,
+    /// Values for ARG.
+    pub build_args: BTreeMap<String, String>,
+    /// Labels that the configuration adds.
+    pub labels: BTreeMap<String, String>,
+    /// `none`, `host` or `default` for RUN; absent means the engine's own default.
+    pub network: Option<String>,
+    /// Whether the layer cache is left unread.
+    pub no_cache: bool,
+    /// The packed main context.
+    pub context: ContextTar,
+    /// One entry for each external reference or in-repo parent of `resolved.found`.
+    pub pins: Vec<PinnedBase>,
+    /// An existing empty folder for this build's files; what [`Built`] names lies in it and lives as long.
+    pub work_dir: PathBuf,
+}
+
+/// A deterministic tar of the main build context, and what is in it.
+pub struct ContextTar {
+    /// The plain (uncompressed) tar file.
+    pub path: PathBuf,
+    /// Its entries, sorted bytewise.
+    pub entries: Vec<ContextEntry>,
+}
+
+/// The platform manifest that one found reference is pinned to, and where to read it.
+#[derive(Clone)]
+pub struct PinnedBase {
+    /// Its index in `resolved.found`.
+    pub found_index: usize,
+    /// The endpoint that has it.
+    pub registry: Arc<dyn Registry>,
+    /// The repository there.
+    pub repository: Repository,
+    /// The platform's manifest; never an index.
+    pub manifest: Digest,
+}
+
+/// A finished image in parts, to be assembled into a manifest and pushed.
+#[derive(Debug)]
+pub struct Built {
+    /// The exact bytes of the image config.
+    pub config: Vec<u8>,
+    /// `config`, parsed.
+    pub image: ImageConfig,
+    /// The layers in order, one for each of the config's diff ids, with OCI media types.
+    pub layers: Vec<BuiltLayer>,
+}
+
+/// One layer of a finished image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuiltLayer {
+    /// Digest, size and type of the compressed layer.
+    pub descriptor: Descriptor,
+    /// Where its bytes are.
+    pub source: LayerSource,
+}
+
+/// Where a layer's bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LayerSource {
+    /// The base's own layer, of the pin with this `found_index`: mounted or copied, never re-compressed.
+    Base(usize),
+    /// A file in the recipe's work folder.
+    File(PathBuf),
+}
+
+/// A Dockerfile asks for something that this engine cannot do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct Refusal {
+    /// The instruction's line, from 1.
+    pub line: usize,
+    /// Its bytes in the Dockerfile's text.
+    pub span: Range<usize>,
+    /// What cannot be done, as a lowercase fragment.
+    pub message: String,
+    /// What helps: an engine that can, or another way to write it.
+    pub hint: Option<String>,
+}
+
+/// Why a build gave no image.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The recipe asks for something the engine cannot do.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Nobody answers at the engine's address.
+    #[error("no engine answers at `{endpoint}`")]
+    Unreachable {
+        /// A socket or URL.
+        endpoint: String,
+        /// What the connection said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The engine answered a request with an error of its own.
+    #[error("the engine could not {action}")]
+    Engine {
+        /// What was asked of it, as a verb phrase.
+        action: String,
+        /// Its answer.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The build ran and an instruction failed; its output is in the log.
+    #[error("the build failed: {message}")]
+    Failed {
+        /// The engine's own words.
+        message: String,
+    },
+    /// An instruction failed at a known place.
+    #[error("line {line}: {message}")]
+    Instruction {
+        /// The instruction's line, from 1.
+        line: usize,
+        /// Its bytes in the Dockerfile's text.
+        span: Range<usize>,
+        /// What is wrong, as a lowercase fragment.
+        message: String,
+    },
+    /// The engine built for another platform than it was told to.
+    #[error("the engine built an image for `{got}` instead of `{want}`")]
+    WrongPlatform {
+        /// The target's platform.
+        want: Box<Platform>,
+        /// What the config says.
+        got: Box<Platform>,
+    },
+    /// The result does not begin with the layers of the base it was pinned to.
+    #[error("the engine did not build on the pinned base `{repository}@{manifest}`")]
+    WrongBase {
+        /// The pinned base's repository.
+        repository: Repository,
+        /// Its platform manifest.
+        manifest: Digest,
+    },
+    /// The engine handed back something that is no image.
+    #[error("the engine's result is no usable image: {reason}")]
+    BadResult {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A base could not be read, or the result not be handed over.
+    #[error("cannot read the base `{repository}`")]
+    Base {
+        /// The base's repository.
+        repository: Repository,
+        /// What the registry said.
+        source: Box<RegistryError>,
+    },
+    /// A file of this build could not be read or written.
+    #[error("cannot use `{}`", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Recipe {
+    /// The pin of a found reference.
+    pub fn pin(&self, found_index: usize) -> Option<&PinnedBase> {
+        self.pins.iter().find(|p| p.found_index == found_index)
+    }
+}

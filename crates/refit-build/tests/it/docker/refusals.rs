@@ -1,0 +1,79 @@
+//! What is refused, and what an engine is found to be.
+
+use refit_build::{
+    docker::{Address, DockerEngine},
+    engine::{Engine as _, EngineError},
+};
+use refit_oci::Platform;
+use refit_testkit::engines::Version;
+
+use super::support::{Site, Wanted};
+
+#[tokio::test]
+async fn needs_engine_docker20_what_is_not_refused_can_be_built() {
+    let refused = [true, true, true, false, false, true, true];
+    what_is_not_refused_can_be_built(Version::V20, refused).await;
+}
+
+#[tokio::test]
+async fn needs_engine_docker26_what_is_not_refused_can_be_built() {
+    let refused = [false, false, false, false, false, true, true];
+    what_is_not_refused_can_be_built(Version::V26, refused).await;
+}
+
+/// The refusals are right in both directions: what is let through builds, and what is refused would fail, or would be
+/// ignored (the last one).
+async fn what_is_not_refused_can_be_built(version: Version, refused: [bool; 7]) {
+    let site = Site::start(version).await;
+    let platform = Platform::linux_amd64();
+    let base = site.base("base", &platform, &[]).await;
+    let bodies = [
+        "RUN <<EOF\necho hi\nEOF",
+        "COPY --link a /",
+        "RUN --network=none true",
+        "RUN --mount=type=bind,source=a,target=/b cat /b",
+        "COPY --chmod=0711 a /",
+        "COPY --parents a /",
+        "COPY --chmod=u+x a /",
+    ];
+    for (body, refused) in bodies.into_iter().zip(refused) {
+        let dockerfile = format!("FROM base\n{body}\n");
+        let wanted = Wanted {
+            context: &[("a", "A")],
+            ..Wanted::of(&dockerfile, platform.clone())
+        };
+        let recipe = site.recipe(&wanted, &[("base", base.manifest.digest.clone())]);
+        let checked = site.engine.check(&recipe);
+        assert_eq!(checked.is_err(), refused, "{body}: {checked:?}");
+        let (built, log) = site.build(&recipe).await;
+        assert_eq!(
+            matches!(built, Err(EngineError::Refused(_))),
+            refused,
+            "{body}"
+        );
+        assert!(refused || built.is_ok(), "{body}: {built:?}\n{log}");
+    }
+}
+
+#[tokio::test]
+async fn needs_engine_docker26_an_engine_says_what_it_is() {
+    let site = Site::start(Version::V26).await;
+    let facts = site.engine.facts();
+    assert_eq!(facts.release, (26, 1));
+    assert!(facts.version.starts_with("26.1."), "{facts:?}");
+    let mut all = facts.emulated.clone();
+    all.push(facts.native.clone());
+    for platform in [Platform::linux_amd64(), Platform::linux_arm64()] {
+        assert!(all.contains(&platform), "{facts:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_nobody_listens_at_is_named() {
+    let address: Address = "unix:///nonexistent/docker.sock".parse().unwrap();
+    let error = DockerEngine::connect(&address).await.err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "no engine answers at `unix:///nonexistent/docker.sock`"
+    );
+}

@@ -1,0 +1,3 @@
+//! Builds against real engines and registries.
+
+mod docker;
