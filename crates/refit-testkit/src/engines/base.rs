@@ -4,7 +4,7 @@ use std::{fs, io};
 
 use flate2::{Compression, write::GzEncoder};
 use refit_oci::{
-    Config, Descriptor, Digest, Document, Exact, ImageConfig, Manifest, Platform, RootFs,
+    Config, Descriptor, Digest, Document, Exact, History, ImageConfig, Manifest, Platform, RootFs,
     media_type,
 };
 use refit_registry::{Registry, RegistryError};
@@ -91,6 +91,10 @@ impl BaseImage {
                 kind: "layers".to_owned(),
                 diff_ids: vec![Digest::sha256(rootfs)],
             },
+            history: vec![History {
+                created_by: Some("busybox".to_owned()),
+                ..History::default()
+            }],
             ..ImageConfig::default()
         };
         let config = Exact::encode(media_type::OCI_CONFIG, config);
@@ -181,9 +185,10 @@ fn append(
     mode: u32,
     content: &[u8],
 ) -> Result<(), EngineError> {
-    let kind = match path.ends_with('/') {
-        true => tar::EntryType::Directory,
-        false => tar::EntryType::Regular,
+    let kind = if path.ends_with('/') {
+        tar::EntryType::Directory
+    } else {
+        tar::EntryType::Regular
     };
     let mut header = header(kind, mode, content.len() as u64);
     tar.append_data(&mut header, path, content)
