@@ -167,9 +167,10 @@ fn private_apt(suite: &str) -> Outcome<PathBuf> {
         fs::create_dir_all(&sub).map_err(io_failure(&sub))?;
     }
     let keyring = Path::new("/usr/share/keyrings/debian-archive-keyring.gpg");
-    let signed = match keyring.is_file() {
-        true => format!("[signed-by={}] ", keyring.display()),
-        false => String::new(),
+    let signed = if keyring.is_file() {
+        format!("[signed-by={}] ", keyring.display())
+    } else {
+        String::new()
     };
     let sources = folder.join("sources.list");
     let line = format!("deb {signed}{} {suite} main\n", mirror()?);
