@@ -1,0 +1,235 @@
+//! Applies a plan: builds its steps wave by wave, stages each result, then moves tags image by image.
+//!
+//! A staged target is its result, from any machine: a run that is killed, and begun again, repeats nothing.
+
+mod pinned;
+mod publish;
+mod stage;
+mod target;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
+use refit_deps::{
+    image::Image,
+    key::EngineKind,
+    plan::{Plan, Step},
+    record::Record,
+};
+use refit_dockerfile::{Dockerfile, Resolved};
+use refit_logs::Run;
+use refit_oci::{Digest, Platform, Reference};
+use refit_platform::Target;
+use refit_registry::Registries;
+
+use crate::engine::{ContextTar, Engine};
+
+/// What a run needs of the world that this crate knows nothing of: git, the terminal, the notes.
+pub trait Workshop: Send + Sync {
+    /// The source of a step, its context packed into `work_dir`.
+    fn prepare(&self, step: &Step, work_dir: &Path) -> Result<Prepared, Failed>;
+
+    /// Keeps records for good; called after every wave and after tags have moved.
+    fn keep(&self, records: &[Record]) -> Result<(), Failed>;
+
+    /// A line of a target's build, as it happens.
+    fn line(&self, target: &Target, line: &str);
+
+    /// What became of a target, as soon as it is known.
+    fn done(&self, done: &Done);
+}
+
+/// A step's source.
+pub struct Prepared {
+    /// The image's entry at the step's commit.
+    pub image: Image,
+    /// Its Dockerfile.
+    pub file: Arc<Dockerfile>,
+    /// The Dockerfile for this platform.
+    pub resolved: Resolved,
+    /// The packed context.
+    pub context: ContextTar,
+}
+
+/// The engines of a run. Only those that the plan names are there.
+#[derive(Clone, Default)]
+pub struct Engines {
+    by_kind: BTreeMap<EngineKind, Arc<dyn Engine>>,
+}
+
+impl Engines {
+    /// Adds the engine for a kind.
+    #[must_use]
+    pub fn with(mut self, kind: EngineKind, engine: Arc<dyn Engine>) -> Self {
+        self.by_kind.insert(kind, engine);
+        self
+    }
+
+    fn engine(&self, kind: EngineKind) -> Result<&Arc<dyn Engine>, Failed> {
+        self.by_kind.get(&kind).ok_or_else(|| Failed {
+            message: format!("no {} engine was set up for this run", kind.as_str()),
+            excerpt: None,
+            hint: Some("`refit doctor` says what is missing".to_owned()),
+        })
+    }
+}
+
+/// Why something went wrong, in words for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// One sentence.
+    pub message: String,
+    /// The line of a file, with the span underlined.
+    pub excerpt: Option<String>,
+    /// A way out.
+    pub hint: Option<String>,
+}
+
+impl Failed {
+    /// A failure in one sentence: an error with all its sources.
+    pub fn of(error: &dyn std::error::Error) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(inner) = source {
+            message = format!("{message}: {inner}");
+            source = inner.source();
+        }
+        Self {
+            message,
+            excerpt: None,
+            hint: None,
+        }
+    }
+}
+
+/// What became of one target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Which.
+    pub target: Target,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The log's digest in the archive, if something ran.
+    pub log: Option<Digest>,
+}
+
+/// How a target ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was built.
+    Built(Digest),
+    /// It lay under its staging tag.
+    Staged(Digest),
+    /// It came to what is published already.
+    Kept(Digest),
+    /// It failed.
+    Failed(Failed),
+    /// Something that it is built on failed.
+    Skipped(String),
+}
+
+impl Outcome {
+    /// The manifest, if there is one.
+    pub fn manifest(&self) -> Option<&Digest> {
+        match self {
+            Self::Built(manifest) | Self::Staged(manifest) | Self::Kept(manifest) => Some(manifest),
+            Self::Failed(_) | Self::Skipped(_) => None,
+        }
+    }
+}
+
+/// What became of an image's tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The image.
+    pub image: String,
+    /// The reference of its index, by digest; none if nothing was put together.
+    pub reference: Option<Reference>,
+    /// What the lead tag held before.
+    pub previous: Option<Digest>,
+    /// Each tag, and whether it was moved; or why not.
+    pub tags: Vec<(Reference, Result<(), String>)>,
+    /// The platforms' manifests.
+    pub platforms: BTreeMap<Platform, Digest>,
+    /// Why nothing moved.
+    pub failed: Option<String>,
+}
+
+/// What became of a plan.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    /// Every step, in the plan's order.
+    pub done: Vec<Done>,
+    /// Every image with steps.
+    pub published: Vec<Published>,
+}
+
+impl Applied {
+    /// Whether anything failed.
+    pub fn failed(&self) -> bool {
+        let failed = |done: &Done| matches!(done.outcome, Outcome::Failed(_) | Outcome::Skipped(_));
+        self.done.iter().any(failed) || self.published.iter().any(|p| p.failed.is_some())
+    }
+}
+
+/// Everything an application works with.
+pub struct Site<'a> {
+    /// Where images are read and written.
+    pub registries: &'a Registries,
+    /// Who builds.
+    pub engines: &'a Engines,
+    /// Sources, records, the terminal.
+    pub workshop: &'a dyn Workshop,
+    /// The run, which keeps the logs.
+    pub run: &'a Run,
+    /// The time of records.
+    pub clock: fn() -> Timestamp,
+    /// Scratch files.
+    pub scratch: PathBuf,
+    /// How many targets are built at once.
+    pub slots: usize,
+}
+
+/// Applies a plan. Failures are in the result; an error is only what makes going on pointless.
+pub async fn apply(plan: &Plan, site: &Site<'_>) -> Result<Applied, Failed> {
+    let mut applied = Applied::default();
+    let mut results: BTreeMap<Target, Outcome> = BTreeMap::new();
+    let waves = plan.steps.iter().map(|step| step.wave).max().unwrap_or(0);
+    for wave in 1..=waves {
+        let steps: Vec<&Step> = plan.steps.iter().filter(|step| step.wave == wave).collect();
+        let builds = steps
+            .iter()
+            .map(|step| target::finish(step, &results, site));
+        let finished: Vec<target::Finished> = stream::iter(builds)
+            .buffered(site.slots.max(1))
+            .collect()
+            .await;
+        let mut records = Vec::new();
+        for finished in finished {
+            records.extend(finished.record);
+            site.workshop.done(&finished.done);
+            results.insert(finished.done.target.clone(), finished.done.outcome.clone());
+            applied.done.push(finished.done);
+        }
+        if !records.is_empty() {
+            site.workshop.keep(&records)?;
+        }
+    }
+    applied.published = publish::all(plan, &results, site).await?;
+    Ok(applied)
+}
+
+/// The sum of what failed to be written, as a failure.
+fn io_failed(action: &str, path: &Path, error: &io::Error) -> Failed {
+    Failed {
+        message: format!("cannot {action} `{}`: {error}", path.display()),
+        excerpt: None,
+        hint: None,
+    }
+}

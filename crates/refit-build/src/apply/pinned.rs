@@ -1,0 +1,124 @@
+//! A step's pins, once its parents are built, and what they say of the base.
+
+use std::collections::BTreeMap;
+
+use refit_deps::{
+    pin::{self, Pin},
+    plan::{PlannedPin, Step},
+};
+use refit_dockerfile::{Found, FoundSource, Resolved};
+use refit_oci::{Digest, Document, ImageConfig, Repository};
+use refit_platform::Target;
+use refit_registry::Registries;
+
+use super::{Failed, Outcome};
+
+/// How large a config may be: far above any real one.
+const CONFIG_LIMIT: u64 = 8 << 20;
+
+/// A pin, and where it is read from.
+pub(super) struct Settled {
+    pub(super) pin: Pin,
+    pub(super) repository: Repository,
+    pub(super) manifest: Digest,
+}
+
+/// The pins with the parents' results; an error names the parent that has none.
+pub(super) fn settle(
+    step: &Step,
+    results: &BTreeMap<Target, Outcome>,
+) -> Result<Vec<Settled>, String> {
+    let settle = |planned: &PlannedPin| match planned {
+        PlannedPin::Known { pin, repository } => {
+            let manifest = pin
+                .manifest
+                .clone()
+                .ok_or_else(|| format!("`{}` has no digest", pin.reference))?;
+            Ok(Settled {
+                pin: pin.clone(),
+                repository: repository.clone(),
+                manifest,
+            })
+        }
+        PlannedPin::Step {
+            kind,
+            reference,
+            platform,
+            target,
+            repository,
+        } => {
+            let manifest = results.get(target).and_then(Outcome::manifest);
+            let manifest = manifest
+                .ok_or_else(|| format!("its parent {target} has no result"))?
+                .clone();
+            let pin = Pin {
+                kind: *kind,
+                reference: reference.clone(),
+                platform: platform.clone(),
+                index: None,
+                manifest: Some(manifest.clone()),
+            };
+            Ok(Settled {
+                pin,
+                repository: repository.clone(),
+                manifest,
+            })
+        }
+    };
+    step.pins.iter().map(settle).collect()
+}
+
+/// The pins alone, in canonical order.
+pub(super) fn pins(settled: &[Settled]) -> Vec<Pin> {
+    let mut pins: Vec<Pin> = settled.iter().map(|settled| settled.pin.clone()).collect();
+    pin::sort(&mut pins);
+    pins
+}
+
+/// What a dependency of the Dockerfile is pinned to.
+pub(super) fn pin_of<'s>(found: &Found, settled: &'s [Settled]) -> Option<&'s Settled> {
+    settled.iter().find(|settled| {
+        settled.pin.kind == found.kind
+            && settled.pin.platform == found.platform
+            && match &found.source {
+                FoundSource::Reference(reference) => settled.pin.reference == *reference,
+                FoundSource::InRepo(name) => settled.repository.last_component() == name,
+            }
+    })
+}
+
+/// The uncompressed layers of a base.
+pub(super) async fn diff_ids(
+    registries: &Registries,
+    repository: &Repository,
+    manifest: &Digest,
+) -> Result<Vec<Digest>, Failed> {
+    let registry = registries.registry(repository.registry());
+    let document = registry
+        .document(repository, manifest)
+        .await
+        .map_err(|e| Failed::of(&e))?;
+    let Document::Manifest(manifest) = document else {
+        let message =
+            format!("`{repository}@{manifest}` is an index where a platform's manifest is needed");
+        return Err(Failed {
+            message,
+            excerpt: None,
+            hint: None,
+        });
+    };
+    let config = registry
+        .blob_bytes(repository, &manifest.value.config, CONFIG_LIMIT)
+        .await;
+    let config = config.map_err(|e| Failed::of(&e))?;
+    let config: ImageConfig = serde_json::from_slice(&config).map_err(|e| Failed::of(&e))?;
+    Ok(config.rootfs.diff_ids)
+}
+
+/// The external base at the root of the target's own stages, if it is not `scratch`.
+pub(super) fn root_base(resolved: &Resolved) -> Option<usize> {
+    match resolved.base {
+        refit_dockerfile::StageBase::External(found) => Some(found),
+        _ => None,
+    }
+}

@@ -1,0 +1,117 @@
+//! Pushes a finished target under its staging tag: layers the registry lacks, the config, then the manifest.
+
+use std::collections::BTreeMap;
+
+use refit_deps::{
+    image::Image,
+    key::Key,
+    pin::{self, Pin},
+    plan::Step,
+};
+use refit_oci::{Descriptor, Digest, Document, Exact, Manifest, annotations, media_type};
+use refit_registry::{BlobSource, Place};
+
+use super::{Failed, Site, pinned};
+use crate::engine::{Built, BuiltLayer, LayerSource, Recipe};
+
+/// Pushes and tags; returns the manifest's digest.
+pub(super) async fn push(
+    step: &Step,
+    image: &Image,
+    recipe: &Recipe,
+    built: &Built,
+    pins: &[Pin],
+    key: &Key<'_>,
+    site: &Site<'_>,
+) -> Result<Digest, Failed> {
+    let registry = site.registries.registry(step.repository.registry());
+    for layer in &built.layers {
+        push_layer(step, recipe, layer, site).await?;
+    }
+    let config = Descriptor::of(media_type::OCI_CONFIG, &built.config);
+    let pushed = registry
+        .push_blob(&step.repository, &config, built.config.clone().into())
+        .await;
+    pushed.map_err(|e| Failed::of(&e))?;
+    let layers = built.layers.iter().map(|layer| Descriptor {
+        media_type: media_type::oci_layer(&layer.descriptor.media_type).to_owned(),
+        ..Descriptor::new("", layer.descriptor.digest.clone(), layer.descriptor.size)
+    });
+    let manifest = Manifest::new(
+        config,
+        layers.collect(),
+        manifest_annotations(step, image, recipe, pins),
+    );
+    let document = Document::Manifest(Exact::encode(media_type::OCI_MANIFEST, manifest));
+    let pushed = registry
+        .push_document(&step.repository, &document, Some(&key.tag()))
+        .await;
+    pushed.map_err(|e| Failed::of(&e))
+}
+
+/// A base's layer is mounted, or copied, as it is; nothing is sent that the registry has.
+async fn push_layer(
+    step: &Step,
+    recipe: &Recipe,
+    layer: &BuiltLayer,
+    site: &Site<'_>,
+) -> Result<(), Failed> {
+    let registry = site.registries.registry(step.repository.registry());
+    let descriptor = &layer.descriptor;
+    let source: BlobSource = match &layer.source {
+        LayerSource::File(path) => path.as_path().into(),
+        LayerSource::Base(found_index) => {
+            let base = recipe
+                .pins
+                .iter()
+                .find(|pin| pin.found_index == *found_index);
+            let base = base.ok_or_else(|| Failed {
+                message: format!(
+                    "layer {} comes from a base that was not pinned",
+                    descriptor.digest.short()
+                ),
+                excerpt: None,
+                hint: None,
+            })?;
+            let from = Place {
+                registry: base.registry.as_ref(),
+                repository: &base.repository,
+            };
+            let to = Place {
+                registry: registry.as_ref(),
+                repository: &step.repository,
+            };
+            return refit_registry::copy_blob(from, to, descriptor)
+                .await
+                .map_err(|e| Failed::of(&e));
+        }
+    };
+    let pushed = registry
+        .push_blob(&step.repository, descriptor, source)
+        .await;
+    pushed.map(|_| ()).map_err(|e| Failed::of(&e))
+}
+
+/// What a manifest says of how it was made: a function of source, pins and platform alone.
+fn manifest_annotations(
+    step: &Step,
+    image: &Image,
+    recipe: &Recipe,
+    pins: &[Pin],
+) -> BTreeMap<String, String> {
+    let mut all = image.annotations.clone();
+    all.insert(annotations::IMAGE.to_owned(), step.target.image.clone());
+    all.insert(annotations::SOURCE.to_owned(), step.source.to_string());
+    all.insert(annotations::PINS.to_owned(), pin::annotation(pins));
+    let root =
+        pinned::root_base(&recipe.resolved).and_then(|index| recipe.resolved.found.get(index));
+    let base = root.and_then(|found| {
+        pins.iter()
+            .find(|pin| pin.kind == found.kind && pin.platform == found.platform)
+    });
+    if let Some((pin, manifest)) = base.and_then(|pin| Some((pin, pin.manifest.as_ref()?))) {
+        all.insert(annotations::BASE_NAME.to_owned(), pin.reference.to_string());
+        all.insert(annotations::BASE_DIGEST.to_owned(), manifest.to_string());
+    }
+    all
+}

@@ -1,0 +1,405 @@
+//! One target: found under its staging tag, or built, checked and staged there.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
+
+use refit_deps::{
+    key::Key,
+    pin::Pin,
+    plan::{Action, Step},
+    record::{BuildRecord, Record},
+};
+use refit_logs::{Outcome as LogOutcome, Recorder, TargetRecord};
+use refit_oci::Digest;
+use refit_platform::Target;
+
+use super::{
+    Done, Failed, Outcome, Prepared, Site, Workshop, io_failed, pinned, pinned::Settled, stage,
+};
+use crate::engine::{Built, EngineError, PinnedBase, Recipe};
+
+/// A target that is done, and the record of how its manifest was made.
+pub(super) struct Finished {
+    pub(super) done: Done,
+    pub(super) record: Option<Record>,
+}
+
+/// Brings a step to its end. Nothing here fails the run.
+pub(super) async fn finish(
+    step: &Step,
+    results: &BTreeMap<Target, Outcome>,
+    site: &Site<'_>,
+) -> Finished {
+    let done = |outcome, log| Done {
+        target: step.target.clone(),
+        outcome,
+        log,
+    };
+    let settled = match pinned::settle(step, results) {
+        Ok(settled) => settled,
+        Err(why) => {
+            note(step, site, LogOutcome::Skipped, None, None, Some(&why));
+            return Finished {
+                done: done(Outcome::Skipped(why), None),
+                record: None,
+            };
+        }
+    };
+    let pins = pinned::pins(&settled);
+    match staged(step, &pins, site).await {
+        Ok(Some(manifest)) => {
+            note(
+                step,
+                site,
+                LogOutcome::Succeeded,
+                Some(&manifest),
+                None,
+                None,
+            );
+            let record = record(step, &pins, &manifest, Vec::new(), "publish", None, site);
+            let kept = step.replaces.as_ref() == Some(&manifest);
+            let outcome = if kept {
+                Outcome::Kept(manifest)
+            } else {
+                Outcome::Staged(manifest)
+            };
+            Finished {
+                done: done(outcome, None),
+                record: Some(record),
+            }
+        }
+        Ok(None) => build_logged(step, &settled, &pins, site).await,
+        Err(failed) => {
+            note(
+                step,
+                site,
+                LogOutcome::Failed,
+                None,
+                None,
+                Some(&failed.message),
+            );
+            Finished {
+                done: done(Outcome::Failed(failed), None),
+                record: None,
+            }
+        }
+    }
+}
+
+/// The manifest under today's staging tag.
+async fn staged(step: &Step, pins: &[Pin], site: &Site<'_>) -> Result<Option<Digest>, Failed> {
+    if let Action::Publish { manifest } = &step.action {
+        return Ok(Some(manifest.clone()));
+    }
+    let reference = key(step, pins).reference(&step.repository);
+    let head = site
+        .registries
+        .registry(step.repository.registry())
+        .head(&reference)
+        .await;
+    Ok(head.map_err(|e| Failed::of(&e))?.digest().cloned())
+}
+
+fn key<'a>(step: &'a Step, pins: &'a [Pin]) -> Key<'a> {
+    Key {
+        source: &step.source,
+        engine: step.engine,
+        layer_format: refit_deps::plan::LAYER_FORMAT,
+        pins,
+        platform: &step.target.platform,
+        replaces: step.replaces.as_ref().filter(|_| step.no_cache),
+    }
+}
+
+async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Site<'_>) -> Finished {
+    let name = step.target.to_string();
+    let mut recorder = match site.run.recorder(&name, "rebuild") {
+        Ok(recorder) => recorder,
+        Err(error) => {
+            let done = Done {
+                target: step.target.clone(),
+                outcome: Outcome::Failed(Failed::of(&error)),
+                log: None,
+            };
+            return Finished { done, record: None };
+        }
+    };
+    let mut log = Tee {
+        recorder: &mut recorder,
+        target: &step.target,
+        workshop: site.workshop,
+        line: Vec::new(),
+    };
+    let result = build(step, settled, pins, site, &mut log).await;
+    if let Err(failed) = &result {
+        // A log that can't be written is no reason to lose the failure itself.
+        let _ = writeln!(log, "{}", failed.message);
+        for more in failed.excerpt.iter().flat_map(|e| e.lines()) {
+            let _ = writeln!(log, "{more}");
+        }
+    }
+    log.end();
+    let log = recorder.finish().ok();
+    let (outcome, record) = match result {
+        Ok((manifest, base_diff_ids)) => {
+            note(
+                step,
+                site,
+                LogOutcome::Succeeded,
+                Some(&manifest),
+                log.as_ref(),
+                None,
+            );
+            let record = record(
+                step,
+                pins,
+                &manifest,
+                base_diff_ids,
+                "rebuild",
+                log.clone(),
+                site,
+            );
+            let kept = step.replaces.as_ref() == Some(&manifest);
+            (
+                if kept {
+                    Outcome::Kept(manifest)
+                } else {
+                    Outcome::Built(manifest)
+                },
+                Some(record),
+            )
+        }
+        Err(failed) => {
+            note(
+                step,
+                site,
+                LogOutcome::Failed,
+                None,
+                log.as_ref(),
+                Some(&failed.message),
+            );
+            (Outcome::Failed(failed), None)
+        }
+    };
+    Finished {
+        done: Done {
+            target: step.target.clone(),
+            outcome,
+            log,
+        },
+        record,
+    }
+}
+
+async fn build(
+    step: &Step,
+    settled: &[Settled],
+    pins: &[Pin],
+    site: &Site<'_>,
+    log: &mut (dyn Write + Send),
+) -> Result<(Digest, Vec<Digest>), Failed> {
+    let work = tempfile::Builder::new()
+        .prefix("build-")
+        .tempdir_in(&site.scratch);
+    let work = work.map_err(|e| io_failed("make a folder in", &site.scratch, &e))?;
+    let Prepared {
+        image,
+        file,
+        resolved,
+        context,
+    } = site.workshop.prepare(step, work.path())?;
+    let mut bases = Vec::new();
+    for (found_index, found) in resolved.found.iter().enumerate() {
+        if found.kind == refit_dockerfile::Kind::Frontend {
+            continue; // the engine's own frontend reads the reduced Dockerfile
+        }
+        let Some(pin) = pinned::pin_of(found, settled) else {
+            let message = format!("`{}` has no pin", found.written);
+            return Err(Failed {
+                message,
+                excerpt: None,
+                hint: None,
+            });
+        };
+        let registry = site.registries.registry(pin.repository.registry());
+        let (repository, manifest) = (pin.repository.clone(), pin.manifest.clone());
+        bases.push(PinnedBase {
+            found_index,
+            registry,
+            repository,
+            manifest,
+        });
+    }
+    let root = pinned::root_base(&resolved);
+    let base_diff_ids = match root
+        .and_then(|index| bases.iter().find(|base| base.found_index == index))
+    {
+        Some(base) => pinned::diff_ids(site.registries, &base.repository, &base.manifest).await?,
+        None => Vec::new(),
+    };
+    let recipe = Recipe {
+        dockerfile_text: file.text.clone(),
+        file_name: image.dockerfile.clone(),
+        file: (*file).clone(),
+        resolved,
+        platform: step.target.platform.clone(),
+        target_stage: image.target.clone(),
+        build_args: image.build_args.clone(),
+        labels: image.labels.clone(),
+        network: image.network.clone(),
+        no_cache: step.no_cache,
+        context,
+        pins: bases,
+        work_dir: work.path().join("engine"),
+    };
+    std::fs::create_dir(&recipe.work_dir)
+        .map_err(|e| io_failed("make the folder", &recipe.work_dir, &e))?;
+    let engine = site.engines.engine(step.engine)?;
+    let built = match engine.check(&recipe) {
+        Ok(()) => engine.build(&recipe, log).await,
+        Err(refusal) => Err(EngineError::Refused(refusal)),
+    };
+    let built = built.map_err(|error| explain(&error, &recipe))?;
+    check(&built, &base_diff_ids, step)?;
+    let manifest = stage::push(step, &image, &recipe, &built, pins, &key(step, pins), site).await?;
+    Ok((manifest, base_diff_ids))
+}
+
+/// The last check before anything is pushed: the right platform, on the pinned base.
+fn check(built: &Built, base_diff_ids: &[Digest], step: &Step) -> Result<(), Failed> {
+    let got = built.image.platform();
+    let failed = |message| {
+        Err(Failed {
+            message,
+            excerpt: None,
+            hint: None,
+        })
+    };
+    if !refit_platform::satisfies(&got, &step.target.platform) {
+        return failed(format!(
+            "the engine built for {got} instead of {}",
+            step.target.platform
+        ));
+    }
+    if !built.image.rootfs.diff_ids.starts_with(base_diff_ids) {
+        return failed(
+            "the result does not begin with the layers of the base it was pinned to".to_owned(),
+        );
+    }
+    if built.layers.len() != built.image.rootfs.diff_ids.len() {
+        return failed("the result's config and its layers disagree in number".to_owned());
+    }
+    Ok(())
+}
+
+/// An engine's error with the Dockerfile's line, where it names one.
+fn explain(error: &EngineError, recipe: &Recipe) -> Failed {
+    let at = |span: &std::ops::Range<usize>, message: &str| {
+        let problem = refit_deps::problem::Problem::at(
+            &recipe.file_name,
+            &recipe.dockerfile_text,
+            span.clone(),
+            message,
+        );
+        Failed {
+            message: problem.to_string(),
+            excerpt: problem.excerpt,
+            hint: None,
+        }
+    };
+    match error {
+        EngineError::Refused(refusal) => Failed {
+            hint: refusal.hint.clone(),
+            ..at(&refusal.span, &refusal.message)
+        },
+        EngineError::Instruction { span, message, .. } => at(span, message),
+        other => Failed::of(other),
+    }
+}
+
+fn record(
+    step: &Step,
+    pins: &[Pin],
+    manifest: &Digest,
+    base_diff_ids: Vec<Digest>,
+    how: &str,
+    log: Option<Digest>,
+    site: &Site<'_>,
+) -> Record {
+    Record::Build(BuildRecord {
+        image: step.target.image.clone(),
+        platform: step.target.platform.clone(),
+        line: step.line.clone(),
+        source: step.source.clone(),
+        commit: step.commit.clone(),
+        deps: pins.to_vec(),
+        base_diff_ids,
+        manifest: manifest.clone(),
+        how: how.to_owned(),
+        engine: step.engine.as_str().to_owned(),
+        run: site.run.id().to_string(),
+        log,
+        at: (site.clock)().to_string(),
+    })
+}
+
+/// Writes the outcome into the run's record; the log archive is for people, and its loss fails nothing.
+fn note(
+    step: &Step,
+    site: &Site<'_>,
+    outcome: LogOutcome,
+    manifest: Option<&Digest>,
+    log: Option<&Digest>,
+    message: Option<&str>,
+) {
+    let action = match step.action {
+        Action::Rebuild => "rebuild",
+        Action::Publish { .. } => "publish",
+    };
+    let _ = site.run.record(TargetRecord {
+        target: step.target.to_string(),
+        action: action.to_owned(),
+        outcome,
+        log: log.cloned(),
+        manifest: manifest.cloned(),
+        message: message.map(str::to_owned),
+        part: None,
+    });
+}
+
+/// Writes to the archive, and line by line to the terminal.
+struct Tee<'a> {
+    recorder: &'a mut Recorder,
+    target: &'a Target,
+    workshop: &'a dyn Workshop,
+    line: Vec<u8>,
+}
+
+impl Write for Tee<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.recorder.write_all(bytes)?;
+        for byte in bytes {
+            match byte {
+                b'\n' => self.end(),
+                byte => self.line.push(*byte),
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.recorder.flush()
+    }
+}
+
+impl Tee<'_> {
+    fn end(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        if !line.is_empty() {
+            self.workshop
+                .line(self.target, &String::from_utf8_lossy(&line));
+        }
+    }
+}
