@@ -136,12 +136,14 @@ impl Auth {
         let Some(offered) = challenge::offered(response) else {
             return false;
         };
-        {
+        let is_news = {
             let scheme = self.scheme.write();
-            *scheme.unwrap_or_else(PoisonError::into_inner) = Some(offered);
-        }
+            let mut scheme = scheme.unwrap_or_else(PoisonError::into_inner);
+            scheme.replace(offered.clone()) != Some(offered)
+        };
         match pass {
-            Pass::Nothing => true,
+            // Nothing was to be had for this scheme, or the scheme was not known.
+            Pass::Nothing => is_news,
             Pass::Fixed(_) => false,
             // A fresh token that is not good enough will not get better; one from the cache may have been revoked.
             Pass::Token { header, cached } => {

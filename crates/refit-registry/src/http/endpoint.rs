@@ -17,6 +17,9 @@ use super::{
 };
 use crate::{HostSettings, RegistryError, Settings};
 
+/// Once to learn the scheme, once with a token from the cache, once with a fresh one.
+const MAX_ROUNDS: u32 = 3;
+
 /// One registry host over HTTP.
 pub(crate) struct Endpoint {
     pub(super) wire: Wire,
@@ -123,7 +126,9 @@ impl Endpoint {
         ask: &Ask,
     ) -> Result<Response, RegistryError> {
         let ours = self.is_ours(&ask.url);
+        let mut rounds = 0;
         loop {
+            rounds += 1;
             let turn = self.auth.turn().await;
             let pass = if ours {
                 self.auth.pass(&ask.scopes, &self.wire).await?
@@ -146,7 +151,7 @@ impl Endpoint {
             }
             let again = self.auth.challenged(response, &ask.scopes, &pass).await;
             drop(turn);
-            if !again {
+            if !again || rounds == MAX_ROUNDS {
                 return sent;
             }
         }

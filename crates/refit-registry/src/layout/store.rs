@@ -162,21 +162,30 @@ impl Store {
         descriptor: &Descriptor,
     ) -> Result<PathBuf, RegistryError> {
         let path = self.path_of(&descriptor.digest);
-        let mut file = self.open(repository, &descriptor.digest)?;
-        let length = file
-            .metadata()
-            .map_err(|source| io_error(&path, source))?
-            .len();
-        if length == descriptor.size && self.is_verified(&descriptor.digest) {
-            return Ok(path);
-        }
-        let verifier = Verifier::new(&repository.to_string(), descriptor);
-        copy(&mut file, &mut io::sink(), verifier, &path)?;
-        self.mark_verified(&descriptor.digest);
+        let file = self.open(repository, &descriptor.digest)?;
+        self.verify(file, &repository.to_string(), descriptor)?;
         Ok(path)
     }
 
-    /// Stores a blob unless it is there in full length.
+    /// Hashes a blob, unless this process has done so.
+    fn verify(
+        &self,
+        mut file: File,
+        owner: &str,
+        descriptor: &Descriptor,
+    ) -> Result<(), RegistryError> {
+        let path = self.path_of(&descriptor.digest);
+        let metadata = file.metadata();
+        let length = metadata.map_err(|source| io_error(&path, source))?.len();
+        if length != descriptor.size || !self.is_verified(&descriptor.digest) {
+            let verifier = Verifier::new(owner, descriptor);
+            copy(&mut file, &mut io::sink(), verifier, &path)?;
+            self.mark_verified(&descriptor.digest);
+        }
+        Ok(())
+    }
+
+    /// Stores a blob unless it is there, undamaged.
     pub(super) fn put_blob(
         &self,
         descriptor: &Descriptor,
@@ -184,10 +193,12 @@ impl Store {
     ) -> Result<Uploaded, RegistryError> {
         self.create()?;
         let path = self.path_of(&descriptor.digest);
-        if fs::metadata(&path).is_ok_and(|m| m.is_file() && m.len() == descriptor.size) {
+        let owner = self.root.display().to_string();
+        if let Ok(there) = File::open(&path)
+            && self.verify(there, &owner, descriptor).is_ok()
+        {
             return Ok(Uploaded::Existed);
         }
-        let owner = self.root.display().to_string();
         let verifier = Verifier::new(&owner, descriptor);
         let mut target = self.temporary()?;
         match source {

@@ -8,6 +8,7 @@ use axum::{
     },
 };
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _};
 use refit_oci::Digest;
 
 use super::{Logged, fault::Fault};
@@ -125,8 +126,13 @@ impl Reply {
 
 /// Some bytes, then an error: the server cuts the connection.
 fn broken_off(bytes: Bytes) -> Body {
-    let error = std::io::Error::other("scripted");
-    Body::from_stream(futures_util::stream::iter([Ok(bytes), Err(error)]))
+    let first = stream::iter([Ok(bytes)]);
+    let then = stream::once(async {
+        // The server sends what it has when it must wait; without this it would drop the bytes as well.
+        tokio::task::yield_now().await;
+        Err(std::io::Error::other("scripted"))
+    });
+    Body::from_stream(first.chain(then))
 }
 
 /// The decoded pairs of a query or form.

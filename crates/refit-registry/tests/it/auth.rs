@@ -1,0 +1,221 @@
+//! Passwords and tokens.
+
+use std::{path::Path, sync::Arc};
+
+use futures_util::future::join_all;
+use refit_oci::{Document, Repository};
+use refit_registry::{Registries, Registry, RegistryError, Settings};
+use refit_testkit::registry::{Access, Login, Options, TestRegistry, TokenService};
+use tempfile::TempDir;
+
+use crate::{image, push, quick};
+
+/// A registry that wants to know who asks, and a Docker configuration that knows.
+struct Guarded {
+    server: TestRegistry,
+    config: TempDir,
+}
+
+impl Guarded {
+    fn start(access: Access) -> Self {
+        let server = TestRegistry::start(Options {
+            access,
+            ..Options::default()
+        });
+        let config = tempfile::tempdir().unwrap();
+        let text = login().docker_config(&server.host());
+        crate::write(&config.path().join("config.json"), text.as_bytes());
+        Self { server, config }
+    }
+
+    fn tokens() -> Self {
+        Self::start(Access::Token(TokenService::private(login())))
+    }
+
+    fn client_with(&self, config: Option<&Path>) -> Arc<dyn Registry> {
+        let registries = Registries::new(Settings {
+            docker_config_dir: config.map(Path::to_owned),
+            ..quick()
+        });
+        registries.registry(&self.server.host())
+    }
+
+    fn client(&self) -> Arc<dyn Registry> {
+        self.client_with(Some(self.config.path()))
+    }
+
+    fn repository(&self, path: &str) -> Repository {
+        format!("{}/{path}", self.server.host()).parse().unwrap()
+    }
+
+    fn scopes_asked(&self) -> Vec<String> {
+        let requests = self.server.requests().into_iter();
+        let tokens = requests.filter(|request| request.path == "/token");
+        let query = tokens.flat_map(|request| request.query);
+        let scopes = query.filter(|(key, _)| key == "scope");
+        scopes.map(|(_, value)| value).collect()
+    }
+}
+
+fn login() -> Login {
+    Login::new("ada", "s3cret:with colon")
+}
+
+#[tokio::test]
+async fn one_token_serves_all_requests_of_its_scope() {
+    let guarded = Guarded::tokens();
+    guarded.server.put_image("web", "1", &image());
+    let client = guarded.client();
+    let reference = guarded.repository("web").tagged("1").unwrap();
+    let heads = join_all((0..8).map(|_| client.head(&reference))).await;
+    assert!(
+        heads
+            .iter()
+            .all(|head| matches!(head, Ok(h) if h.digest().is_some()))
+    );
+
+    assert_eq!(guarded.scopes_asked(), ["repository:web:pull"]);
+    // One request learned how to authenticate; nobody else was turned away.
+    let turned_away = guarded.server.requests().into_iter();
+    let turned_away = turned_away.filter(|request| request.status == Some(401));
+    assert_eq!(turned_away.count(), 1);
+}
+
+#[tokio::test]
+async fn a_push_asks_for_the_right_to_push_and_a_mount_for_both_repositories() {
+    let guarded = Guarded::tokens();
+    guarded.server.put_image("base", "1", &image());
+    let client = guarded.client();
+    push(&*client, &guarded.repository("web"), &image(), Some("1")).await;
+    let digest = image().manifest.value.layers[0].digest.clone();
+    let (to, from) = (guarded.repository("api"), guarded.repository("base"));
+    assert!(client.mount_blob(&to, &from, &digest).await.unwrap());
+    assert_eq!(
+        guarded.scopes_asked(),
+        [
+            "repository:web:pull,push",
+            "repository:api:pull,push",
+            "repository:base:pull"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_replaced_once() {
+    let guarded = Guarded::tokens();
+    let digest = guarded.server.put_image("web", "1", &image());
+    let (client, repository) = (guarded.client(), guarded.repository("web"));
+    client.document(&repository, &digest).await.unwrap();
+    guarded.server.revoke_tokens();
+    let again = client.document(&repository, &digest).await.unwrap();
+    assert!(matches!(again, Document::Manifest(_)));
+    assert_eq!(guarded.server.count("GET", "/token"), 2);
+}
+
+#[tokio::test]
+async fn everybody_may_read_a_public_repository_without_a_login() {
+    let guarded = Guarded::start(Access::Token(TokenService {
+        public: true,
+        ..TokenService::private(login())
+    }));
+    guarded.server.put_image("web", "1", &image());
+    let client = guarded.client_with(None);
+    let reference = guarded.repository("web").tagged("1").unwrap();
+    assert!(client.head(&reference).await.unwrap().digest().is_some());
+
+    let document = Document::Manifest(image().manifest);
+    let web = guarded.repository("web");
+    let refused = client.push_document(&web, &document, None);
+    let error = refused.await.unwrap_err();
+    assert!(
+        matches!(error, RegistryError::Unauthorized { .. }),
+        "{error}"
+    );
+    let hint = format!("run `docker login {}`", guarded.server.host());
+    assert_eq!(error.hint(), Some(hint));
+}
+
+#[tokio::test]
+async fn an_identity_token_is_exchanged_for_access() {
+    let guarded = Guarded::start(Access::Token(TokenService {
+        identity_token: Some("refresh+me/please=".to_owned()),
+        ..TokenService::private(login())
+    }));
+    guarded.server.put_image("web", "1", &image());
+    let config = format!(
+        r#"{{"auths":{{"{}":{{"identitytoken":"refresh+me/please="}}}}}}"#,
+        guarded.server.host()
+    );
+    crate::write(
+        &guarded.config.path().join("config.json"),
+        config.as_bytes(),
+    );
+    let reference = guarded.repository("web").tagged("1").unwrap();
+    let head = guarded.client().head(&reference).await.unwrap();
+    assert!(head.digest().is_some());
+    assert_eq!(guarded.server.count("POST", "/token"), 1);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_named_as_such_and_not_repeated() {
+    let basic = Access::Basic(login());
+    let tokens = Access::Token(TokenService::private(login()));
+    for access in [basic, tokens] {
+        let guarded = Guarded::start(access);
+        let wrong = Login::new("ada", "wrong").docker_config(&guarded.server.host());
+        crate::write(&guarded.config.path().join("config.json"), wrong.as_bytes());
+        let reference = guarded.repository("web").tagged("1").unwrap();
+        let error = guarded.client().head(&reference).await.unwrap_err();
+        assert!(
+            matches!(error, RegistryError::Unauthorized { .. }),
+            "{error}"
+        );
+        assert!(!format!("{error:?}").contains("wrong"), "{error:?}");
+        assert_eq!(guarded.server.count("*", ""), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_sent_where_basic_is_wanted() {
+    let guarded = Guarded::start(Access::Basic(login()));
+    push(
+        &*guarded.client(),
+        &guarded.repository("web"),
+        &image(),
+        Some("1"),
+    )
+    .await;
+    assert!(guarded.server.tag("web", "1").is_some());
+}
+
+#[tokio::test]
+async fn a_credential_of_another_host_is_never_sent() {
+    let guarded = Guarded::start(Access::Basic(login()));
+    let elsewhere = login().docker_config("registry.example.com");
+    crate::write(
+        &guarded.config.path().join("config.json"),
+        elsewhere.as_bytes(),
+    );
+    let reference = guarded.repository("web").tagged("1").unwrap();
+    let error = guarded.client().head(&reference).await.unwrap_err();
+    assert!(
+        matches!(error, RegistryError::Unauthorized { .. }),
+        "{error}"
+    );
+    let mut requests = guarded.server.requests().into_iter();
+    assert!(requests.all(|request| request.header("authorization").is_none()));
+}
+
+#[tokio::test]
+async fn an_open_registry_is_never_told_who_we_are() {
+    let guarded = Guarded::start(Access::Open);
+    push(
+        &*guarded.client(),
+        &guarded.repository("web"),
+        &image(),
+        Some("1"),
+    )
+    .await;
+    let mut requests = guarded.server.requests().into_iter();
+    assert!(requests.all(|request| request.header("authorization").is_none()));
+}

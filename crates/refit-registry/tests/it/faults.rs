@@ -1,0 +1,247 @@
+//! Registries that misbehave.
+
+use std::time::Duration;
+
+use refit_oci::{Descriptor, Reference, media_type};
+use refit_registry::{Patience, Registries, RegistryError, Settings, Uploaded};
+use refit_testkit::registry::Fault;
+
+use crate::{Open, image, quick};
+
+/// A registry with one image, and the reference to it.
+fn with_image() -> (Open, Reference) {
+    let open = Open::start();
+    open.server.put_image("web", "1", &image());
+    let reference = open.repository("web").tagged("1").unwrap();
+    (open, reference)
+}
+
+#[tokio::test]
+async fn what_passes_is_waited_for() {
+    for fault in [
+        Fault::Status(500),
+        Fault::Status(503),
+        Fault::TooManyRequests(0),
+        Fault::Disconnect,
+    ] {
+        let (open, reference) = with_image();
+        open.server.fail("HEAD", "", 2, fault.clone());
+        let head = open.client().head(&reference).await;
+        assert!(head.unwrap().digest().is_some(), "{fault:?}");
+        assert_eq!(open.registries.requests().head, 3, "{fault:?}");
+        assert_eq!(open.registries.requests().get, 0, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn patience_ends() {
+    let (open, reference) = with_image();
+    open.server.fail("HEAD", "", 9, Fault::Status(502));
+    let error = open.client().head(&reference).await.unwrap_err();
+    assert!(
+        matches!(error, RegistryError::Refused { status: 502, .. }),
+        "{error}"
+    );
+    assert_eq!(open.registries.requests().head, 3);
+}
+
+#[tokio::test]
+async fn retry_after_is_honoured() {
+    let (open, reference) = with_image();
+    open.server.fail("HEAD", "", 1, Fault::TooManyRequests(1));
+    let began = std::time::Instant::now();
+    assert!(open.client().head(&reference).await.is_ok());
+    assert!(began.elapsed() >= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_rate_limit_of_an_hour_is_not_waited_for() {
+    let (open, reference) = with_image();
+    open.server
+        .fail("HEAD", "", 1, Fault::TooManyRequests(3600));
+    let error = open.client().head(&reference).await.unwrap_err();
+    let hour = Duration::from_hours(1);
+    assert!(
+        matches!(&error, RegistryError::RateLimited { retry_after: Some(wait), .. } if *wait == hour)
+    );
+    assert_eq!(open.registries.requests().head, 1);
+    assert_eq!(open.registries.requests().get, 0);
+}
+
+#[tokio::test]
+async fn a_registry_that_does_not_name_digests_is_read_instead() {
+    let (open, reference) = with_image();
+    let without = Fault::Without("docker-content-digest");
+    open.server.fail("*", "/manifests/", 2, without);
+    let head = open.client().head(&reference).await.unwrap();
+    assert_eq!(head.digest(), Some(image().digest()));
+    let requests = open.registries.requests();
+    assert_eq!((requests.head, requests.get), (1, 1));
+}
+
+#[tokio::test]
+async fn a_digest_that_is_not_the_one_asked_for_is_refused() {
+    let (open, reference) = with_image();
+    let pinned = reference.pinned(image().digest());
+    open.server.fail("HEAD", "", 1, Fault::WrongDigest);
+    let error = open.client().head(&pinned).await.unwrap_err();
+    assert!(
+        matches!(error, RegistryError::DigestMismatch { .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn forged_content_is_refused() {
+    let image = image();
+    let layer = &image.manifest.value.layers[0];
+    for fault in [Fault::Corrupt, Fault::TwiceAsLong] {
+        let (open, reference) = with_image();
+        let repository = reference.repository();
+        open.server.fail("GET", "", 9, fault.clone());
+        let document = open.client().document(repository, image.digest()).await;
+        assert!(
+            matches!(document, Err(RegistryError::DigestMismatch { .. })),
+            "{fault:?}"
+        );
+        let blob = open.client().blob(repository, layer).await;
+        assert!(
+            matches!(
+                blob,
+                Err(RegistryError::DigestMismatch { .. } | RegistryError::TooLarge { .. })
+            ),
+            "{fault:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_document_larger_than_the_limit_is_not_read_to_its_end() {
+    let open = Open::start();
+    let huge = format!(
+        r#"{{"schemaVersion":2,"manifests":[],"annotations":{{"a":"{}"}}}}"#,
+        "x".repeat(5 << 20)
+    );
+    let document = refit_oci::Document::decode(Some(media_type::OCI_INDEX), huge.into_bytes());
+    let document = document.unwrap();
+    open.server.put_document("web", "1", &document);
+    let read = open
+        .client()
+        .document(&open.repository("web"), document.digest())
+        .await;
+    assert!(matches!(read, Err(RegistryError::TooLarge { .. })));
+}
+
+#[tokio::test]
+async fn a_download_goes_on_where_it_broke_off() {
+    let (open, reference) = with_image();
+    let image = image();
+    let layer = &image.manifest.value.layers[1];
+    open.server.fail("GET", "/blobs/", 2, Fault::Truncated(20));
+    let file = open.client().blob(reference.repository(), layer).await;
+    assert_eq!(
+        std::fs::read(file.unwrap().path()).unwrap(),
+        image.layers[1]
+    );
+    let requests = open.server.requests();
+    let ranges: Vec<_> = requests.iter().map(|r| r.header("range")).collect();
+    assert_eq!(ranges, [None, Some("bytes=20-"), Some("bytes=40-")]);
+}
+
+#[tokio::test]
+async fn a_truncated_document_is_read_again() {
+    let (open, reference) = with_image();
+    open.server
+        .fail("GET", "/manifests/", 2, Fault::Truncated(5));
+    let digest = image().digest().clone();
+    let document = open
+        .client()
+        .document(reference.repository(), &digest)
+        .await;
+    assert_eq!(document.unwrap().digest(), &digest);
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_begins_again() {
+    let layer = refit_testkit::registry::layer(&[("a", "b")]);
+    let descriptor = Descriptor::of(media_type::OCI_LAYER_GZIP, &layer);
+    for fault in [
+        Fault::Disconnect,
+        Fault::Status(503),
+        Fault::TooManyRequests(0),
+    ] {
+        let open = Open::start();
+        open.server.fail("PUT", "/blobs/uploads/", 2, fault.clone());
+        let (client, repository) = (open.client(), open.repository("web"));
+        let done = client
+            .push_blob(&repository, &descriptor, layer.clone().into())
+            .await;
+        assert_eq!(done.unwrap(), Uploaded::Uploaded, "{fault:?}");
+        let requests = open.registries.requests();
+        assert_eq!((requests.post, requests.put), (3, 3), "{fault:?}");
+        assert!(open.server.blob("web", &descriptor.digest).is_some());
+    }
+}
+
+#[tokio::test]
+async fn an_upload_without_an_address_is_the_registrys_fault() {
+    let open = Open::start();
+    open.server.fail("POST", "", 1, Fault::Without("location"));
+    let descriptor = Descriptor::of(media_type::OCI_LAYER, b"x");
+    let (client, repository) = (open.client(), open.repository("web"));
+    let done = client
+        .push_blob(&repository, &descriptor, b"x".to_vec().into())
+        .await;
+    let error = done.unwrap_err();
+    assert!(
+        matches!(&error, RegistryError::Protocol { message, .. } if message.contains("Location")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_pushed_document_that_the_registry_changed_is_an_error() {
+    let (open, reference) = with_image();
+    open.server
+        .fail("PUT", "/manifests/", 1, Fault::WrongDigest);
+    let document = refit_oci::Document::Manifest(image().manifest);
+    let pushed = open
+        .client()
+        .push_document(reference.repository(), &document, None)
+        .await;
+    assert!(matches!(pushed, Err(RegistryError::DigestMismatch { .. })));
+}
+
+#[tokio::test]
+async fn silence_is_a_timeout_that_counts_as_offline() {
+    let (open, reference) = with_image();
+    open.server
+        .fail("HEAD", "", 9, Fault::Slow(Duration::from_mins(1)));
+    let registries = Registries::new(Settings {
+        patience: Patience {
+            attempts: 2,
+            connect_timeout: Duration::from_millis(50),
+            read_timeout: Duration::from_millis(50),
+            ..quick().patience
+        },
+        ..quick()
+    });
+    let client = registries.registry(&open.server.host());
+    let error = client.head(&reference).await.unwrap_err();
+    assert!(matches!(error, RegistryError::TimedOut { .. }), "{error}");
+    assert!(error.is_offline());
+    assert_eq!(registries.requests().head, 2);
+}
+
+#[tokio::test]
+async fn a_registry_that_is_down_is_offline_and_one_that_comes_back_is_used() {
+    let (mut open, reference) = with_image();
+    let client = open.client();
+    open.server.stop();
+    let error = client.head(&reference).await.unwrap_err();
+    assert!(error.is_offline(), "{error}");
+    let message = format!("`{}` cannot be reached", open.server.host());
+    assert_eq!(error.to_string(), message);
+    open.server.resume();
+    assert!(client.head(&reference).await.is_ok());
+}

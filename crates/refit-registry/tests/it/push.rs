@@ -1,0 +1,183 @@
+//! Writing to a registry that behaves.
+
+use bytes::Bytes;
+use refit_oci::{Descriptor, Digest, Document, media_type};
+use refit_registry::{BlobSource, Deleted, RegistryError, Uploaded};
+use refit_testkit::registry::Options;
+
+use crate::{Open, image, write};
+
+/// Incompressible and larger than one block of the stream.
+fn large() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut block = Digest::sha256(b"seed");
+    while bytes.len() < 300_000 {
+        bytes.extend_from_slice(block.hex().as_bytes());
+        block = Digest::sha256(block.as_str().as_bytes());
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn a_blob_is_streamed_in_one_put_and_only_once() {
+    let open = Open::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layer");
+    write(&path, &large());
+    let descriptor = Descriptor::of(media_type::OCI_LAYER_GZIP, &large());
+    let (client, repository) = (open.client(), open.repository("team/web"));
+
+    for expect in [Uploaded::Uploaded, Uploaded::Existed] {
+        let source = BlobSource::from(path.as_path());
+        let done = client.push_blob(&repository, &descriptor, source).await;
+        assert_eq!(done.unwrap(), expect);
+    }
+    let stored = open.server.blob("team/web", &descriptor.digest);
+    assert_eq!(stored, Some(large()));
+    let requests = open.registries.requests();
+    assert_eq!((requests.head, requests.post, requests.put), (2, 1, 1));
+    let put = open
+        .server
+        .requests()
+        .into_iter()
+        .find(|r| r.method == "PUT");
+    let put = put.unwrap();
+    assert_eq!(
+        put.header("content-length"),
+        Some(large().len().to_string().as_str())
+    );
+    assert_eq!(put.query[0], ("_state".to_owned(), "x=".to_owned()));
+}
+
+#[tokio::test]
+async fn an_empty_blob_can_be_pushed() {
+    let open = Open::start();
+    let descriptor = Descriptor::of(media_type::OCI_LAYER, b"");
+    let source = BlobSource::Bytes(Bytes::new());
+    let (client, repository) = (open.client(), open.repository("a"));
+    let done = client.push_blob(&repository, &descriptor, source).await;
+    assert_eq!(done.unwrap(), Uploaded::Uploaded);
+    let read = client.blob_bytes(&repository, &descriptor, 10).await;
+    assert!(read.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_source_of_another_length_is_refused_before_anything_is_sent() {
+    let open = Open::start();
+    let descriptor = Descriptor::of(media_type::OCI_LAYER, b"four");
+    let source = BlobSource::from(b"fourteen".to_vec());
+    let (client, repository) = (open.client(), open.repository("a"));
+    let error = client.push_blob(&repository, &descriptor, source).await;
+    assert!(matches!(
+        error.unwrap_err(),
+        RegistryError::SizeMismatch { actual: 8, .. }
+    ));
+    assert_eq!(open.server.count("*", ""), 0);
+}
+
+#[tokio::test]
+async fn content_that_is_not_its_digest_is_refused_by_the_registry() {
+    let open = Open::start();
+    let descriptor = Descriptor::of(media_type::OCI_LAYER, b"four");
+    let source = BlobSource::from(b"five".to_vec());
+    let (client, repository) = (open.client(), open.repository("a"));
+    let error = client.push_blob(&repository, &descriptor, source).await;
+    assert!(matches!(
+        error.unwrap_err(),
+        RegistryError::Refused { status: 400, .. }
+    ));
+}
+
+#[tokio::test]
+async fn a_document_is_stored_to_the_byte_under_a_tag_or_its_digest() {
+    let open = Open::start();
+    let image = image();
+    open.server.put_image("a", "", &image);
+    // Odd white space and an unknown key: anything that re-serialises changes the digest.
+    let text = String::from_utf8(image.manifest.bytes.clone()).unwrap();
+    let odd = text.replacen('{', "{ \"unknown\": 1,\n", 1).into_bytes();
+    let document = Document::decode(None, odd.clone()).unwrap();
+    let (client, repository) = (open.client(), open.repository("a"));
+
+    for tag in [None, Some("1.0")] {
+        let pushed = client.push_document(&repository, &document, tag).await;
+        assert_eq!(&pushed.unwrap(), document.digest());
+    }
+    assert_eq!(open.server.document("a", document.digest()), Some(odd));
+    assert_eq!(
+        open.server.tag("a", "1.0").as_ref(),
+        Some(document.digest())
+    );
+}
+
+#[tokio::test]
+async fn a_document_without_its_blobs_is_refused_in_the_registrys_words() {
+    let open = Open::start();
+    let document = Document::Manifest(image().manifest);
+    let (client, repository) = (open.client(), open.repository("a"));
+    let error = client
+        .push_document(&repository, &document, Some("1"))
+        .await;
+    let error = error.unwrap_err();
+    assert!(
+        matches!(&error, RegistryError::Refused { status: 400, what, message, .. }
+        if what.ends_with("/a:1") && message.starts_with("sha256:")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_blob_is_mounted_from_a_neighbour() {
+    let open = Open::start();
+    let image = image();
+    open.server.put_image("base", "1", &image);
+    let digest = &image.manifest.value.layers[0].digest;
+    let (to, from) = (open.repository("web"), open.repository("base"));
+    assert!(open.client().mount_blob(&to, &from, digest).await.unwrap());
+    assert!(open.server.blob("web", digest).is_some());
+
+    let elsewhere = "example.com/base".parse().unwrap();
+    open.server.forget_requests();
+    let mounted = open.client().mount_blob(&to, &elsewhere, digest).await;
+    assert!(!mounted.unwrap());
+    assert_eq!(open.server.count("*", ""), 0);
+}
+
+#[tokio::test]
+async fn a_registry_that_would_rather_have_an_upload_gets_its_session_back() {
+    let open = Open::with(Options {
+        mounts: false,
+        ..Options::default()
+    });
+    let image = image();
+    open.server.put_image("base", "1", &image);
+    let digest = &image.manifest.value.layers[0].digest;
+    let (to, from) = (open.repository("web"), open.repository("base"));
+    assert!(!open.client().mount_blob(&to, &from, digest).await.unwrap());
+    let methods: Vec<_> = open
+        .server
+        .requests()
+        .into_iter()
+        .map(|r| (r.method, r.status))
+        .collect();
+    assert_eq!(
+        methods,
+        [
+            ("POST".to_owned(), Some(202)),
+            ("DELETE".to_owned(), Some(204))
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_tag_is_deleted_and_what_it_pointed_at_stays() {
+    let open = Open::start();
+    let digest = open.server.put_image("a", "old", &image());
+    let (client, repository) = (open.client(), open.repository("a"));
+    for expect in [Deleted::Deleted, Deleted::Missing] {
+        let done = client.delete_tag(&repository, "old").await;
+        assert_eq!(done.unwrap(), expect);
+    }
+    let head = client.head(&repository.at(&digest)).await.unwrap();
+    assert_eq!(head.digest(), Some(&digest));
+}

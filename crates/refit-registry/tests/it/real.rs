@@ -1,0 +1,178 @@
+//! The same against independent implementations: skopeo reads what refit writes, docker-registry is what refit talks to.
+
+use std::{path::Path, process::Command};
+
+use refit_oci::{Digest, Document, Repository};
+use refit_registry::{Deleted, Layout, Place, Registries, Registry as _, copy_image};
+use refit_testkit::{
+    engines::DockerRegistry,
+    registry::{Image, index},
+};
+
+use crate::{image, push, quick};
+
+/// What skopeo prints.
+fn skopeo(arguments: &[&str]) -> String {
+    let output = Command::new("skopeo").args(arguments).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "skopeo {arguments:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn two() -> [Image; 2] {
+    [
+        image(),
+        Image::new("linux/arm64", &[&[("etc/base", "arm\n")]]),
+    ]
+}
+
+async fn push_index(layout: &Layout, repository: &Repository, tag: &str) -> Digest {
+    for image in two() {
+        push(layout, repository, &image, None).await;
+    }
+    let document = Document::Index(index(&two()));
+    let pushed = layout.push_document(repository, &document, Some(tag)).await;
+    pushed.unwrap()
+}
+
+fn oci(folder: &Path, reference: &str) -> String {
+    format!("oci:{}:{reference}", folder.display())
+}
+
+#[tokio::test]
+async fn needs_skopeo_to_read_a_layout_of_many_repositories() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::open_or_create(folder.path()).unwrap();
+    let (web, debian) = (
+        "refit.local/team/web".parse().unwrap(),
+        "debian".parse().unwrap(),
+    );
+    push(&layout, &web, &image(), Some("1.0")).await;
+    let digest = push_index(&layout, &debian, "12-slim").await;
+
+    let text = skopeo(&["inspect", &oci(folder.path(), "refit.local/team/web:1.0")]);
+    assert!(
+        text.contains(&format!("\"Digest\": \"{}\"", image().digest())),
+        "{text}"
+    );
+    let name = oci(folder.path(), "docker.io/library/debian:12-slim");
+    let raw = skopeo(&["inspect", "--raw", &name]);
+    assert_eq!(Digest::sha256(raw.as_bytes()), digest);
+
+    // It can also be copied from, whole.
+    let copy = tempfile::tempdir().unwrap();
+    let to = format!("dir:{}", copy.path().display());
+    skopeo(&["--insecure-policy", "copy", "--all", &name, &to]);
+    let copied = std::fs::read(copy.path().join("manifest.json")).unwrap();
+    assert_eq!(Digest::sha256(&copied), digest);
+}
+
+#[tokio::test]
+async fn needs_skopeo_to_write_a_layout_that_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::open_or_create(folder.path().join("ours")).unwrap();
+    let debian: Repository = "debian".parse().unwrap();
+    push(&layout, &debian, &image(), Some("12")).await;
+    let theirs = folder.path().join("theirs");
+    let from = oci(&folder.path().join("ours"), "docker.io/library/debian:12");
+    let to = oci(&theirs, "debian:bookworm");
+    skopeo(&["--insecure-policy", "copy", &from, &to]);
+
+    let read = Layout::open(&theirs).unwrap();
+    let head = read
+        .head(&"debian:bookworm".parse().unwrap())
+        .await
+        .unwrap();
+    let digest = head.digest().unwrap();
+    let document = read.document(&debian, digest).await.unwrap();
+    let Document::Manifest(manifest) = document else {
+        panic!("an index: {document:?}")
+    };
+    assert_eq!(manifest.value.layers.len(), 2);
+    assert_eq!(read.tags(&debian).await.unwrap(), ["bookworm"]);
+}
+
+#[tokio::test]
+async fn needs_docker_registry_for_a_push_a_mount_and_a_copy_back() {
+    let real = DockerRegistry::start().unwrap();
+    let registries = Registries::new(quick());
+    let client = registries.registry(&real.host());
+    let repository = |path: &str| format!("{}/{path}", real.host()).parse().unwrap();
+    let (base, web): (Repository, Repository) = (repository("team/base"), repository("team/web"));
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::open_or_create(folder.path()).unwrap();
+    let local: Repository = "refit.local/base".parse().unwrap();
+    let digest = push_index(&layout, &local, "1").await;
+    let place = |repository| Place {
+        registry: &*client,
+        repository,
+    };
+    let store = Place {
+        registry: &layout,
+        repository: &local,
+    };
+
+    let copied = copy_image(store, place(&base), &digest).await.unwrap();
+    let tagged = client.push_document(&base, &copied, Some("1.0")).await;
+    assert_eq!(tagged.unwrap(), digest);
+    let head = client.head(&base.tagged("1.0").unwrap()).await.unwrap();
+    assert_eq!(head.digest(), Some(&digest));
+    assert_eq!(client.tags(&base).await.unwrap(), ["1.0"]);
+
+    // Beside it, without a byte of a layer.
+    let before = registries.requests();
+    copy_image(place(&base), place(&web), &digest)
+        .await
+        .unwrap();
+    let manifests_only = two().len() as u64 + 1;
+    let after = registries.requests();
+    assert_eq!(after.put - before.put, manifests_only);
+    assert_eq!(after.get - before.get, manifests_only);
+
+    // And back into another layout, to the byte.
+    let back = tempfile::tempdir().unwrap();
+    let other = Layout::open_or_create(back.path()).unwrap();
+    let into = Place {
+        registry: &other,
+        repository: &local,
+    };
+    copy_image(place(&web), into, &digest).await.unwrap();
+    let (there, here) = (
+        layout.document(&local, &digest).await.unwrap(),
+        other.document(&local, &digest).await.unwrap(),
+    );
+    assert_eq!(there, here);
+}
+
+#[tokio::test]
+async fn needs_docker_registry_for_what_is_not_there() {
+    let real = DockerRegistry::start().unwrap();
+    let registries = Registries::new(quick());
+    let client = registries.registry(&real.host());
+    let nothing: Repository = format!("{}/nothing", real.host()).parse().unwrap();
+    let head = client.head(&nothing.tagged("1").unwrap()).await.unwrap();
+    assert_eq!(head.digest(), None);
+    assert!(client.tags(&nothing).await.unwrap().is_empty());
+    let digest = Digest::sha256(b"nothing");
+    let document = client.document(&nothing, &digest).await;
+    assert!(document.unwrap_err().is_missing());
+    assert!(!client.has_blob(&nothing, &digest).await.unwrap());
+    let document = Document::Manifest(image().manifest);
+    let refused = client.push_document(&nothing, &document, Some("1")).await;
+    assert!(refused.is_err());
+    // 2.8 cannot delete tags; later ones can.
+    let deleted = client.delete_tag(&nothing, "1").await;
+    assert!(!matches!(deleted, Ok(Deleted::Deleted)));
+}
+
+#[tokio::test]
+async fn needs_skopeo_and_needs_docker_registry_to_agree_on_a_pushed_image() {
+    let real = DockerRegistry::start().unwrap();
+    let registries = Registries::new(quick());
+    let client = registries.registry(&real.host());
+    let web: Repository = format!("{}/web", real.host()).parse().unwrap();
+    push(&*client, &web, &image(), Some("1")).await;
+    let name = format!("docker://{web}:1");
+    let text = skopeo(&["inspect", "--tls-verify=false", &name]);
+    assert!(text.contains(image().digest().as_str()), "{text}");
+}
