@@ -30,6 +30,7 @@ mod refs;
 mod repo;
 mod status;
 mod tree;
+mod version;
 
 pub use child::ChildError;
 pub use config::ConfigError;
@@ -41,3 +42,4 @@ pub use refs::{Head, RevError};
 pub use repo::{OpenError, Repo};
 pub use status::{Change, ChangeKind};
 pub use tree::{Entry, Mode};
+pub use version::git_version;
