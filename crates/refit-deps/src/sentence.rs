@@ -28,10 +28,11 @@ fn bases(records: &[&DepsRecord], parents: &BTreeMap<Reference, String>) -> Stri
             None => ("scratch".to_owned(), None),
             Some(pin) => match parents.get(&pin.reference) {
                 Some(parent) => (format!("{parent} of this repository"), None),
-                None => (
-                    pin.reference.familiar(),
-                    pin.index.as_ref().or(pin.manifest.as_ref()),
-                ),
+                None => {
+                    // A digest that the Dockerfile gives is known without asking anybody.
+                    let known = pin.index.as_ref().or(pin.manifest.as_ref());
+                    (tagged(&pin.reference), known.or(pin.reference.digest()))
+                }
             },
         };
         bases
@@ -50,6 +51,14 @@ fn bases(records: &[&DepsRecord], parents: &BTreeMap<Reference, String>) -> Stri
         }
     });
     texts.collect::<Vec<_>>().join("; ")
+}
+
+/// The reference without its digest, which the sentence gives in short.
+fn tagged(reference: &Reference) -> String {
+    match reference.without_digest() {
+        Some(tagged) => tagged.familiar(),
+        None => reference.repository().familiar(),
+    }
 }
 
 /// A line about a run: `2026-11-22 sweep 01J…: web, worker rebuilt, 88 kept; debian:12-slim 1f3c… → 9ab0…`.
@@ -96,4 +105,42 @@ pub struct BaseMove {
     pub from: Option<Digest>,
     /// What is built on now.
     pub to: Digest,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pin::Pin;
+
+    #[track_caller]
+    fn check(reference: &str, index: Option<&str>, expect: &str) {
+        let pin = Pin {
+            kind: Kind::Base,
+            reference: reference.parse().unwrap(),
+            platform: "linux/amd64".parse().unwrap(),
+            index: index.map(|digest| digest.parse().unwrap()),
+            manifest: None,
+        };
+        let record = DepsRecord {
+            image: "web".to_owned(),
+            platform: pin.platform.clone(),
+            source: format!("s1:{}", "0".repeat(64)).parse().unwrap(),
+            commit: "a".repeat(40).parse().unwrap(),
+            deps: vec![pin],
+            at: String::new(),
+        };
+        let parents = BTreeMap::from([("r.example/base".parse().unwrap(), "base".to_owned())]);
+        assert_eq!(deps(&[record], &parents), [expect]);
+    }
+
+    #[test]
+    fn a_sentence_names_the_base_and_a_short_digest() {
+        let digest = format!("sha256:{}", "1f".repeat(32));
+        let short = "1f1f1f1f1f1f";
+        check("debian:12", Some(&digest), &format!("web: debian:12 {short} (linux/amd64)"));
+        check("debian:12", None, "web: debian:12 not resolved (linux/amd64)");
+        check("r.example/base", None, "web: base of this repository (linux/amd64)");
+        let pinned = format!("debian:12@{digest}");
+        check(&pinned, None, &format!("web: debian:12 {short} (linux/amd64)"));
+    }
 }
