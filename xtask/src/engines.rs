@@ -69,8 +69,15 @@ pub(crate) fn has(name: &str) -> bool {
     proof.is_some_and(|(_, file)| folder().join(name).join(file).is_file())
 }
 
+/// Whether a private engine can be started, and execute RUN on both platforms.
+pub(crate) fn can_start(name: &str) -> bool {
+    // The newer engine borrows the older one's `runc`.
+    let unpacked = has(name) && has("docker20") && has("busybox/amd64") && has("busybox/arm64");
+    unpacked && is_root() && has_program("unshare") && has_emulation()
+}
+
 /// Whether RUN on `linux/arm64` works: natively, or by a registered emulator.
-pub(crate) fn has_arm64() -> bool {
+fn has_emulation() -> bool {
     cfg!(target_arch = "aarch64") || Path::new(BINFMT).join("qemu-aarch64").is_file()
 }
 
@@ -211,11 +218,11 @@ fn mirror() -> Outcome<String> {
     let format = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)";
     let targets =
         output(apt_get().args(["indextargets", "--format", format, "Created-By: Packages"]))?;
-    let of_release = targets.lines().find_map(|line| {
+    let found = targets.lines().find_map(|line| {
         let (uri, rest) = line.split_once('|')?;
         (rest == format!("{codename}|main")).then(|| uri.to_owned())
     });
-    of_release.ok_or_else(|| {
+    found.ok_or_else(|| {
         Failure(format!(
             "apt's sources name no mirror of Debian's release `{codename}`"
         ))
@@ -223,7 +230,7 @@ fn mirror() -> Outcome<String> {
 }
 
 fn enable_emulation() -> Outcome {
-    if has_arm64() {
+    if has_emulation() {
         return Ok(());
     }
     if !is_root() {
@@ -235,7 +242,7 @@ fn enable_emulation() -> Outcome {
         run(Command::new("mount").args(["-t", "binfmt_misc", "binfmt_misc", BINFMT]))?;
     }
     run(Command::new("update-binfmts").args(["--enable", "qemu-aarch64"]))?;
-    if has_arm64() {
+    if has_emulation() {
         Ok(())
     } else {
         Err(Failure(

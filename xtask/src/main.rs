@@ -5,17 +5,29 @@
     reason = "a chore talks to the person at the terminal"
 )]
 
+mod bench;
+mod bless;
+mod ci;
+mod demo;
+mod edges;
 mod engines;
 mod shell;
+mod test;
 
 use std::process::ExitCode;
 
 use shell::{Failure, Outcome};
+use test::Snapshots;
 
 const USAGE: &str = "usage: cargo xtask CHORE
 
-  engines install  put the real engines that tests use into target/engines
-";
+  demo [ARG…]              the main job in one command, in a temporary repository
+  test [--engines] [-- …]  all tests that this machine can run; with --engines all there are
+  ci                       everything that a change must pass
+  bless [--engines]        rewrite snapshots with what the code prints now
+  bench [NAME…]            what a user waits for, on the release build
+  engines install          put the real engines that tests use into target/engines
+  edges                    check which crate uses which";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -31,7 +43,20 @@ fn main() -> ExitCode {
 
 fn dispatch(words: &[&str]) -> Outcome {
     match words {
+        ["demo", args @ ..] => demo::demo(args),
+        ["test", args @ ..] => test::test(args, Snapshots::Compare),
+        ["ci"] => ci::ci(),
+        ["bless", args @ ..] => bless::bless(args),
+        ["bench", names @ ..] => bench::bench(names),
         ["engines", "install"] => engines::install(),
-        _ => Err(Failure(format!("unknown chore\n\n{USAGE}"))),
+        ["edges"] => edges::check(),
+        [] | ["-h" | "--help" | "help"] => {
+            eprintln!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(Failure(format!(
+            "no chore `{}`\n\n{USAGE}",
+            words.join(" ")
+        ))),
     }
 }

@@ -1,0 +1,182 @@
+//! `cargo xtask test`: all tests that this machine can run; with `--engines` all there are.
+
+use std::process::Command;
+
+use crate::{
+    engines,
+    shell::{Failure, Outcome, cargo, has_program, output, run},
+};
+
+/// Tests whose name begins so need something of the machine.
+struct Need {
+    prefix: &'static str,
+    is_met: fn() -> bool,
+}
+
+const NEEDS: [Need; 6] = [
+    Need {
+        prefix: "needs_engine_docker20_",
+        is_met: || engines::can_start("docker20"),
+    },
+    Need {
+        prefix: "needs_engine_docker26_",
+        is_met: || engines::can_start("docker26"),
+    },
+    Need {
+        prefix: "needs_engine_busybox_",
+        is_met: || engines::has("busybox/amd64") && engines::has("busybox/arm64"),
+    },
+    Need {
+        prefix: "needs_docker_registry_",
+        is_met: || engines::has("registry"),
+    },
+    Need {
+        prefix: "needs_skopeo_",
+        is_met: || has_program("skopeo"),
+    },
+    Need {
+        prefix: "needs_git_",
+        is_met: || has_program("git"),
+    },
+];
+
+/// How snapshots that differ are treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Snapshots {
+    /// A difference fails its test.
+    Compare,
+    /// A difference is written over the old snapshot.
+    Accept,
+}
+
+/// Runs the tests; `args` are `--engines`, and after `--` what the test runner is to get (a part of a name).
+pub(crate) fn test(args: &[&str], snapshots: Snapshots) -> Outcome {
+    let (own, runners) = match args.iter().position(|arg| *arg == "--") {
+        Some(end) => (&args[..end], &args[end + 1..]),
+        None => (args, &args[..0]),
+    };
+    match own {
+        [] => {}
+        ["--engines"] => engines::install()?,
+        other => {
+            return Err(Failure(format!(
+                "unknown argument `{}`; expected `--engines`, or `--` and the test runner's own",
+                other.join(" ")
+            )));
+        }
+    }
+    let missing: Vec<&str> = NEEDS
+        .iter()
+        .filter(|n| !(n.is_met)())
+        .map(|n| n.prefix)
+        .collect();
+    if let (["--engines"], [_, ..]) = (own, missing.as_slice()) {
+        return Err(Failure(format!(
+            "this machine cannot run the tests `{}*`",
+            missing.join("*`, `")
+        )));
+    }
+    // The last lines are the main runner's own summary, unless something is left out.
+    if runners.is_empty() {
+        run(with_environment(
+            &mut cargo(&["test", "--quiet", "--workspace", "--doc"]),
+            snapshots,
+        ))?;
+    }
+    run(with_environment(&mut runner(&missing, runners), snapshots))?;
+    if !missing.is_empty() {
+        tell_left_out(&missing)?;
+    }
+    Ok(())
+}
+
+/// nextest where it is installed: it is faster, and a test that hangs is named.
+fn runner(missing: &[&str], args: &[&str]) -> Command {
+    if has_program("cargo-nextest") {
+        let mut command = cargo(&["nextest", "run", "--workspace"]);
+        if !missing.is_empty() {
+            let needs: Vec<_> = missing
+                .iter()
+                .map(|prefix| format!("test(/\\b{prefix}/)"))
+                .collect();
+            command
+                .arg("-E")
+                .arg(format!("not ({})", needs.join(" or ")));
+        }
+        command.args(args);
+        return command;
+    }
+    let mut command = cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--"]);
+    for prefix in missing {
+        command.args(["--skip", prefix]);
+    }
+    command.args(args);
+    command
+}
+
+fn with_environment(command: &mut Command, snapshots: Snapshots) -> &mut Command {
+    command.env("REFIT_TEST_ENGINES", engines::folder());
+    match snapshots {
+        Snapshots::Compare => command.env("INSTA_UPDATE", "no"),
+        Snapshots::Accept => command
+            .env("INSTA_UPDATE", "always")
+            .env("INSTA_FORCE_PASS", "1"),
+    }
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "a chore talks to the person at the terminal"
+)]
+fn tell_left_out(missing: &[&str]) -> Outcome {
+    let args = [
+        "test",
+        "--quiet",
+        "--workspace",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--",
+        "--list",
+    ];
+    let listed = output(&mut cargo(&args))?;
+    let names: Vec<&str> = left_out(&listed, missing);
+    println!("\nleft out, because this machine lacks what they need:");
+    for name in &names {
+        println!("  {name}");
+    }
+    println!(
+        "hint: run `cargo xtask test --engines` as root: it gets what they need, and leaves nothing out"
+    );
+    Ok(())
+}
+
+/// The names in a test binary's `--list` that begin with one of the prefixes.
+fn left_out<'l>(listed: &'l str, missing: &[&str]) -> Vec<&'l str> {
+    let names = listed
+        .lines()
+        .filter_map(|line| line.strip_suffix(": test"));
+    let last = |name: &'l str| name.rsplit("::").next().unwrap_or(name);
+    names
+        .filter(|name| missing.iter().any(|prefix| last(name).starts_with(prefix)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_left_out_by_the_beginning_of_their_name() {
+        let listed = "a::needs_skopeo_reads: test\nneeds_skopeo_x: test\n\
+                      a::it_needs_skopeo_not: test\nneeds_skopeo_mod::plain: test\n\n4 tests, 0 benchmarks\n";
+        let names = left_out(listed, &["needs_skopeo_", "needs_git_"]);
+        assert_eq!(names, ["a::needs_skopeo_reads", "needs_skopeo_x"]);
+    }
+
+    #[test]
+    fn an_unknown_argument_is_named() {
+        let failure = test(&["--engine"], Snapshots::Compare).unwrap_err();
+        assert!(failure.to_string().contains("`--engine`"), "{failure}");
+    }
+}
