@@ -31,6 +31,11 @@ impl Glob {
     }
 }
 
+/// Whether a path or a branch's name matches a glob, as in `[[images]] files` and `[sweep] branches`.
+pub fn glob_matches(glob: &str, path: &str) -> bool {
+    Glob::new(glob).matches(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,3 +22,5 @@ pub mod record;
 pub mod scan;
 pub mod sentence;
 pub mod source;
+
+pub use glob::glob_matches;

@@ -26,14 +26,15 @@ fn bases(records: &[&DepsRecord], parents: &BTreeMap<Reference, String>) -> Stri
         let base = record.deps.iter().find(|pin| pin.kind == Kind::Base);
         let (name, digest) = match base {
             None => ("scratch".to_owned(), None),
-            Some(pin) => match parents.get(&pin.reference) {
-                Some(parent) => (format!("{parent} of this repository"), None),
-                None => {
+            Some(pin) => {
+                if let Some(parent) = parents.get(&pin.reference) {
+                    (format!("{parent} of this repository"), None)
+                } else {
                     // A digest that the Dockerfile gives is known without asking anybody.
                     let known = pin.index.as_ref().or(pin.manifest.as_ref());
                     (tagged(&pin.reference), known.or(pin.reference.digest()))
                 }
-            },
+            }
         };
         bases
             .entry((name, digest))
@@ -137,10 +138,26 @@ mod tests {
     fn a_sentence_names_the_base_and_a_short_digest() {
         let digest = format!("sha256:{}", "1f".repeat(32));
         let short = "1f1f1f1f1f1f";
-        check("debian:12", Some(&digest), &format!("web: debian:12 {short} (linux/amd64)"));
-        check("debian:12", None, "web: debian:12 not resolved (linux/amd64)");
-        check("r.example/base", None, "web: base of this repository (linux/amd64)");
+        check(
+            "debian:12",
+            Some(&digest),
+            &format!("web: debian:12 {short} (linux/amd64)"),
+        );
+        check(
+            "debian:12",
+            None,
+            "web: debian:12 not resolved (linux/amd64)",
+        );
+        check(
+            "r.example/base",
+            None,
+            "web: base of this repository (linux/amd64)",
+        );
         let pinned = format!("debian:12@{digest}");
-        check(&pinned, None, &format!("web: debian:12 {short} (linux/amd64)"));
+        check(
+            &pinned,
+            None,
+            &format!("web: debian:12 {short} (linux/amd64)"),
+        );
     }
 }

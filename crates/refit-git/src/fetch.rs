@@ -66,6 +66,32 @@ impl Repo {
         Err(finished.error().into())
     }
 
+    /// Gives a shallow clone the history that it lacks, so that ancestry can be told; whether anything was fetched.
+    pub fn unshallow(&self, remote: &str) -> Result<bool, FetchError> {
+        if !self.is_shallow() {
+            return Ok(false);
+        }
+        if !self.has_remote(remote)? {
+            return Err(FetchError::UnknownRemote(remote.to_owned()));
+        }
+        let finished = self.run_network_git(&[
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--no-write-fetch-head",
+            "--refmap=",
+            "--unshallow",
+            "--",
+            remote,
+        ])?;
+        if finished.success() {
+            Ok(true)
+        } else {
+            Err(finished.error().into())
+        }
+    }
+
     /// Whether a remote of this name is configured.
     pub fn has_remote(&self, remote: &str) -> Result<bool, GitError> {
         let known = || {

@@ -7,7 +7,10 @@ use crate::ChildError;
 /// The version of the `git` on the `PATH`, as it says it: `2.47.3`.
 pub fn git_version() -> Result<String, ChildError> {
     let argv = "git --version".to_owned();
-    let output = Command::new("git").arg("--version").stdin(Stdio::null()).output();
+    let output = Command::new("git")
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output();
     let output = match output {
         Ok(output) => output,
         Err(source) => return Err(ChildError::Start { argv, source }),
@@ -28,6 +31,10 @@ pub fn git_version() -> Result<String, ChildError> {
 mod tests {
     #[test]
     fn the_version_begins_with_a_number() {
-        assert!(super::git_version().unwrap().starts_with(|c: char| c.is_ascii_digit()));
+        assert!(
+            super::git_version()
+                .unwrap()
+                .starts_with(|c: char| c.is_ascii_digit())
+        );
     }
 }

@@ -113,6 +113,26 @@ fn a_shallow_clone_ends_where_git_ends_it() {
 }
 
 #[test]
+fn a_shallow_clone_gets_its_history_to_tell_ancestry() {
+    let fixture = branchy();
+    let url = format!("file://{}", fixture.path().display());
+    git(
+        fixture.path().parent().unwrap(),
+        &["clone", "--quiet", "--depth=1", &url, "shallow"],
+    );
+    let shallow = fixture.beside("shallow");
+    let repo = open(&shallow);
+    let refs = git(&shallow, &["for-each-ref"]);
+    let (old, head) = (fixture.id("HEAD~2"), fixture.id("HEAD"));
+    repo.fetch_commit("origin", &old).unwrap();
+    assert!(!repo.is_ancestor(&old, &head).unwrap(), "cut off");
+    assert!(repo.unshallow("origin").unwrap());
+    assert!(repo.is_ancestor(&old, &head).unwrap());
+    assert!(!repo.unshallow("origin").unwrap(), "it is whole now");
+    assert_eq!(git(&shallow, &["for-each-ref"]), refs);
+}
+
+#[test]
 fn a_commit_that_a_shallow_clone_lacks_is_fetched() {
     let fixture = branchy();
     let url = format!("file://{}", fixture.path().display());
