@@ -2,7 +2,7 @@
 
 use std::{path::Path, path::PathBuf, time::Duration};
 
-use refit_oci::{Digest, DocumentError};
+use refit_oci::{Digest, DocumentError, ReferenceError};
 
 /// Why a registry or layout could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +125,9 @@ pub enum RegistryError {
         /// What is wrong with it.
         source: DocumentError,
     },
+    /// No tag, or one that breaks the grammar.
+    #[error(transparent)]
+    Tag(#[from] ReferenceError),
     /// A file or folder.
     #[error("`{}` cannot be used", .path.display())]
     Io {

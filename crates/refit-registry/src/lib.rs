@@ -3,6 +3,23 @@
 //!
 //! [`Registries`] routes a host to what serves it. The environment is never read here: credentials come from the
 //! folder that [`Settings`] names (only the HTTP client itself honours the usual proxy variables).
+//!
+//! ```
+//! use refit_registry::{EMBEDDED_HOST, Head, Registries, Settings};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let registries = Registries::new(Settings {
+//!     embedded: Some(folder.path().join("store")),
+//!     ..Settings::default()
+//! });
+//! let store = registries.registry(EMBEDDED_HOST);
+//! assert_eq!(store.head(&"refit.local/web:latest".parse()?).await?, Head::Missing);
+//! assert_eq!(registries.requests().head, 0); // a layout is no network
+//! # Ok(())
+//! # }
+//! ```
 
 mod blocks;
 mod copy;

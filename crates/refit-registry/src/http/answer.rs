@@ -57,6 +57,16 @@ fn words(body: &[u8]) -> (Option<OciErrorCode>, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_words_of_a_registry_reach_a_terminal_as_commands(message in "\\PC{0,10}[\\x00-\\x1f\\x7f-\\x9f]{1,5}") {
+            let body = serde_json::json!({"errors": [{"code": "X", "message": message}]});
+            let (_, shown) = words(body.to_string().as_bytes());
+            prop_assert!(!shown.contains(char::is_control));
+        }
+    }
 
     #[test]
     fn a_registrys_words_are_one_visible_line() {

@@ -10,9 +10,10 @@ use reqwest::{
 };
 
 use super::{
-    auth::{Auth, Pass, Scopes},
+    auth::{Auth, Pass},
     backoff::Backoff,
     client::{Clients, is_loopback},
+    scopes::Scopes,
     wire::{Counted, Counters, Setup, Wire},
 };
 use crate::{HostSettings, RegistryError, Settings};

@@ -8,7 +8,9 @@ mod client;
 mod endpoint;
 mod pull;
 mod push;
+mod scopes;
 mod tags;
+mod token;
 mod wire;
 
 use async_trait::async_trait;

@@ -15,13 +15,15 @@ use tokio::{
 
 use super::{
     answer::refusal,
-    auth::Scopes,
     backoff::{Backoff, may_pass},
     endpoint::{Ask, Endpoint},
+    scopes::Scopes,
 };
 use crate::{BlobFile, DOCUMENT_LIMIT, Head, RegistryError, error::io_error, verify::Verifier};
 
 const CONTENT_DIGEST: &str = "docker-content-digest";
+/// A download that got so many bytes further has all its attempts again.
+const GETTING_ON: u64 = 1 << 20;
 
 impl Endpoint {
     pub(super) async fn head_manifest(&self, reference: &Reference) -> Result<Head, RegistryError> {
@@ -65,10 +67,15 @@ impl Endpoint {
             Some(pinned) => verified(pinned, &bytes, reference)?,
             None => Digest::sha256(&bytes),
         };
+        let size = bytes.len() as u64;
+        // Only a manifest will do: a portal's login page is answered with 200 as well.
+        let what = reference.to_string();
+        let read = Document::decode(media_type.as_deref(), bytes);
+        let document = read.map_err(|source| RegistryError::Document { what, source })?;
         Ok(Head::Found {
             digest,
-            media_type,
-            size: Some(bytes.len() as u64),
+            media_type: Some(document.media_type().to_owned()),
+            size: Some(size),
         })
     }
 
@@ -215,7 +222,11 @@ impl Download<'_> {
                 StatusCode::NOT_FOUND => return Err(RegistryError::Missing { what: what() }),
                 _ => return Err(refusal(wire, response, &what()).await),
             }
-            match self.receive(response, &mut verifier).await {
+            let received = self.receive(response, &mut verifier).await;
+            if verifier.seen() >= from + GETTING_ON {
+                backoff = Backoff::new(&wire.patience);
+            }
+            match received {
                 Ok(()) => break,
                 Err(error) if may_pass(&error) && backoff.pause(None).await => {}
                 Err(error) => return Err(error),

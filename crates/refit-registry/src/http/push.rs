@@ -12,10 +12,11 @@ use tokio::{fs::File, io::AsyncReadExt as _};
 
 use super::{
     answer::refusal,
-    auth::{Pass, Scopes},
+    auth::Pass,
     backoff::{Backoff, is_passing, may_pass, retry_after},
     endpoint::{Ask, Endpoint},
     pull::{content_digest, text},
+    scopes::Scopes,
     wire::Progress,
 };
 use crate::{BlobSource, RegistryError, Uploaded, blocks::blocks, error::io_error};
@@ -183,10 +184,11 @@ impl Endpoint {
     ) -> Result<Digest, RegistryError> {
         let digest = document.digest();
         let key = tag.unwrap_or(digest.as_str());
-        let what = match tag {
-            Some(tag) => format!("{repository}:{tag}"),
-            None => format!("{repository}@{digest}"),
+        let reference = match tag {
+            Some(tag) => repository.tagged(tag)?,
+            None => repository.at(digest),
         };
+        let what = reference.to_string();
         let media_type = HeaderValue::from_str(document.media_type());
         let media_type = media_type.map_err(|_| self.wire.protocol("malformed media type"))?;
         let url = self.url(repository, &format!("manifests/{key}"))?;

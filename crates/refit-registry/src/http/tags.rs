@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use super::{
     answer::refusal,
-    auth::Scopes,
     backoff::Backoff,
     endpoint::{Ask, Endpoint},
     pull::text,
+    scopes::Scopes,
 };
 use crate::{DOCUMENT_LIMIT, Deleted, RegistryError};
 
@@ -62,6 +62,7 @@ impl Endpoint {
         repository: &Repository,
         tag: &str,
     ) -> Result<Deleted, RegistryError> {
+        let what = repository.tagged(tag)?.to_string();
         let url = self.url(repository, &format!("manifests/{tag}"))?;
         let ask = Ask::new(Method::DELETE, url, Scopes::delete(repository.path()));
         let mut backoff = Backoff::new(&self.wire.patience);
@@ -69,7 +70,7 @@ impl Endpoint {
         match response.status() {
             StatusCode::NOT_FOUND => Ok(Deleted::Missing),
             status if status.is_success() => Ok(Deleted::Deleted),
-            _ => Err(refusal(&self.wire, response, &format!("{repository}:{tag}")).await),
+            _ => Err(refusal(&self.wire, response, &what).await),
         }
     }
 
@@ -92,6 +93,14 @@ fn next_link(header: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_link_header_is_read_without_panic(header in "[<>;= \\PC]{0,60}") {
+            let _ = next_link(&header);
+        }
+    }
 
     #[test]
     fn only_a_next_link_is_followed() {

@@ -97,7 +97,7 @@ impl Wire {
     ) -> Result<Response, RegistryError> {
         let client = &self.setup()?.client;
         loop {
-            let request = make(client).map_err(|source| self.unreachable(source))?;
+            let request = make(client).map_err(|source| self.failed(source))?;
             match self.once(client, request, counted).await {
                 Ok(response) if is_passing(response.status()) => {
                     let asked = retry_after(&response);
@@ -141,7 +141,7 @@ impl Wire {
     ) -> Result<Response, RegistryError> {
         let _permit = self.permit().await;
         let client = &self.setup()?.client;
-        let request = make(client).map_err(|source| self.unreachable(source))?;
+        let request = make(client).map_err(|source| self.failed(source))?;
         self.count(request.method(), Counted::ByMethod);
         let sending = client.execute(request);
         let mut sending = std::pin::pin!(sending);
@@ -152,7 +152,7 @@ impl Wire {
                 _ => self.patience.connect_timeout + self.patience.read_timeout,
             };
             match tokio::time::timeout(after, &mut sending).await {
-                Ok(answer) => return answer.map_err(|source| self.unreachable(source)),
+                Ok(answer) => return answer.map_err(|source| self.failed(source)),
                 Err(_) if progress.sent() > before => {}
                 Err(_) => return Err(self.timed_out(after)),
             }
@@ -201,7 +201,7 @@ impl Wire {
         work: impl Future<Output = reqwest::Result<T>>,
     ) -> Result<T, RegistryError> {
         match tokio::time::timeout(after, work).await {
-            Ok(done) => done.map_err(|source| self.unreachable(source)),
+            Ok(done) => done.map_err(|source| self.failed(source)),
             Err(_) => Err(self.timed_out(after)),
         }
     }
@@ -211,7 +211,10 @@ impl Wire {
         permit.expect("the semaphore is never closed")
     }
 
-    fn unreachable(&self, source: reqwest::Error) -> RegistryError {
+    fn failed(&self, source: reqwest::Error) -> RegistryError {
+        if source.is_redirect() {
+            return self.protocol("its redirects go in circles, or from HTTPS to HTTP");
+        }
         RegistryError::Unreachable {
             host: self.host.clone(),
             source: source.without_url(),

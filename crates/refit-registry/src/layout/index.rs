@@ -99,8 +99,38 @@ fn meant(entry: &Descriptor) -> Option<Reference> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use refit_oci::media_type;
     use std::collections::BTreeMap;
+
+    proptest! {
+        #[test]
+        fn whatever_names_come_and_go_no_document_is_lost(
+            steps in proptest::collection::vec((0..4_usize, 0..4_usize, any::<bool>()), 0..24)
+        ) {
+            let names = ["example.com/a:1", "example.com/a:2", "example.com/b:1"];
+            let contents = ["w", "x", "y", "z"].map(descriptor);
+            let mut index = Index::new(Vec::new(), BTreeMap::new());
+            let mut pushed = BTreeSet::new();
+            for (content, name, is_push) in steps {
+                if is_push {
+                    insert(&mut index, &contents[content], names.get(name).copied());
+                    pushed.insert(contents[content].digest.clone());
+                } else if let Some(name) = names.get(name) {
+                    unname(&mut index, name);
+                }
+                let listed: BTreeSet<_> = index.manifests.iter().map(|e| e.digest.clone()).collect();
+                prop_assert_eq!(&listed, &pushed);
+                for full in names {
+                    prop_assert!(index.manifests.iter().filter(|e| name_is(e, full)).count() <= 1);
+                }
+            }
+        }
+    }
+
+    fn name_is(entry: &Descriptor, full: &str) -> bool {
+        super::name(entry) == Some(full)
+    }
 
     fn descriptor(content: &str) -> Descriptor {
         Descriptor::of(media_type::OCI_MANIFEST, content.as_bytes())

@@ -5,6 +5,7 @@
 //! tag are entries without a name: nothing that was pushed is garbage to a collector. Blobs are shared by all
 //! repositories, so every mount succeeds.
 
+mod files;
 mod index;
 mod store;
 
@@ -145,7 +146,8 @@ impl Registry for Layout {
         document: &Document,
         tag: Option<&str>,
     ) -> Result<Digest, RegistryError> {
-        let name = tag.map(|tag| format!("{repository}:{tag}"));
+        let name = tag.map(|tag| repository.tagged(tag)).transpose()?;
+        let name = name.map(|reference| reference.to_string());
         let (repository, document) = (repository.clone(), document.clone());
         self.run(move |store| {
             store.put_document(&repository, &document)?;
@@ -167,7 +169,7 @@ impl Registry for Layout {
         repository: &Repository,
         tag: &str,
     ) -> Result<Deleted, RegistryError> {
-        let name = format!("{repository}:{tag}");
+        let name = repository.tagged(tag)?.to_string();
         self.run(move |store| {
             if !index::has_name(&store.index()?, &name) {
                 return Ok(Deleted::Missing);

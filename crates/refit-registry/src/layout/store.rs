@@ -1,20 +1,18 @@
 //! The files of an OCI layout: blobs by digest, `index.json` under a lock and replaced at once.
 
 use std::{
-    collections::BTreeMap,
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    io::{self, Read, Write},
-    path::{Path, PathBuf},
+    io::{self, Read as _},
+    path::PathBuf,
     sync::{Mutex, PoisonError},
 };
 
-use refit_oci::{Descriptor, Digest, Document, Index, Repository};
-use tempfile::NamedTempFile;
-
+use super::files::{self, copy, persist};
 use crate::{
     BlobSource, DOCUMENT_LIMIT, RegistryError, Uploaded, error::io_error, verify::Verifier,
 };
+use refit_oci::{Descriptor, Digest, Document, Index, Repository};
 
 const MARKER: &str = "oci-layout";
 const MARKER_TEXT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -55,12 +53,14 @@ impl Store {
         if let Absence::Nowhere(host) = &self.absence {
             return Err(RegistryError::NoStore { host: host.clone() });
         }
+        // Looked at before the marker, which a writer makes first.
+        let has_index = self.root.join(INDEX).exists();
         let path = self.root.join(MARKER);
         match fs::read(&path) {
             Ok(bytes) if is_marker(&bytes) => Ok(()),
             Ok(_) => Err(self.no_layout()),
             Err(e) if e.kind() == io::ErrorKind::NotFound => match self.absence {
-                Absence::Empty if !self.root.join(INDEX).exists() => Ok(()),
+                Absence::Empty if !has_index => Ok(()),
                 _ => Err(self.no_layout()),
             },
             Err(source) => Err(io_error(&path, source)),
@@ -79,7 +79,7 @@ impl Store {
         }
         let blobs = self.root.join("blobs/sha256");
         fs::create_dir_all(&blobs).map_err(|source| io_error(&blobs, source))?;
-        self.replace(&marker, MARKER_TEXT.as_bytes())
+        files::replace(&marker, MARKER_TEXT.as_bytes())
     }
 
     /// The entries; none if nothing was pushed yet.
@@ -110,7 +110,7 @@ impl Store {
         let result = change(&mut index);
         if index != before || !self.root.join(INDEX).exists() {
             let bytes = serde_json::to_vec(&index).expect("documents have only string keys");
-            self.replace(&self.root.join(INDEX), &bytes)?;
+            files::replace(&self.root.join(INDEX), &bytes)?;
         }
         // The lock goes with its file handle, also if the process is killed.
         Ok(result)
@@ -200,7 +200,7 @@ impl Store {
             return Ok(Uploaded::Existed);
         }
         let verifier = Verifier::new(&owner, descriptor);
-        let mut target = self.temporary()?;
+        let mut target = files::temporary(&self.root)?;
         match source {
             BlobSource::Path(from) => {
                 let mut file = File::open(from).map_err(|source| io_error(from, source))?;
@@ -252,29 +252,6 @@ impl Store {
         folder.join(digest.hex())
     }
 
-    fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), RegistryError> {
-        let mut file = self.temporary()?;
-        let written = file
-            .write_all(bytes)
-            .and_then(|()| file.as_file().sync_all());
-        written.map_err(|source| io_error(path, source))?;
-        persist(file, path)
-    }
-
-    /// A file on the same file system as everything else, so that it can be renamed into place.
-    fn temporary(&self) -> Result<NamedTempFile, RegistryError> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".partial-");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            // The umask applies; a layout is no secret.
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
-        let made = builder.tempfile_in(&self.root);
-        made.map_err(|source| io_error(&self.root, source))
-    }
-
     fn no_layout(&self) -> RegistryError {
         RegistryError::NotALayout {
             path: self.root.clone(),
@@ -306,36 +283,6 @@ fn parts(document: &Document) -> Vec<&Descriptor> {
                 .collect()
         }
     }
-}
-
-fn copy(
-    from: &mut dyn Read,
-    to: &mut dyn Write,
-    mut verifier: Verifier<'_>,
-    path: &Path,
-) -> Result<(), RegistryError> {
-    let mut buffer = vec![0; 128 << 10];
-    loop {
-        let n = match from.read(&mut buffer) {
-            Ok(0) => return verifier.finish(),
-            Ok(n) => n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(source) => return Err(io_error(path, source)),
-        };
-        verifier.update(&buffer[..n])?;
-        to.write_all(&buffer[..n])
-            .map_err(|source| io_error(path, source))?;
-    }
-}
-
-fn persist(file: NamedTempFile, path: &Path) -> Result<(), RegistryError> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(|source| io_error(folder, source))?;
-    }
-    let moved = file.persist(path);
-    moved
-        .map(|_| ())
-        .map_err(|failed| io_error(path, failed.error))
 }
 
 fn is_marker(bytes: &[u8]) -> bool {

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use futures_util::future::join_all;
 use refit_oci::{Document, Repository};
 use refit_registry::{Registries, Registry, RegistryError, Settings};
-use refit_testkit::registry::{Access, Login, Options, TestRegistry, TokenService};
+use refit_testkit::registry::{Access, Fault, Login, Options, TestRegistry, TokenService};
 use tempfile::TempDir;
 
 use crate::{image, push, quick};
@@ -218,4 +218,49 @@ async fn an_open_registry_is_never_told_who_we_are() {
     .await;
     let mut requests = guarded.server.requests().into_iter();
     assert!(requests.all(|request| request.header("authorization").is_none()));
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_host_does_not_take_the_password_along() {
+    let guarded = Guarded::start(Access::Basic(login()));
+    let storage = TestRegistry::start(Options::default());
+    let image = image();
+    guarded.server.put_image("web", "1", &image);
+    storage.put_image("web", "1", &image);
+    let (client, web) = (guarded.client(), guarded.repository("web"));
+    // The scheme is known by now: the next request has the password.
+    assert!(client.head(&web.tagged("1").unwrap()).await.is_ok());
+
+    let layer = &image.manifest.value.layers[0];
+    let url = format!("http://{}/v2/web/blobs/{}", storage.host(), layer.digest);
+    guarded
+        .server
+        .fail("GET", "/blobs/", 1, Fault::Redirect(url));
+    let file = client.blob(&web, layer).await.unwrap();
+    assert_eq!(std::fs::read(file.path()).unwrap(), image.layers[0]);
+    let seen = storage.requests();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn an_upload_to_another_host_does_not_take_the_token_along() {
+    let guarded = Guarded::tokens();
+    let storage = TestRegistry::start(Options::default());
+    let url = format!("http://{}/v2/web/blobs/uploads/there", storage.host());
+    guarded
+        .server
+        .fail("POST", "/blobs/uploads/", 2, Fault::Location(url));
+    let layer = image().layers[0].clone();
+    let descriptor = image().manifest.value.layers[0].clone();
+    let (client, web) = (guarded.client(), guarded.repository("web"));
+    let pushed = client.push_blob(&web, &descriptor, layer.into()).await;
+    // The other host knows of no such upload.
+    assert!(matches!(
+        pushed,
+        Err(RegistryError::Refused { status: 404, .. })
+    ));
+    let seen = storage.requests();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].header("authorization"), None);
 }

@@ -245,3 +245,42 @@ async fn a_registry_that_is_down_is_offline_and_one_that_comes_back_is_used() {
     open.server.resume();
     assert!(client.head(&reference).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_portals_login_page_is_no_image() {
+    let (open, reference) = with_image();
+    open.server.fail("*", "", 2, Fault::Page);
+    let error = open.client().head(&reference).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Document { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn redirects_that_lead_nowhere_end() {
+    let (open, reference) = with_image();
+    let circle = format!("http://{}/v2/web/manifests/1", open.server.host());
+    open.server.fail("GET", "", 99, Fault::Redirect(circle));
+    let digest = image().digest().clone();
+    let error = open
+        .client()
+        .document(reference.repository(), &digest)
+        .await;
+    assert!(matches!(error, Err(RegistryError::Protocol { .. })));
+    assert_eq!(open.registries.requests().get, 1);
+}
+
+#[tokio::test]
+async fn what_is_no_tag_never_becomes_part_of_a_url() {
+    let (open, reference) = with_image();
+    let document = refit_oci::Document::Manifest(image().manifest);
+    open.server.forget_requests();
+    for tag in ["", "../../x", "a?b", "-x", "a/b", "sha256:1"] {
+        let client = open.client();
+        let pushed = client
+            .push_document(reference.repository(), &document, Some(tag))
+            .await;
+        assert!(matches!(pushed, Err(RegistryError::Tag(_))), "{tag}");
+        let deleted = client.delete_tag(reference.repository(), tag).await;
+        assert!(matches!(deleted, Err(RegistryError::Tag(_))), "{tag}");
+    }
+    assert_eq!(open.server.count("*", ""), 0);
+}

@@ -9,6 +9,12 @@ pub enum Fault {
     Status(u16),
     /// 429 with `Retry-After` in seconds.
     TooManyRequests(u64),
+    /// 307 to this URL instead of an answer.
+    Redirect(String),
+    /// 200 with a page for people, as a network's portal answers.
+    Page,
+    /// The answer's `Location` is this URL.
+    Location(String),
     /// The body breaks off after so many bytes, although more were announced.
     Truncated(usize),
     /// One bit of the body is flipped.

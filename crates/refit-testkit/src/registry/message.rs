@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     http::{
         HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-        header::{CONTENT_LENGTH, CONTENT_TYPE},
+        header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION},
     },
 };
 use bytes::Bytes;
@@ -103,6 +103,10 @@ impl Reply {
                 let wrong = Digest::sha256(b"something else").to_string();
                 headers.retain(|(name, _)| *name != CONTENT_DIGEST);
                 headers.push((CONTENT_DIGEST, wrong));
+            }
+            Some(Fault::Location(url)) => {
+                headers.retain(|(name, _)| *name != LOCATION);
+                headers.push((LOCATION, url.clone()));
             }
             Some(Fault::Without(left_out)) => headers.retain(|(name, _)| name != *left_out),
             _ => {}

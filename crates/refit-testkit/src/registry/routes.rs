@@ -8,7 +8,9 @@ use axum::{
     extract::State as Here,
     http::{
         Request, Response, StatusCode,
-        header::{CONTENT_RANGE, CONTENT_TYPE, LINK, RANGE, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{
+            CONTENT_RANGE, CONTENT_TYPE, LINK, LOCATION, RANGE, RETRY_AFTER, WWW_AUTHENTICATE,
+        },
     },
 };
 use bytes::Bytes;
@@ -48,6 +50,12 @@ async fn serve(Here(shared): Here<Arc<Shared>>, request: Request<Body>) -> Respo
             Reply::error(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", "scripted")
                 .header(RETRY_AFTER, seconds.to_string())
         }
+        Some(Fault::Redirect(url)) => {
+            Reply::new(StatusCode::TEMPORARY_REDIRECT).header(LOCATION, url.as_str())
+        }
+        Some(Fault::Page) => Reply::new(StatusCode::OK)
+            .header(CONTENT_TYPE, "text/html")
+            .body("<html>log in here</html>"),
         Some(Fault::Disconnect) => {
             shared.state().log.push(call.logged(None));
             // Unwinding ends the connection's task, and with it the connection; no panic hook runs.
