@@ -137,6 +137,18 @@ pub enum EngineError {
         /// What the connection said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The engine runs elsewhere: in a virtual machine, or on another host.
+    #[error(
+        "the engine at `{endpoint}` does not reach refit's registry at {registry} on this machine"
+    )]
+    Elsewhere {
+        /// The engine's socket or URL.
+        endpoint: String,
+        /// The registry that bases are handed out by and results taken in.
+        registry: String,
+        /// What the engine said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The engine answered a request with an error of its own.
     #[error("the engine could not {action}")]
     Engine {
@@ -199,6 +211,24 @@ pub enum EngineError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl EngineError {
+    /// What may help, for a `hint:` line.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Refused(refusal) => refusal.hint.clone(),
+            Self::Unreachable { .. } => Some(
+                "start Docker Engine, or say where it is with `DOCKER_HOST=unix:///path/to/docker.sock`"
+                    .to_owned(),
+            ),
+            Self::Elsewhere { .. } => Some(
+                "use an engine that runs on this machine itself, not in a virtual machine".to_owned(),
+            ),
+            Self::Base { source, .. } => source.hint(),
+            _ => None,
+        }
+    }
 }
 
 impl Recipe {

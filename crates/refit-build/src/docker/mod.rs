@@ -82,23 +82,19 @@ impl DockerEngine {
         &self.facts
     }
 
-    /// Whether the engine reaches this machine's loopback interface: one in a virtual machine, or on another host,
-    /// does not.
+    /// Whether the engine reaches this machine's loopback interface. refit has read the base's manifest itself, so only
+    /// the way to it can be at fault.
     async fn probe(&self, base: &Reference, loopback: &Loopback) -> Result<(), EngineError> {
         let seen = self
             .client
             .inspect_registry_image(&base.to_string(), None)
             .await;
-        match seen {
-            Ok(_) => Ok(()),
-            Err(source) => Err(EngineError::Engine {
-                action: format!(
-                    "reach refit's registry at {} on this machine",
-                    loopback.host()
-                ),
-                source: source.into(),
-            }),
-        }
+        let elsewhere = |source: bollard::errors::Error| EngineError::Elsewhere {
+            endpoint: self.address.to_string(),
+            registry: loopback.host(),
+            source: source.into(),
+        };
+        seen.map(drop).map_err(elsewhere)
     }
 
     /// Runs the build; the image is then in the engine under the output's name.

@@ -41,6 +41,8 @@ pub(super) struct Daemon {
 pub(super) enum Isolation {
     /// Its own process and mount namespaces; needs root.
     Namespaces,
+    /// Its own network as well, as in a virtual machine; needs root.
+    Network,
     /// None: a plain process.
     Process,
 }
@@ -53,8 +55,11 @@ impl Daemon {
         log: &Path,
     ) -> Result<Self, EngineError> {
         let (mut watcher, script) = match isolation {
-            Isolation::Namespaces => {
+            Isolation::Namespaces | Isolation::Network => {
                 let mut unshare = Command::new("unshare");
+                if isolation == Isolation::Network {
+                    unshare.arg("--net");
+                }
                 unshare.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
                 unshare.arg("sh");
                 (unshare, format!("{ISOLATED}{UNTIL_STDIN_CLOSES}"))

@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 5;
 pub struct DockerRegistry {
     // Stopped before its folder is removed: fields are dropped in order.
     _daemon: Daemon,
-    _folder: TempDir,
+    folder: TempDir,
     address: SocketAddr,
 }
 
@@ -64,7 +64,7 @@ impl DockerRegistry {
         daemon.wait_until(|| answers(address).then_some(()))?;
         Ok(Self {
             _daemon: daemon,
-            _folder: folder,
+            folder,
             address,
         })
     }
@@ -72,6 +72,12 @@ impl DockerRegistry {
     /// The registry's name in references, `127.0.0.1:PORT`.
     pub fn host(&self) -> String {
         self.address.to_string()
+    }
+
+    /// Everything the registry has logged so far, each request a line in Apache's combined format.
+    pub fn log(&self) -> String {
+        let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
     }
 }
 

@@ -39,6 +39,16 @@ pub struct Dockerd {
 impl Dockerd {
     /// Starts an engine and waits until it answers. Needs root.
     pub fn start(version: Version) -> Result<Self, EngineError> {
+        Self::start_in(version, Isolation::Namespaces)
+    }
+
+    /// The same in a network of its own: this machine's loopback interface is out of its reach, as it is for an engine
+    /// in a virtual machine.
+    pub fn start_apart(version: Version) -> Result<Self, EngineError> {
+        Self::start_in(version, Isolation::Network)
+    }
+
+    fn start_in(version: Version, isolation: Isolation) -> Result<Self, EngineError> {
         let home = TempDir::with_prefix("refit-dockerd-");
         let home = home.map_err(io_error(&std::env::temp_dir()))?;
         let config = home.path().join("daemon.json");
@@ -49,7 +59,7 @@ impl Dockerd {
 
         let command = command(version, home.path(), &config)?;
         let log = home.path().join("log");
-        let mut daemon = Daemon::spawn(&command, Isolation::Namespaces, &log)?;
+        let mut daemon = Daemon::spawn(&command, isolation, &log)?;
         let socket = socket_in(home.path());
         daemon.wait_until(|| answers(&socket).then_some(()))?;
         Ok(Self {

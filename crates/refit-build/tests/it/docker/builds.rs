@@ -1,6 +1,12 @@
 //! What comes out of a build.
 
-use refit_build::engine::{EngineError, LayerSource};
+use std::{
+    fs, io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use refit_build::engine::{Engine as _, EngineError, LayerSource};
 use refit_oci::{Platform, media_type};
 use refit_testkit::engines::Version;
 
@@ -218,4 +224,71 @@ async fn an_image_from_nothing_has_only_its_own_layers(version: Version) {
         ("A", "of tools")
     );
     assert_eq!(built.image.rootfs.diff_ids, own_diff_ids(&built));
+}
+
+#[tokio::test]
+async fn needs_engine_docker20_a_build_that_is_given_up_ends_in_the_engine() {
+    a_build_that_is_given_up_ends_in_the_engine(Version::V20, "86401").await;
+}
+
+#[tokio::test]
+async fn needs_engine_docker26_a_build_that_is_given_up_ends_in_the_engine() {
+    a_build_that_is_given_up_ends_in_the_engine(Version::V26Containerd, "86402").await;
+}
+
+/// `seconds` tells the tests' processes apart.
+async fn a_build_that_is_given_up_ends_in_the_engine(version: Version, seconds: &str) {
+    let site = Site::start(version).await;
+    let platform = Platform::linux_amd64();
+    let base = site.base("base", &platform, &[]).await;
+    let dockerfile = format!("FROM base\nRUN echo begun; sleep {seconds}\n");
+    let recipe = site.recipe(
+        &Wanted::of(&dockerfile, platform),
+        &[("base", base.manifest.digest)],
+    );
+
+    let log = SharedLog::default();
+    let mut writer = log.clone();
+    let build = site.engine.build(&recipe, &mut writer);
+    let begun = until(|| log.text().contains(" begun\n"));
+    tokio::select! {
+        built = build => panic!("{built:?}"),
+        () = begun => {}
+    }
+    assert!(is_running(seconds));
+    until(|| !is_running(seconds)).await;
+}
+
+/// Comes back when the condition holds; a test runner ends a test that hangs.
+async fn until(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Whether `sleep <seconds>` runs somewhere.
+fn is_running(seconds: &str) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let mut commands = processes.filter_map(|p| fs::read(p.path().join("cmdline")).ok());
+    commands.any(|command| command == format!("sleep\0{seconds}\0").into_bytes())
+}
+
+#[derive(Clone, Default)]
+struct SharedLog(Arc<Mutex<Vec<u8>>>);
+
+impl SharedLog {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for SharedLog {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -5,7 +5,7 @@ use refit_build::{
     engine::{Engine as _, EngineError},
 };
 use refit_oci::Platform;
-use refit_testkit::engines::Version;
+use refit_testkit::engines::{Dockerd, Version};
 
 use super::support::{Site, Wanted};
 
@@ -75,5 +75,33 @@ async fn a_socket_that_nobody_listens_at_is_named() {
     assert_eq!(
         error.to_string(),
         "no engine answers at `unix:///nonexistent/docker.sock`"
+    );
+}
+
+#[tokio::test]
+async fn needs_engine_docker20_an_engine_in_another_network_is_told_apart() {
+    an_engine_in_another_network_is_told_apart(Version::V20).await;
+}
+
+#[tokio::test]
+async fn needs_engine_docker26_an_engine_in_another_network_is_told_apart() {
+    an_engine_in_another_network_is_told_apart(Version::V26Containerd).await;
+}
+
+async fn an_engine_in_another_network_is_told_apart(version: Version) {
+    let site = Site::with(Dockerd::start_apart(version).unwrap()).await;
+    let platform = Platform::linux_amd64();
+    let base = site.base("base", &platform, &[]).await;
+    let recipe = site.recipe(
+        &Wanted::of("FROM base\n", platform),
+        &[("base", base.manifest.digest)],
+    );
+    let (built, _) = site.build(&recipe).await;
+    let error = built.unwrap_err();
+    assert!(matches!(error, EngineError::Elsewhere { .. }), "{error:?}");
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("virtual machine"))
     );
 }

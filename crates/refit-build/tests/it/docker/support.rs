@@ -46,7 +46,10 @@ impl<'a> Wanted<'a> {
 
 impl Site {
     pub(crate) async fn start(version: Version) -> Self {
-        let dockerd = Dockerd::start(version).unwrap();
+        Self::with(Dockerd::start(version).unwrap()).await
+    }
+
+    pub(crate) async fn with(dockerd: Dockerd) -> Self {
         let address: Address = dockerd.host().parse().unwrap();
         let engine = DockerEngine::connect(&address).await.unwrap();
         let docker_registry = DockerRegistry::start().unwrap();
