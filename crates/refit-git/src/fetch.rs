@@ -84,6 +84,7 @@ impl Repo {
             "--unshallow",
             "--",
             remote,
+            "refs/heads/*",
         ])?;
         if finished.success() {
             Ok(true)
