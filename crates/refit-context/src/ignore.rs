@@ -36,23 +36,15 @@ impl Ignore {
         let (mut lines, mut problems) = (Vec::new(), Vec::new());
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (index, line) in text.lines().enumerate() {
-            // Only at the very start of the line: ` # x` is a rule.
-            if line.starts_with('#') {
+            let Some(normal) = normalise(line) else {
                 continue;
-            }
-            let written = line.trim();
-            if written.is_empty() {
-                continue;
-            }
-            let (keeps, pattern) = match written.strip_prefix('!') {
-                Some(rest) => (true, rest.trim()),
-                None => (false, written),
             };
-            match parse_rule(pattern) {
-                Ok(rule) => lines.push(Line { keeps, rule }),
+            match Line::parse(&normal) {
+                Ok(Some(line)) => lines.push(line),
+                Ok(None) => {}
                 Err(why) => problems.push(Problem {
                     line: index + 1,
-                    pattern: written.to_owned(),
+                    pattern: line.trim().to_owned(),
                     why,
                 }),
             }
@@ -60,18 +52,17 @@ impl Ignore {
         (Self { lines }, problems)
     }
 
-    /// Whether the last rule that matches the path, or a folder it lies in, leaves it out.
+    /// Whether the rules leave a path out.
     ///
-    /// This is moby's `MatchesOrParentMatches`.
+    /// The last rule that matches the path, or a folder it lies in, wins; but, as in BuildKit's walk (moby's
+    /// `MatchesUsingParentResults`), a rule reaches below a folder only if it changed what becomes of that folder:
+    /// after `**/*.log` and `!web`, `web/a.log` is still left out.
     pub fn excludes(&self, path: &str) -> bool {
-        let mut excluded = false;
-        for line in &self.lines {
-            // A rule that would change nothing is not asked.
-            if line.keeps == excluded && with_parents(path).any(|p| line.rule.matches(p)) {
-                excluded = !line.keeps;
-            }
+        let mut verdict = Verdict::default();
+        for path in with_parents(path) {
+            verdict = self.below(&verdict, path);
         }
-        excluded
+        verdict.excluded
     }
 
     /// Whether a folder is left out and no rule could bring back something below it.
@@ -80,19 +71,70 @@ impl Ignore {
         let may_keep = |line: &Line| line.keeps && line.rule.may_match_below(&below);
         self.excludes(path) && !self.lines.iter().any(may_keep)
     }
+
+    /// The verdict on a path, given that on the folder it lies in.
+    fn below(&self, folder: &Verdict, path: &str) -> Verdict {
+        let mut verdict = Verdict::default();
+        for (index, line) in self.lines.iter().enumerate() {
+            let inherited = folder.matched.get(index).is_some_and(|matched| *matched);
+            // A rule that would change nothing is not asked, and leaves no trace.
+            let matches = inherited || (line.keeps == verdict.excluded && line.rule.matches(path));
+            if matches {
+                verdict.excluded = !line.keeps;
+            }
+            verdict.matched.push(matches);
+        }
+        verdict
+    }
 }
 
-fn parse_rule(pattern: &str) -> Result<Rule, String> {
-    if pattern.is_empty() {
-        return Err("there is nothing behind the `!`".to_owned());
+/// What becomes of a path, and which rules said so.
+#[derive(Default)]
+struct Verdict {
+    excluded: bool,
+    /// One for each rule; none above the root.
+    matched: Vec<bool>,
+}
+
+/// A line as moby's `ignorefile.ReadAll` hands it on; none for comments and empty lines.
+fn normalise(line: &str) -> Option<String> {
+    let written = line.trim();
+    // A comment starts its line: ` # x` is a rule.
+    if line.starts_with('#') || written.is_empty() {
+        return None;
     }
-    let cleaned = clean(pattern);
-    // Rules are anchored at the context's root with and without a slash; `/` alone stays, and matches nothing.
+    let (bang, pattern) = match written.strip_prefix('!') {
+        Some(rest) => ("!", rest.trim()),
+        None => ("", written),
+    };
+    let cleaned = match pattern {
+        "" => String::new(),
+        pattern => clean(pattern),
+    };
+    // Anchored at the context's root with and without a slash; `/` alone stays, and matches nothing.
     let relative = match cleaned.strip_prefix('/') {
         Some(rest) if !rest.is_empty() => rest,
         _ => &cleaned,
     };
-    Rule::parse(relative)
+    Some(format!("{bang}{relative}"))
+}
+
+impl Line {
+    /// A normalised line as moby's `patternmatcher.New` reads it: trimmed and cleaned once more.
+    fn parse(normal: &str) -> Result<Option<Self>, String> {
+        let trimmed = normal.trim();
+        if trimmed.is_empty() {
+            return Ok(None);
+        }
+        let cleaned = clean(trimmed);
+        let (keeps, pattern) = match cleaned.strip_prefix('!') {
+            Some("") => return Err("there is nothing to keep behind the `!`".to_owned()),
+            Some(pattern) => (true, pattern),
+            None => (false, cleaned.as_str()),
+        };
+        let rule = Rule::parse(pattern)?;
+        Ok(Some(Self { keeps, rule }))
+    }
 }
 
 /// `a`, `a/b`, `a/b/c` of `a/b/c`.

@@ -128,6 +128,12 @@ fn rules_are_not_gits() {
         ("above the root is nothing", "../a", "a", false),
         ("white space around a rule", "  a  \t", "a", true),
         ("white space within a rule", "a b", "a b", true),
+        (
+            "a quirk: white space before a last slash",
+            "a/ /",
+            "a",
+            true,
+        ),
         ("comments", "# a\n#a\na", "# a", false),
         ("a comment starts its line", " #a", "#a", true),
         ("an escaped hash", "\\#a", "#a", true),
@@ -221,9 +227,22 @@ fn the_last_rule_that_matches_wins() {
             "src/b.tmp",
             false,
         ),
+        ("a quirk: a bang behind a dot", "*\n./!src", "src", false),
         ("space behind the bang", "*\n! /src", "src", false),
         ("a bang of its own", "*\n!!src", "src", true),
-        ("the folder again", "ab\n!ab/c\nab", "ab/c", true),
+        ("the folder again", "ab\n!ab/c\nab", "ab/c", false),
+        (
+            "a folder that was not out",
+            "**/*.log\n!web",
+            "web/a.log",
+            true,
+        ),
+        (
+            "a folder that was out",
+            "web\n**/*.log\n!web",
+            "web/a.log",
+            false,
+        ),
         ("nothing", "", "a", false),
         ("kept without cause", "!a", "a", false),
     ] {
@@ -232,10 +251,32 @@ fn the_last_rule_that_matches_wins() {
 }
 
 #[test]
+fn random_rules_do_what_buildkit_said_they_do() {
+    let recorded = include_str!("../data/buildkit-ignore.tsv");
+    let mut lines = recorded.lines().filter(|line| !line.starts_with("# "));
+    let files: Vec<&str> = lines.next().unwrap().split('\t').skip(1).collect();
+    let mut n_cases = 0;
+    for line in lines {
+        let (expect, rules) = line.split_once('\t').unwrap();
+        let rules = rules.replace('\t', "\n");
+        let (ignore, problems) = Ignore::parse(&rules);
+        let kept = |file: &&str| if ignore.excludes(file) { '.' } else { '1' };
+        let found: String = match problems[..] {
+            [] => files.iter().map(kept).collect(),
+            _ => "refused".to_owned(),
+        };
+        assert_eq!(found, expect, "{rules:?} {problems:?}");
+        n_cases += 1;
+    }
+    assert!(n_cases > 100);
+}
+
+#[test]
 fn what_is_no_rule_is_reported_with_its_line_and_the_rest_counts() {
     for bad in [
         "!",
         "! ",
+        "!/",
         "[",
         "[^",
         "[^bc",
