@@ -74,7 +74,13 @@ impl Repo {
         if !self.has_remote(remote)? {
             return Err(FetchError::UnknownRemote(remote.to_owned()));
         }
-        let finished = self.run_network_git(&[
+        // Named one by one: the configured refspecs may move refs that are not ours to move.
+        let branches = self.branches()?;
+        let refspecs: Vec<String> = branches
+            .iter()
+            .map(|(name, _)| format!("refs/heads/{name}"))
+            .collect();
+        let mut args = vec![
             "fetch",
             "--quiet",
             "--no-tags",
@@ -84,8 +90,12 @@ impl Repo {
             "--unshallow",
             "--",
             remote,
-            "refs/heads/*",
-        ])?;
+        ];
+        args.extend(refspecs.iter().map(String::as_str));
+        if refspecs.is_empty() {
+            args.push("HEAD");
+        }
+        let finished = self.run_network_git(&args)?;
         if finished.success() {
             Ok(true)
         } else {
