@@ -249,10 +249,10 @@ async fn a_build_that_is_given_up_ends_in_the_engine(version: Version, seconds: 
 
     let log = SharedLog::default();
     let mut writer = log.clone();
-    let build = site.engine.build(&recipe, &mut writer);
+    let building = site.engine.build(&recipe, &mut writer);
     let begun = until(|| log.text().contains(" begun\n"));
     tokio::select! {
-        built = build => panic!("{built:?}"),
+        built = building => panic!("{built:?}"),
         () = begun => {}
     }
     assert!(is_running(seconds));
