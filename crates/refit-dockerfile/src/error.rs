@@ -21,11 +21,11 @@ pub struct SyntaxError {
 const WINDOW: usize = 120;
 
 impl SyntaxError {
-    /// An error about `span` of `text`.
+    /// An error about `span` of `text`. What a message quotes of it keeps no control characters.
     pub(crate) fn new(text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
         let (line, column) = position(text, span.start);
         Self {
-            message: message.into(),
+            message: message.into().chars().map(printable).collect(),
             line,
             column,
             span,
@@ -110,3 +110,132 @@ impl fmt::Display for SyntaxError {
 }
 
 impl std::error::Error for SyntaxError {}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, fmt::Write};
+
+    use refit_oci::Platform;
+
+    use crate::{Settings, parse, resolve};
+
+    /// Every way to be wrong, as people see it.
+    const WRONG: &[&str] = &[
+        "",
+        "# only a comment\n",
+        "ARG X=1\n",
+        "RUN x\nFROM a\n",
+        "FROM a\nRUM x\n",
+        "FROM a\nhello world\n",
+        "FROM\n",
+        "FROM a b\n",
+        "FROM a AS\n",
+        "FROM a AS b c\n",
+        "FROM a AS 1st\n",
+        "FROM a AS b/c\n",
+        "FROM --platfrom=linux/amd64 a\n",
+        "FROM --platform=linux/amd64 --platform=x a\n",
+        "FROM --platform a\n",
+        "FROM --platform=what/ever/it/is a\n",
+        "ARG TAG\nFROM ${TAG}\n",
+        "FROM debian:$TAG\nARG TAG=12\n",
+        "ARG VERSION=1\nFROM $VERSOIN\n",
+        "FROM ${X:=1}\n",
+        "FROM \"a\n",
+        "FROM a AS Base\nFROM Base\n",
+        "FROM a:b:c/d\n",
+        "# syntax=a\n# syntax=b\nFROM a\n",
+        "# escape=x\nFROM a\n",
+        "FROM a\nCOPY --from=$X a b\n",
+        "FROM a\nCOPY --from=7 a b\n",
+        "FROM a\nCOPY --from=Upper a b\n",
+        "FROM a\nCOPY --from=0 a b\n",
+        "FROM a AS x\nCOPY --from=y a b\nFROM b AS y\nFROM x\n",
+        "FROM a AS x\nCOPY --from=y a b\nFROM b AS y\nCOPY --from=x a b\n",
+        "FROM a\nADD --from=b a b\n",
+        "FROM a\nCOPY a\n",
+        "FROM a\nCOPY a <<E\nE\n",
+        "FROM a\nCOPY [\"a\", 1]\n",
+        "FROM a\nCOPY --chown=1 --chown=2 a b\n",
+        "FROM a\nCOPY --link=maybe a b\n",
+        "FROM a\nCOPY https://example.com/x y\n",
+        "FROM a\nRUN <<E\nx\n",
+        "FROM a\nRUN --mount=type=disk x\n",
+        "FROM a\nRUN --mount=type=bind,from=$X x\n",
+        "FROM a\nRUN --mount=typ=bind x\n",
+        "FROM a\nRUN --mount=target x\n",
+        "FROM a\nRUN --network=lan x\n",
+        "FROM a\nENV x\n",
+        "FROM a\nENV x=1 y\n",
+        "FROM a\nENV =1\n",
+        "FROM a\nLABEL\n",
+        "FROM a\nUSER\n",
+        "FROM a\nEXPOSE\n",
+        "FROM a\nVOLUME [\"\"]\n",
+        "FROM a\nSHELL sh -c\n",
+        "FROM a\nSHELL []\n",
+        "FROM a\nHEALTHCHECK\n",
+        "FROM a\nHEALTHCHECK CMD\n",
+        "FROM a\nHEALTHCHECK TRY x\n",
+        "FROM a\nHEALTHCHECK --interval=soon CMD x\n",
+        "FROM a\nONBUILD\n",
+        "FROM a\nONBUILD FROM b\n",
+        "FROM a AS b\nONBUILD RUM x\nFROM b\n",
+        "FROM a\nWORKDIR ${X\n",
+        "FROM a\n\tRUN \\\n\t\t--mount=type=disk \\\n\t\tx\n",
+        "FROM a\nRUN é --x\nCOPY --from=É a b\n",
+        "FROM a\nRUM \u{1b}[31m\n",
+    ];
+
+    #[test]
+    fn errors_show_their_place() {
+        let mut out = String::new();
+        for text in WRONG {
+            let platform = Platform::linux_amd64();
+            let none = BTreeMap::new();
+            let settings = Settings {
+                target: None,
+                platform: &platform,
+                build_platform: &platform,
+                build_args: &none,
+                contexts: &BTreeMap::new(),
+            };
+            let result = parse(text).and_then(|file| resolve(&file, &settings));
+            let error = result.map(drop).expect_err(text);
+            writeln!(out, "{}", error.render("Dockerfile", text)).unwrap();
+            if let Some(hint) = &error.hint {
+                writeln!(out, "hint: {hint}").unwrap();
+            }
+            out.push('\n');
+        }
+        insta::with_settings!({ snapshot_path => "../../../snapshots/dockerfile", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!("errors", out);
+        });
+    }
+
+    #[test]
+    fn long_lines_are_cut_around_the_place() {
+        let text = format!(
+            "FROM a\nRUN {} \\\n  --x\nCOPY {}--from=x y z\n",
+            "é".repeat(300),
+            "--link ".repeat(1)
+        );
+        let text = text.replace(
+            "COPY --link",
+            &format!("COPY --exclude={}", "w".repeat(300)),
+        );
+        let text = text.replace("--from=x", "--fram=x");
+        let error = parse(&text).unwrap_err();
+        let rendered = error.render("D", &text);
+        let lines: Vec<_> = rendered.lines().collect();
+        assert_eq!(lines.len(), 3, "{rendered}");
+        assert!(
+            lines.iter().all(|line| line.chars().count() < 150),
+            "{rendered}"
+        );
+        let at = lines[2].find('^').unwrap();
+        let column = lines[2][..at].chars().count();
+        let pointed: String = lines[1].chars().skip(column).take(8).collect();
+        assert_eq!(pointed, "--fram=x", "{rendered}");
+    }
+}

@@ -201,3 +201,113 @@ fn is_platform(name: &str) -> bool {
         .or_else(|| name.strip_prefix("BUILD"));
     part.is_some_and(|part| matches!(part, "PLATFORM" | "OS" | "OSVERSION" | "ARCH" | "VARIANT"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use refit_oci::Platform;
+
+    use super::*;
+    use crate::{NamedContext, Settings, parse, resolve_with_triggers};
+
+    #[track_caller]
+    fn check(text: &str, expect: &[(Feature, usize, &str)]) {
+        let platform = Platform::linux_amd64();
+        let contexts = BTreeMap::from([("files".to_owned(), NamedContext::Files)]);
+        let settings = Settings {
+            target: None,
+            platform: &platform,
+            build_platform: &platform,
+            build_args: &BTreeMap::new(),
+            contexts: &contexts,
+        };
+        let file = parse(text).unwrap();
+        let triggers = BTreeMap::from([(0, vec!["RUN --mount=target=/x y".to_owned()])]);
+        let triggers = if text.contains("triggering") {
+            triggers
+        } else {
+            BTreeMap::new()
+        };
+        let resolved = resolve_with_triggers(&file, &settings, &triggers).unwrap();
+        let asked = requirements(&file, &resolved);
+        let asked = asked
+            .iter()
+            .map(|r| (r.feature, r.line, &text[r.span.clone()]));
+        assert_eq!(asked.collect::<Vec<_>>(), expect, "{text}");
+    }
+
+    #[test]
+    fn requirements_point_at_what_asks() {
+        use Feature::{
+            AddChecksum, AddGit, AddRemote, Chmod, CopyExclude, CopyLink, CopyParents, Frontend,
+            Heredoc, KeepGitDir, NamedContext, PlatformArg, Run, RunMount, RunNetwork, RunSecurity,
+            Trigger,
+        };
+        check("FROM a\nCOPY a b\nENV x=y\nARG z\nCMD q", &[]);
+        check(
+            "FROM a\nRUN --mount=target=/x --network=none --security=insecure y",
+            &[
+                (
+                    Run,
+                    2,
+                    "RUN --mount=target=/x --network=none --security=insecure y",
+                ),
+                (RunMount, 2, "--mount=target=/x"),
+                (RunNetwork, 2, "--network=none"),
+                (RunSecurity, 2, "--security=insecure"),
+            ],
+        );
+        check(
+            "FROM a\nRUN --network=default x",
+            &[(Run, 2, "RUN --network=default x")],
+        );
+        check(
+            "FROM a\nCOPY --link --parents --chmod=1 --exclude=x a b\nCOPY --link=false a b",
+            &[
+                (CopyLink, 2, "--link"),
+                (CopyParents, 2, "--parents"),
+                (Chmod, 2, "--chmod=1"),
+                (CopyExclude, 2, "--exclude=x"),
+            ],
+        );
+        check(
+            "FROM a\nARG U=https://e.com\nADD --checksum=x $U/f /\nADD --keep-git-dir $U/r.git /",
+            &[
+                (AddChecksum, 3, "--checksum=x"),
+                (AddRemote, 3, "$U/f"),
+                (KeepGitDir, 4, "--keep-git-dir"),
+                (AddGit, 4, "$U/r.git"),
+            ],
+        );
+        check(
+            "FROM a\nCOPY <<E /x\ny\nE\n",
+            &[(Heredoc, 2, "COPY <<E /x\ny\nE")],
+        );
+        check(
+            "FROM a\nARG TARGETARCH X BUILDOS=x",
+            &[(PlatformArg, 2, "TARGETARCH")],
+        );
+        check(
+            "FROM files\nCOPY --from=files / /",
+            &[(NamedContext, 1, "files"), (NamedContext, 2, "files")],
+        );
+        check(
+            "FROM a AS b\nONBUILD RUN x\nFROM b",
+            &[(Run, 2, "RUN x"), (Trigger, 3, "b")],
+        );
+        check(
+            "FROM triggering",
+            &[
+                (Run, 1, "triggering"),
+                (RunMount, 1, "triggering"),
+                (Trigger, 1, "triggering"),
+            ],
+        );
+        check("FROM a AS unused\nRUN x\nFROM b", &[]);
+        check(
+            "# syntax=e.com/other\nx: y",
+            &[(Frontend, 1, "e.com/other")],
+        );
+    }
+}

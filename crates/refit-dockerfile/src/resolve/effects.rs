@@ -205,9 +205,22 @@ impl<'a> Effects<'a> {
     ) -> Result<(), SyntaxError> {
         let error = place.error(self.file);
         for mount in &instruction.mounts {
-            for value in mount.fields.iter().filter_map(|field| field.value.as_ref()) {
-                scope.expand(&value.value).map_err(&error)?;
+            let mut values = Vec::new();
+            for field in &mount.fields {
+                let value = field.value.as_ref().map(|value| scope.expand(&value.value));
+                values.push(match value.transpose().map_err(&error)? {
+                    Some(Expanded::Known(value)) => Some(value),
+                    Some(Expanded::Unknown) | None => None,
+                });
             }
+            mount.check(&values).map_err(|(span, message)| {
+                let span = if place.outside {
+                    place.span.clone()
+                } else {
+                    span
+                };
+                SyntaxError::new(&self.file.text, span, message)
+            })?;
             if mount.from().is_some() {
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use refit_oci::Platform;
+use refit_oci::{Platform, ReferenceError};
 
 use super::{Settings, contexts, globals, globals::Globals, links::To};
 use crate::{
@@ -96,23 +96,39 @@ impl<'a> Lookup<'_, 'a> {
         if name == "scratch" {
             return Ok(plain(To::Scratch, self.settings.platform.clone()));
         }
-        let reference = name.parse().map_err(|e: refit_oci::ReferenceError| {
-            let span = stage.from.image.span.clone();
-            let needs = needs(&unset);
-            let error = SyntaxError::new(&self.file.text, span, format!("{e}{needs}"));
-            let lower = name.to_lowercase();
-            match globals::hint(self.file, self.globals, &unset) {
-                Some(hint) => error.hint(hint),
-                None if self.names.contains_key(lower.as_str()) => error.hint(format!(
-                    "FROM takes the name of a stage only in lower case: `{lower}`"
-                )),
-                None => error,
-            }
-        })?;
+        let reference = name.parse();
+        let reference = reference.map_err(|e| self.no_reference(stage, &name, &unset, &e))?;
         Ok(match context(&name) {
             Some((key, context)) => plain(To::Context(key, context), platform),
             None => plain(To::Image(reference), platform),
         })
+    }
+
+    fn no_reference(
+        &self,
+        stage: &Stage,
+        name: &str,
+        unset: &[String],
+        error: &ReferenceError,
+    ) -> SyntaxError {
+        let written = &stage.from.image;
+        let message = match unset {
+            [] => error.to_string(),
+            _ => format!(
+                "`{}` gives no image reference{}",
+                written.value,
+                needs(unset)
+            ),
+        };
+        let error = SyntaxError::new(&self.file.text, written.span.clone(), message);
+        let lower = name.to_lowercase();
+        match globals::hint(self.file, self.globals, unset) {
+            Some(hint) => error.hint(hint),
+            None if self.names.contains_key(lower.as_str()) => error.hint(format!(
+                "FROM takes the name of a stage only in lower case: `{lower}`"
+            )),
+            None => error,
+        }
     }
 
     fn image(&self, stage: &Stage) -> Result<(String, Vec<String>), SyntaxError> {
