@@ -10,6 +10,7 @@ mod copies;
 mod faults;
 mod layout;
 mod loopback;
+mod parity;
 mod pull;
 mod push;
 mod real;

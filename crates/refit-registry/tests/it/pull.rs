@@ -1,10 +1,10 @@
 //! Reading from a registry that behaves.
 
 use refit_oci::{Digest, Document, Reference};
-use refit_registry::{Head, RegistryError, Requests};
+use refit_registry::{Head, HostSettings, Registries, RegistryError, Requests, Settings};
 use refit_testkit::registry::{Options, index};
 
-use crate::{Open, image};
+use crate::{Open, image, quick};
 
 #[tokio::test]
 async fn a_head_tells_digest_type_and_size_and_counts_as_a_head() {
@@ -128,4 +128,57 @@ async fn a_host_that_is_no_address_is_an_error_without_a_panic() {
     let client = open.registries.registry(reference.repository().registry());
     let error = client.head(&reference).await.unwrap_err();
     assert!(error.to_string().contains("`example.com:99999`"), "{error}");
+}
+
+/// A registry host with settings of its own.
+fn with_host(open: &Open, host: HostSettings) -> Registries {
+    Registries::new(Settings {
+        hosts: [(open.server.host(), host)].into(),
+        ..quick()
+    })
+}
+
+#[tokio::test]
+async fn https_is_not_given_up_for_a_host_that_does_not_speak_it() {
+    let open = Open::start();
+    open.server.put_image("a", "1", &image());
+    let registries = with_host(
+        &open,
+        HostSettings {
+            plain_http: Some(false),
+            ..HostSettings::default()
+        },
+    );
+    let client = registries.registry(&open.server.host());
+    let reference = open.repository("a").tagged("1").unwrap();
+    let error = client.head(&reference).await.unwrap_err();
+    assert!(error.is_offline(), "{error}");
+    assert_eq!(open.server.count("*", ""), 0);
+}
+
+#[tokio::test]
+async fn a_certificate_file_that_is_none_is_named() {
+    let open = Open::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    for content in [
+        None,
+        Some("no certificate"),
+        Some("-----BEGIN CERTIFICATE-----\n!\n"),
+    ] {
+        if let Some(content) = content {
+            crate::write(&path, content.as_bytes());
+        }
+        let registries = with_host(
+            &open,
+            HostSettings {
+                ca: Some(path.clone()),
+                ..HostSettings::default()
+            },
+        );
+        let client = registries.registry(&open.server.host());
+        let reference = open.repository("a").tagged("1").unwrap();
+        let error = client.head(&reference).await.unwrap_err().to_string();
+        assert!(error.contains(&path.display().to_string()), "{error}");
+    }
 }
