@@ -1,9 +1,12 @@
 //! Ignore rules, as moby's `patternmatcher` reads and applies them; they are not git's.
 
 mod rule;
+mod walk;
 
 use crate::go_path::clean;
 use rule::Rule;
+
+pub(crate) use walk::Walk;
 
 /// The rules of an ignore file. Paths are slash-separated and relative to the context's root.
 #[derive(Clone, Debug, Default)]
@@ -67,9 +70,13 @@ impl Ignore {
 
     /// Whether a folder is left out and no rule could bring back something below it.
     pub fn may_skip_dir(&self, path: &str) -> bool {
-        let below = format!("{path}/");
-        let may_keep = |line: &Line| line.keeps && line.rule.may_match_below(&below);
-        self.excludes(path) && !self.lines.iter().any(may_keep)
+        self.excludes(path) && !self.may_keep_below(path)
+    }
+
+    fn may_keep_below(&self, folder: &str) -> bool {
+        let below = format!("{folder}/");
+        let mut lines = self.lines.iter();
+        lines.any(|line| line.keeps && line.rule.may_match_below(&below))
     }
 
     /// The verdict on a path, given that on the folder it lies in.
@@ -150,6 +157,19 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn a_walk_says_what_the_rules_say(
+            text in "(!?[ab*?/]{1,6}\n){1,6}",
+            paths in prop::collection::vec("[ab]{1,2}(/[ab]{1,2}){0,3}", 1..9),
+        ) {
+            let (ignore, _) = Ignore::parse(&text);
+            let mut walk = Walk::new(&ignore);
+            for path in &paths {
+                prop_assert_eq!(walk.excludes(path), ignore.excludes(path), "{}", path);
+                prop_assert_eq!(walk.may_skip_dir(path), ignore.may_skip_dir(path), "{}", path);
+            }
+        }
+
         /// Two implementations, a regex and a matcher, of one language.
         #[test]
         fn without_two_stars_a_rule_is_gos_match_on_the_path_or_a_folder_of_it(

@@ -1,7 +1,7 @@
 //! Lists a context: what the ignore rules leave of a commit's folder or of a folder on disk.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     fs::{self, Metadata},
     path::Path,
 };
@@ -9,7 +9,7 @@ use std::{
 use refit_git::{Entry, Head, Mode, Repo};
 use refit_oci::ObjectId;
 
-use crate::{ContextEntry, ContextError, EntryKind, Ignore, Location};
+use crate::{ContextEntry, ContextError, EntryKind, Ignore, Location, ignore::Walk};
 
 /// All files that the rules keep, in bytewise order of their paths.
 ///
@@ -57,21 +57,10 @@ fn list_commit(
             commit: commit.clone(),
         });
     }
-    let mut skipped = HashMap::new();
-    let mut in_skipped = |path: &str| {
-        path.match_indices('/').any(|(slash, _)| {
-            let dir = &path[..slash];
-            match skipped.get(dir) {
-                Some(verdict) => *verdict,
-                None => *skipped
-                    .entry(dir.to_owned())
-                    .or_insert(ignore.may_skip_dir(dir)),
-            }
-        })
-    };
+    let mut rules = Walk::new(ignore);
     let kept = entries
         .into_iter()
-        .filter(|entry| !in_skipped(&entry.path) && !ignore.excludes(&entry.path));
+        .filter(|entry| !rules.excludes(&entry.path));
     Ok(kept.map(from_git).collect())
 }
 
@@ -94,6 +83,7 @@ fn walk(
     ignore: &Ignore,
     found: &mut dyn FnMut(&str, &Metadata) -> Result<(), ContextError>,
 ) -> Result<(), ContextError> {
+    let mut rules = Walk::new(ignore);
     let mut pending = vec![String::new()];
     while let Some(folder) = pending.pop() {
         let on_disk = root.join(&folder);
@@ -114,12 +104,12 @@ fn walk(
                 .metadata()
                 .map_err(ContextError::io("read", &on_disk))?;
             if metadata.is_dir() {
-                if !ignore.may_skip_dir(&path) {
+                if !rules.may_skip_dir(&path) {
                     pending.push(path);
                 }
                 continue;
             }
-            if ignore.excludes(&path) {
+            if rules.excludes(&path) {
                 continue;
             }
             if name.to_str().is_none() {
