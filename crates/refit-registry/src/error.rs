@@ -47,6 +47,14 @@ pub enum RegistryError {
         /// What the HTTP client saw; its URL is left out, as it may hold a signature.
         source: reqwest::Error,
     },
+    /// There is something at the other end, and no TLS with it that can be trusted.
+    #[error("no trusted TLS connection to `{host}`: {reason}")]
+    Tls {
+        /// The registry.
+        host: String,
+        /// A certificate, or what was spoken instead of TLS.
+        reason: rustls::Error,
+    },
     /// Nothing came for too long.
     #[error("`{host}` did not answer within {} s", .after.as_secs())]
     TimedOut {
@@ -163,6 +171,9 @@ impl RegistryError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unauthorized { host, .. } => Some(format!("run `docker login {host}`")),
+            Self::Tls { host, .. } => Some(format!(
+                "set `ca` or `plain-http` under `[registries.\"{host}\"]` in the user's configuration"
+            )),
             Self::NoStore { .. } => {
                 Some("run refit inside a git repository, or set `push-to`".to_owned())
             }

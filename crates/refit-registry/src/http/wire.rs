@@ -1,6 +1,7 @@
 //! One host's connections: requests sent with timeouts, counted, limited in number, and repeated while that may help.
 
 use std::{
+    error::Error,
     future::Future,
     sync::{
         Arc,
@@ -215,6 +216,12 @@ impl Wire {
         if source.is_redirect() {
             return self.protocol("its redirects go in circles, or from HTTPS to HTTP");
         }
+        if let Some(reason) = tls_error(&source) {
+            return RegistryError::Tls {
+                host: self.host.clone(),
+                reason: reason.clone(),
+            };
+        }
         RegistryError::Unreachable {
             host: self.host.clone(),
             source: source.without_url(),
@@ -257,6 +264,22 @@ impl Counters {
             token: n(&self.token),
         }
     }
+}
+
+/// What the TLS library says, if it was that which failed.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // The `source` of an I/O error leaves out the error that it wraps.
+        next = match error.downcast_ref::<std::io::Error>() {
+            Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 impl Progress {
