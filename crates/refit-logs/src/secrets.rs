@@ -6,9 +6,15 @@ use std::{fmt, fmt::Write as _, sync::Arc};
 const SHORTEST_PART: usize = 4;
 
 /// Values that no log may contain. Printing it shows none of them.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Secrets {
-    patterns: Arc<[Vec<u8>]>,
+    known: Arc<Known>,
+}
+
+struct Known {
+    patterns: Vec<Vec<u8>>,
+    /// Whether a pattern begins with this byte: most bytes of most logs are passed over by it.
+    begins: [bool; 256],
 }
 
 /// What the secrets say about the start of some bytes.
@@ -30,14 +36,18 @@ impl Secrets {
         }
         patterns.sort_unstable();
         patterns.dedup();
+        let mut begins = [false; 256];
+        for first in patterns.iter().filter_map(|pattern| pattern.first()) {
+            begins[usize::from(*first)] = true;
+        }
         Self {
-            patterns: patterns.into(),
+            known: Arc::new(Known { patterns, begins }),
         }
     }
 
     /// Whether there is nothing to hide.
     pub fn is_empty(&self) -> bool {
-        self.patterns.is_empty()
+        self.known.patterns.is_empty()
     }
 
     /// Looks at the start of `bytes` only.
@@ -46,7 +56,13 @@ impl Secrets {
             found: 0,
             may_grow: false,
         };
-        for pattern in self.patterns.iter() {
+        if !bytes
+            .first()
+            .is_some_and(|first| self.known.begins[usize::from(*first)])
+        {
+            return verdict;
+        }
+        for pattern in &self.known.patterns {
             if bytes.starts_with(pattern) {
                 verdict.found = verdict.found.max(pattern.len());
             } else if pattern.starts_with(bytes) {
@@ -62,9 +78,16 @@ impl Secrets {
     }
 }
 
+impl Default for Secrets {
+    /// Nothing to hide.
+    fn default() -> Self {
+        Self::new::<&[u8]>([])
+    }
+}
+
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Secrets({} patterns)", self.patterns.len())
+        write!(f, "Secrets({} patterns)", self.known.patterns.len())
     }
 }
 
