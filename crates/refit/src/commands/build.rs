@@ -1,0 +1,157 @@
+//! `refit build`: release what is unpublished, changed or stale; without `--push`, build it for this machine.
+
+use std::collections::BTreeSet;
+
+use refit_deps::{
+    observe::Line,
+    plan::{self, Plan, ReleaseOptions},
+};
+use refit_git::Head;
+use refit_logs::RunKind;
+
+use crate::{
+    cli::FormatArgs,
+    commands::{App, sweep::refuse_broken_inventory},
+    error::{CommandError, Exit},
+    observe::Observer,
+    project::Project,
+    run,
+    ui::{Format, count, sentence_list},
+    workshop,
+};
+
+/// Build images, and with `--push` publish them
+///
+/// Without `--push` images are built for this machine and lie untagged in the embedded store. With it, what is
+/// unpublished, changed or stale is built from the commit that is checked out, on every platform, and the configured
+/// tags move.
+///
+/// Example: `refit build web --push` releases `web` and whatever it is built on that was never published.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BuildArgs {
+    /// Only these images, and unpublished images that they are built on
+    #[arg(value_name = "IMAGE")]
+    images: Vec<String>,
+    /// Publish: push, and move the configured tags
+    #[arg(long)]
+    push: bool,
+    /// Also patch the images that are built on these
+    #[arg(long, requires = "push")]
+    with_dependents: bool,
+    /// Write over tags that somebody else moved
+    #[arg(long, requires = "push")]
+    take_over: bool,
+    /// The line that is released, where no branch is checked out
+    #[arg(long, value_name = "NAME", env = "REFIT_LINE")]
+    line: Option<String>,
+    /// Print the plan and stop
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+/// Runs the verb.
+pub(crate) async fn run(app: &App, args: &BuildArgs) -> Result<Exit, CommandError> {
+    let project = app.project()?;
+    let remote = if args.push { workshop::fetch_notes(&project.repo)? } else { None };
+    if let (Some(remote), false) = (&remote, args.dry_run) {
+        project.repo.notes_probe_push(remote)?;
+    }
+    let observer = observer(&project, args)?;
+    for name in &args.images {
+        observer.tip.image(name)?;
+    }
+    refuse_broken_inventory(&observer.tip.inventory.problems)?;
+    let images: BTreeSet<String> = args.images.iter().cloned().collect();
+    let mut dependents = BTreeSet::new();
+    if args.with_dependents {
+        for name in &images {
+            dependents.extend(observer.tip.graph.descendants(name).into_iter().map(str::to_owned));
+        }
+    }
+    let options = ReleaseOptions { images, dependents, push: args.push, take_over: args.take_over };
+    let mut plan = observer.resolve(|ground| plan::release(ground, &options)).await?;
+    plan.problems.clone_from(&observer.tip.problems);
+    let json = args.format.format == Format::Json;
+    if args.dry_run {
+        if json {
+            app.ui.json(&run::plan_json(&plan, "tip", observer.registries.requests()));
+        } else {
+            run::show_plan(&app.ui, &plan);
+            nothing_to_build(app, &plan);
+        }
+        return Ok(run::worse(Exit::with(&plan.problems), run::exit_of_states(&plan.states, true)));
+    }
+    if !json {
+        run::show_plan(&app.ui, &plan);
+    }
+    if plan.steps.is_empty() {
+        if json {
+            app.ui.json(&run::plan_json(&plan, "tip", observer.registries.requests()));
+        } else {
+            nothing_to_build(app, &plan);
+        }
+        return Ok(run::worse(Exit::with(&plan.problems), run::exit_of_states(&plan.states, true)));
+    }
+    let ran = run::apply(app, &observer, &plan, RunKind::Build, remote).await?;
+    if json {
+        app.ui.json(&run::ran_json(&plan, &ran));
+    } else {
+        run::show_applied(&app.ui, &ran);
+        if args.push && !args.with_dependents {
+            now_stale(app, &observer, &plan);
+        }
+    }
+    let before = run::worse(Exit::with(&plan.problems), run::exit_of_states(&plan.states, true));
+    Ok(run::worse(run::exit(&ran), before))
+}
+
+/// The line and the tip that is built: HEAD's commit, or a working tree that differs from it, which can't be pushed.
+fn observer<'p>(project: &'p Project, args: &BuildArgs) -> Result<Observer<'p>, CommandError> {
+    let (commit, branch) = match project.repo.head()? {
+        Head::Commit { id, branch } => (Some(id), branch),
+        Head::Unborn { branch } => (None, branch),
+    };
+    let changes = if project.repo.is_bare() { Vec::new() } else { project.repo.worktree_changes()? };
+    if args.push {
+        let Some(commit) = commit else {
+            return Err(CommandError::new("there is no commit yet to publish from").hint("commit the Dockerfiles first"));
+        };
+        if let Some(change) = changes.first() {
+            let more = count(changes.len(), "path");
+            return Err(CommandError::new(format!("{more} differ from the commit, `{}` among them", change.path))
+                .hint("commit or stash the changes: only a clean commit is published"));
+        }
+        let Some(name) = args.line.clone().or(branch) else {
+            return Err(CommandError::new("no branch is checked out").hint("name the line with `--line NAME`"));
+        };
+        let tip = project.at_on(&commit, &name)?;
+        return Observer::new(project, Line { name, commit: Some(commit) }, tip, project.registries());
+    }
+    let name = args.line.clone().or(branch).unwrap_or_else(|| "HEAD".to_owned());
+    let (commit, tip) = match commit {
+        Some(commit) if changes.is_empty() => (Some(commit.clone()), project.at_on(&commit, &name)?),
+        _ => (None, project.working()?),
+    };
+    Observer::new(project, Line { name, commit }, tip, project.registries())
+}
+
+fn nothing_to_build(app: &App, plan: &Plan) {
+    if plan.steps.is_empty() && plan.states.is_empty() {
+        let verb = if plan.kept.len() == 1 { "is" } else { "are" };
+        app.ui.note(&format!("nothing to build: {} {verb} published as the commit has them", count(plan.kept.len(), "target")));
+    }
+}
+
+/// The images that are stale now because a parent of theirs was released.
+fn now_stale(app: &App, observer: &Observer<'_>, plan: &Plan) {
+    let built: BTreeSet<&str> = plan.steps.iter().map(|step| step.target.image.as_str()).collect();
+    let stale: BTreeSet<&str> =
+        built.iter().flat_map(|image| observer.tip.graph.descendants(image)).filter(|i| !built.contains(i)).collect();
+    if !stale.is_empty() {
+        let names: Vec<&str> = stale.into_iter().collect();
+        app.ui.note(&format!("built on these and left as they are: {}", sentence_list(&names)));
+        app.ui.hint("run `refit sweep` to patch them");
+    }
+}

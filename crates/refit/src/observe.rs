@@ -1,0 +1,308 @@
+//! Observes what a computation of staleness needs, round by round, until it is done.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures_util::{StreamExt as _, stream};
+use refit_context::{ContextEntry, EntryKind, Location};
+use refit_deps::{
+    image::{EMBEDDED_HOST, Image},
+    inventory::clean,
+    observe::{Answer, Answers, Ground, Line, Needs, Relation, Release, ReleaseKey, Resolved},
+    plan::{self, Status},
+    record::Records,
+    scan,
+    source::{EntryMode, Source, SourceEntry, source},
+};
+use refit_dockerfile::ContextInput;
+use refit_oci::{Digest, Document, ObjectId, Platform, Reference, Repository};
+use refit_registry::{Head, Patience, Registries, RegistryError, Requests};
+
+use crate::{
+    error::{CommandError, chain},
+    project::{Project, Snapshot},
+};
+
+/// How many requests are under way at once.
+const CONCURRENCY: usize = 16;
+/// More rounds than any chain of indexes needs.
+const ROUNDS: usize = 64;
+
+/// A line, its images, and what is known of the world so far.
+pub(crate) struct Observer<'p> {
+    pub(crate) project: &'p Project,
+    pub(crate) registries: Registries,
+    pub(crate) line: Line,
+    /// The line's tip; of `build` without a commit, the working tree.
+    pub(crate) tip: Arc<Snapshot>,
+    pub(crate) records: Records,
+    snapshots: Mutex<BTreeMap<ObjectId, Arc<Snapshot>>>,
+    answers: Mutex<Answers>,
+}
+
+impl<'p> Observer<'p> {
+    /// An observer of a line whose tip is `tip`.
+    pub(crate) fn new(
+        project: &'p Project,
+        line: Line,
+        tip: Snapshot,
+        registries: Registries,
+    ) -> Result<Self, CommandError> {
+        let records = project.records()?;
+        let tip = Arc::new(tip);
+        let snapshots = tip.commit.iter().map(|commit| (commit.clone(), Arc::clone(&tip))).collect();
+        Ok(Self { project, registries, line, tip, records, snapshots: Mutex::new(snapshots), answers: Mutex::default() })
+    }
+
+    /// Computes, observing whatever the computation asks for.
+    pub(crate) async fn resolve<T>(&self, compute: impl Fn(&Ground<'_>) -> Resolved<T>) -> Result<T, CommandError> {
+        for _ in 0..ROUNDS {
+            let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let ground = Ground {
+                line: &self.line,
+                inventory: &self.tip.inventory,
+                edges: &self.tip.edges,
+                records: &self.records,
+                build_platform: self.project.build_platform(),
+                answers: &answers,
+            };
+            match compute(&ground) {
+                Resolved::Done(value) => return Ok(value),
+                Resolved::Needs(needs) => self.answer(needs).await,
+            }
+        }
+        Err(CommandError::new("the registries' answers lead on without an end"))
+    }
+
+    async fn answer(&self, needs: Needs) {
+        let tags = stream::iter(needs.tags.iter().map(|tag| async move { (tag.clone(), self.tag(tag).await) }));
+        let tags: Vec<_> = tags.buffer_unordered(CONCURRENCY).collect().await;
+        let documents = needs.documents.iter().map(|(repository, digest)| async move {
+            let key = (repository.clone(), digest.clone());
+            (key, self.document(repository, digest).await)
+        });
+        let documents: Vec<_> = stream::iter(documents).buffer_unordered(CONCURRENCY).collect().await;
+        let releases: Vec<_> = needs.releases.iter().map(|key| (key.clone(), self.release(key))).collect();
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.tags.extend(tags);
+        answers.documents.extend(documents);
+        answers.releases.extend(releases);
+    }
+
+    async fn tag(&self, tag: &Reference) -> Answer<Digest> {
+        match self.registries.registry(tag.repository().registry()).head(tag).await {
+            Ok(Head::Found { digest, .. }) => Answer::Found(digest),
+            Ok(Head::Missing) => Answer::Missing,
+            Err(error) => Answer::Failed(chain(&error)),
+        }
+    }
+
+    /// A document by digest, from the cache where it is there: what a digest names never changes.
+    async fn document(&self, repository: &Repository, digest: &Digest) -> Answer<Arc<Document>> {
+        let cached = self.cached(digest);
+        if repository.registry() != EMBEDDED_HOST
+            && let Ok(bytes) = std::fs::read(&cached)
+            && digest.verifies(&bytes)
+            && let Ok(document) = Document::decode(None, bytes)
+        {
+            return Answer::Found(Arc::new(document));
+        }
+        match self.registries.registry(repository.registry()).document(repository, digest).await {
+            Ok(document) => {
+                if repository.registry() != EMBEDDED_HOST {
+                    remember(&cached, document.bytes());
+                }
+                Answer::Found(Arc::new(document))
+            }
+            Err(RegistryError::Missing { .. }) => Answer::Missing,
+            Err(error) => Answer::Failed(chain(&error)),
+        }
+    }
+
+    fn cached(&self, digest: &Digest) -> PathBuf {
+        self.project.own_dir().join("documents").join(digest.hex())
+    }
+
+    fn release(&self, key: &ReleaseKey) -> Answer<Arc<Release>> {
+        let (name, commit) = key;
+        let snapshot = match commit {
+            None => Ok(Arc::clone(&self.tip)),
+            Some(commit) => self.snapshot(commit),
+        };
+        let snapshot = match snapshot {
+            Ok(snapshot) => snapshot,
+            Err(error) => return Answer::Failed(error.message),
+        };
+        let Some(image) = snapshot.inventory.image(name) else { return Answer::Missing };
+        let relation = match self.relation(commit.as_ref()) {
+            Ok(relation) => relation,
+            Err(error) => return Answer::Failed(error.message),
+        };
+        let mut image = image.clone();
+        if let Some(tip) = self.tip.inventory.image(name) {
+            // Platforms and tags are policy: the tip's. What is built is the commit's.
+            image.platforms.clone_from(&tip.platforms);
+        }
+        let sources = sources(self.project, &snapshot, &image);
+        Answer::Found(Arc::new(Release { image, sources, relation }))
+    }
+
+    /// The images at a commit, read once.
+    pub(crate) fn snapshot(&self, commit: &ObjectId) -> Result<Arc<Snapshot>, CommandError> {
+        let known = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner).get(commit).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let snapshot = match self.project.at_on(commit, &self.line.name) {
+            Ok(snapshot) => snapshot,
+            // A shallow clone lacks it: the remote has it, unless it is really gone.
+            Err(error) => match self.project.repo.default_remote() {
+                Some(remote) => {
+                    self.project.repo.fetch_commit(&remote, commit)?;
+                    self.project.at_on(commit, &self.line.name)?
+                }
+                None => return Err(error),
+            },
+        };
+        let snapshot = Arc::new(snapshot);
+        let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        snapshots.insert(commit.clone(), Arc::clone(&snapshot));
+        Ok(snapshot)
+    }
+
+    fn relation(&self, commit: Option<&ObjectId>) -> Result<Relation, CommandError> {
+        let (Some(commit), Some(tip)) = (commit, &self.line.commit) else { return Ok(Relation::Tip) };
+        if commit == tip {
+            return Ok(Relation::Tip);
+        }
+        let repo = &self.project.repo;
+        let known = ancestry(repo, commit, tip)?;
+        if known == Relation::Elsewhere
+            && repo.is_shallow()
+            && let Some(remote) = repo.default_remote()
+        {
+            // What a shallow clone cannot tell, the whole history can.
+            repo.unshallow(&remote)?;
+            return ancestry(repo, commit, tip);
+        }
+        Ok(known)
+    }
+}
+
+fn ancestry(repo: &refit_git::Repo, commit: &ObjectId, tip: &ObjectId) -> Result<Relation, CommandError> {
+    if repo.is_ancestor(commit, tip)? {
+        return Ok(Relation::Ancestor);
+    }
+    Ok(if repo.is_ancestor(tip, commit)? { Relation::Newer } else { Relation::Elsewhere })
+}
+
+/// A cache write that fails costs a request some day, and nothing now.
+fn remember(path: &std::path::Path, bytes: &[u8]) {
+    let Some(folder) = path.parent() else { return };
+    let written = std::fs::create_dir_all(folder)
+        .and_then(|()| tempfile::NamedTempFile::new_in(folder))
+        .and_then(|mut file| std::io::Write::write_all(&mut file, bytes).map(|()| file));
+    if let Ok(file) = written {
+        let _ = file.persist(path);
+    }
+}
+
+/// The sources of all targets of an image. A target whose Dockerfile or context can't be read has none.
+pub(crate) fn sources(project: &Project, snapshot: &Snapshot, image: &Image) -> BTreeMap<Platform, Source> {
+    let mut sources = BTreeMap::new();
+    let Ok(listed) = context(project, snapshot, image) else { return sources };
+    let Ok(dockerfile) = dockerfile_id(project, snapshot, image) else { return sources };
+    for platform in &image.platforms {
+        let Some(Ok(file)) = scan::scan(image, platform, project.build_platform()) else { continue };
+        let entries = seen(&listed, &file.inputs).into_iter().filter_map(entry);
+        let entries: Vec<SourceEntry> = entries.collect();
+        sources.insert(platform.clone(), source(image, &dockerfile, &entries));
+    }
+    sources
+}
+
+/// The files of an image's context that its ignore file keeps.
+pub(crate) fn context(
+    project: &Project,
+    snapshot: &Snapshot,
+    image: &Image,
+) -> Result<Vec<ContextEntry>, CommandError> {
+    with_location(project, snapshot, image, |location, dockerfile| {
+        let ignore = refit_context::ignore_file(location, dockerfile)?;
+        Ok(refit_context::list(location, &ignore.ignore)?)
+    })
+}
+
+/// Calls `body` with the location of an image's context, and the Dockerfile's path as that location wants it.
+pub(crate) fn with_location<T>(
+    project: &Project,
+    snapshot: &Snapshot,
+    image: &Image,
+    body: impl FnOnce(&Location<'_>, &str) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
+    match (&snapshot.commit, project.repo.work_dir()) {
+        (Some(commit), _) => {
+            let location = Location::Commit { repo: &project.repo, commit, folder: &image.context };
+            body(&location, &image.dockerfile)
+        }
+        (None, Some(root)) => {
+            let dir = root.join(&image.context);
+            let location = Location::Dir { dir: &dir, repo: Some(&project.repo) };
+            body(&location, &root.join(&image.dockerfile).to_string_lossy())
+        }
+        (None, None) => Err(CommandError::new("a bare repository has no working tree")),
+    }
+}
+
+fn dockerfile_id(project: &Project, snapshot: &Snapshot, image: &Image) -> Result<ObjectId, CommandError> {
+    let missing = || CommandError::new(format!("`{}` is not there", image.dockerfile));
+    match (&snapshot.commit, project.repo.work_dir()) {
+        (Some(commit), _) => {
+            let found = project.repo.blob_at(commit, &clean(&image.dockerfile))?;
+            found.map(|(id, _)| id).ok_or_else(missing)
+        }
+        (None, Some(root)) => Ok(project.repo.hash_object(&root.join(&image.dockerfile), &image.dockerfile)?),
+        (None, None) => Err(missing()),
+    }
+}
+
+/// The entries that a reachable instruction can see.
+pub(crate) fn seen<'e>(listed: &'e [ContextEntry], inputs: &[ContextInput]) -> Vec<&'e ContextEntry> {
+    let mut patterns = Vec::new();
+    for input in inputs {
+        match input {
+            ContextInput::Everything => return listed.iter().collect(),
+            ContextInput::Pattern(pattern) => patterns.push(pattern.as_str()),
+        }
+    }
+    refit_context::select(listed, &patterns)
+}
+
+fn entry(entry: &ContextEntry) -> Option<SourceEntry> {
+    let mode = match entry.kind {
+        EntryKind::File => EntryMode::File,
+        EntryKind::Executable => EntryMode::Executable,
+        EntryKind::Symlink => EntryMode::Symlink,
+        EntryKind::Submodule => EntryMode::Submodule,
+    };
+    Some(SourceEntry { path: entry.path.clone(), mode, id: entry.id.clone()? })
+}
+
+/// How every target stands, and how many requests it took to know.
+pub(crate) async fn status(project: &Project) -> Result<(Status, Requests), CommandError> {
+    let name = project.current_line()?;
+    let tip = match project.repo.head()? {
+        refit_git::Head::Commit { id, .. } => project.at(&id)?,
+        refit_git::Head::Unborn { .. } => project.working()?,
+    };
+    let line = Line { name, commit: tip.commit.clone() };
+    // Someone waits at a terminal: what does not answer soon is reported as unreachable.
+    let patience = Patience { attempts: 2, connect_timeout: std::time::Duration::from_secs(5), ..Patience::default() };
+    let observer = Observer::new(project, line, tip, project.registries_with(patience))?;
+    let mut status = observer.resolve(plan::status).await?;
+    status.plan.problems.clone_from(&observer.tip.problems);
+    Ok((status, observer.registries.requests()))
+}

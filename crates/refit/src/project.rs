@@ -1,0 +1,209 @@
+//! One repository as refit sees it: its images at the working tree, the index or a commit, its records, its registries.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use refit_deps::{
+    edges::Edges,
+    graph::Graph,
+    image::Image,
+    inventory::{self, Files, Inventory},
+    problem::Problem,
+    record::Records,
+    scan::Scans,
+};
+use refit_git::{ChangeKind, Head, Mode, Repo, notes};
+use refit_oci::{ObjectId, Platform};
+use refit_registry::{Registries, Settings};
+
+use crate::{
+    environment::Environment,
+    error::CommandError,
+    user_config::{self, UserConfig},
+};
+
+/// A repository, and the user's settings.
+pub(crate) struct Project {
+    /// The repository.
+    pub(crate) repo: Repo,
+    /// The user's configuration file.
+    pub(crate) user: UserConfig,
+    /// What the process was started with.
+    pub(crate) environment: Environment,
+}
+
+/// The images of a repository at one state of its files.
+pub(crate) struct Snapshot {
+    /// The commit; none for the working tree and the index.
+    pub(crate) commit: Option<ObjectId>,
+    /// Every path that git would know there.
+    pub(crate) paths: BTreeSet<String>,
+    /// The images.
+    pub(crate) inventory: Inventory,
+    /// Their Dockerfiles, resolved for every target.
+    pub(crate) scans: Scans,
+    /// Which references are images of this repository.
+    pub(crate) edges: Edges,
+    /// The dependency graph.
+    pub(crate) graph: Graph,
+    /// Everything that is wrong, the inventory's own problems included.
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl Project {
+    /// Opens the repository that holds `dir`.
+    pub(crate) fn open(dir: &Path, environment: &Environment) -> Result<Self, CommandError> {
+        let repo = Repo::discover(dir)?;
+        let user = user_config::read(environment.user_config.as_deref())?;
+        Ok(Self { repo, user, environment: environment.clone() })
+    }
+
+    /// The repository's own name: its folder's.
+    pub(crate) fn name(&self) -> String {
+        let folder = match self.repo.work_dir() {
+            Some(dir) => dir.to_owned(),
+            // A bare repository is `NAME.git`.
+            None => self.repo.common_dir().to_owned(),
+        };
+        let folder = folder.canonicalize().unwrap_or(folder);
+        let name = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        name.strip_suffix(".git").unwrap_or(&name).to_owned()
+    }
+
+    /// Where refit keeps what is its own: under the git directory that all worktrees share.
+    pub(crate) fn own_dir(&self) -> PathBuf {
+        self.repo.common_dir().join("refit")
+    }
+
+    /// The archive of runs.
+    pub(crate) fn archive(&self) -> refit_logs::Archive {
+        refit_logs::Archive::open(&self.own_dir().join("runs"))
+    }
+
+    /// The embedded store's folder, an OCI layout.
+    pub(crate) fn store_dir(&self) -> PathBuf {
+        self.own_dir().join("store")
+    }
+
+    /// The platform that `$BUILDPLATFORM` stands for.
+    pub(crate) fn build_platform(&self) -> &Platform {
+        &self.environment.build_platform
+    }
+
+    /// The branch or other name of what is checked out.
+    pub(crate) fn current_line(&self) -> Result<String, CommandError> {
+        Ok(match self.repo.head()? {
+            Head::Unborn { branch } | Head::Commit { branch, .. } => branch.unwrap_or_else(|| "HEAD".to_owned()),
+        })
+    }
+
+    /// The images of the working tree; of HEAD where there is no working tree.
+    pub(crate) fn working(&self) -> Result<Snapshot, CommandError> {
+        let Some(root) = self.repo.work_dir().map(Path::to_owned) else {
+            return match self.repo.head()? {
+                Head::Commit { id, .. } => self.at(&id),
+                Head::Unborn { .. } => Ok(self.snapshot(None, BTreeSet::new(), &|_| None, &self.current_line()?)),
+            };
+        };
+        let mut paths: BTreeSet<String> =
+            self.repo.staged()?.into_iter().filter(|e| e.mode != Mode::Submodule).map(|e| e.path).collect();
+        for change in self.repo.worktree_changes()? {
+            match change.kind {
+                ChangeKind::Deleted if !root.join(&change.path).is_file() => {
+                    paths.remove(&change.path);
+                }
+                ChangeKind::Added | ChangeKind::Modified | ChangeKind::Deleted => {}
+                ChangeKind::Untracked => {
+                    paths.insert(change.path);
+                }
+            }
+        }
+        let read = |path: &str| std::fs::read(root.join(path)).ok();
+        Ok(self.snapshot(None, paths, &read, &self.current_line()?))
+    }
+
+    /// The images of the index: what the next commit would hold.
+    pub(crate) fn staged(&self) -> Result<Snapshot, CommandError> {
+        self.of_entries(None, self.repo.staged()?, &self.current_line()?)
+    }
+
+    /// The images at a commit, for the line that is checked out.
+    pub(crate) fn at(&self, commit: &ObjectId) -> Result<Snapshot, CommandError> {
+        self.at_on(commit, &self.current_line()?)
+    }
+
+    /// The images at a commit, for a line: `{{.Line}}` in tags stands for it.
+    pub(crate) fn at_on(&self, commit: &ObjectId, line: &str) -> Result<Snapshot, CommandError> {
+        self.of_entries(Some(commit.clone()), self.repo.tree(commit)?, line)
+    }
+
+    fn of_entries(
+        &self,
+        commit: Option<ObjectId>,
+        entries: Vec<refit_git::Entry>,
+        line: &str,
+    ) -> Result<Snapshot, CommandError> {
+        let files = entries.into_iter().filter(|entry| entry.mode != Mode::Submodule);
+        let blobs: BTreeMap<String, ObjectId> = files.map(|entry| (entry.path, entry.id)).collect();
+        let paths = blobs.keys().cloned().collect();
+        Ok(self.snapshot(commit, paths, &|path| self.repo.blob(blobs.get(path)?).ok(), line))
+    }
+
+    fn snapshot(
+        &self,
+        commit: Option<ObjectId>,
+        paths: BTreeSet<String>,
+        read: &dyn Fn(&str) -> Option<Vec<u8>>,
+        line: &str,
+    ) -> Snapshot {
+        let name = self.name();
+        let inventory = inventory::read(&Files { paths: &paths, read, name: &name, line });
+        let scans = Scans::of(&inventory.images, self.build_platform());
+        let edges = Edges::of(&inventory, &scans);
+        let graph = Graph::of(&inventory, &scans, &edges);
+        let mut problems = inventory.problems.clone();
+        problems.extend(scans.problems());
+        problems.extend(graph.problems(&inventory));
+        Snapshot { commit, paths, inventory, scans, edges, graph, problems }
+    }
+
+    /// Every record of the notes.
+    pub(crate) fn records(&self) -> Result<Records, CommandError> {
+        let present = !self.repo.notes_absent(notes::RECORDS)?;
+        let notes = self.repo.notes_all(notes::RECORDS)?;
+        Ok(Records::read(notes.iter().flat_map(|(_, lines)| lines.iter().map(String::as_str)), present))
+    }
+
+    /// The registries, as the user has set them up.
+    pub(crate) fn registries(&self) -> Registries {
+        self.registries_with(refit_registry::Patience::default())
+    }
+
+    /// The same, for verbs that only look: they wait less.
+    pub(crate) fn registries_with(&self, patience: refit_registry::Patience) -> Registries {
+        Registries::new(Settings {
+            hosts: self.user.hosts(),
+            embedded: Some(self.store_dir()),
+            docker_config_dir: self.environment.docker_config_dir.clone(),
+            spool_dir: None,
+            patience,
+        })
+    }
+}
+
+impl Snapshot {
+    /// The image of that name, or an error with the nearest ones.
+    pub(crate) fn image(&self, name: &str) -> Result<&Image, CommandError> {
+        self.inventory.image(name).ok_or_else(|| {
+            let known = self.inventory.images.iter().map(|image| image.name.as_str());
+            let near = refit_deps::problem::nearest(name, known);
+            let error = CommandError::new(format!("there is no image `{name}`"));
+            match near {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error.hint("`refit images` lists them"),
+            }
+        })
+    }
+}

@@ -1,0 +1,160 @@
+//! What a run needs of git and the terminal: sources packed from commits, records kept in notes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::BufWriter,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use refit_build::{
+    apply::{Done, Failed, Prepared, Workshop},
+    engine::ContextTar,
+};
+use refit_deps::{inventory::clean, plan::Step, record::Record, scan};
+use refit_git::notes::{Batch, NotesError};
+use refit_oci::ObjectId;
+use refit_platform::Target;
+
+use crate::{
+    error::{CommandError, chain},
+    observe::{Observer, context, seen, with_location},
+    project::Snapshot,
+};
+
+/// What happens while a plan is applied, for whoever watches.
+pub(crate) trait Watch: Send + Sync {
+    /// A line of a target's build.
+    fn line(&self, target: &Target, line: &str);
+    /// What became of a target.
+    fn done(&self, done: &Done);
+    /// Something that a person should know, and that stops nothing.
+    fn warn(&self, message: &str);
+}
+
+/// The workshop of one line's run.
+pub(crate) struct LineWorkshop<'a> {
+    pub(crate) observer: &'a Observer<'a>,
+    pub(crate) watch: &'a dyn Watch,
+    /// The message of the notes' commits.
+    pub(crate) message: String,
+    /// The remote that notes are pushed to after every batch.
+    pub(crate) remote: Option<String>,
+    /// The records that were kept, for the run's sentence.
+    pub(crate) kept: Mutex<Vec<Record>>,
+}
+
+impl LineWorkshop<'_> {
+    fn snapshot(&self, commit: Option<&ObjectId>) -> Result<Arc<Snapshot>, CommandError> {
+        match commit {
+            Some(commit) => self.observer.snapshot(commit),
+            None => Ok(Arc::clone(&self.observer.tip)),
+        }
+    }
+
+    /// The blob of an image's Dockerfile at a commit: what its records are notes on. A working tree's records are
+    /// kept with HEAD's Dockerfile; one that was never committed has no place for them.
+    fn dockerfile_blob(&self, image: &str, commit: Option<&ObjectId>) -> Result<Option<ObjectId>, CommandError> {
+        let snapshot = self.snapshot(commit)?;
+        let Some(image) = snapshot.inventory.image(image) else { return Ok(None) };
+        let repo = &self.observer.project.repo;
+        let head = match (commit, repo.head()?) {
+            (Some(commit), _) => commit.clone(),
+            (None, refit_git::Head::Commit { id, .. }) => id,
+            (None, refit_git::Head::Unborn { .. }) => return Ok(None),
+        };
+        Ok(repo.blob_at(&head, &clean(&image.dockerfile))?.map(|(id, _)| id))
+    }
+
+    /// Appends to the notes, and pushes them where they are pushed.
+    pub(crate) fn append(&self, batch: &Batch) -> Result<(), CommandError> {
+        let repo = &self.observer.project.repo;
+        repo.notes_append(batch)?;
+        if let Some(remote) = &self.remote {
+            repo.notes_push(remote)?;
+        }
+        Ok(())
+    }
+
+    /// The notes batch of some records.
+    fn batch(&self, records: &[Record]) -> Result<Batch, CommandError> {
+        let mut lines: BTreeMap<ObjectId, BTreeSet<String>> = BTreeMap::new();
+        for record in records {
+            let commit = match record {
+                Record::Build(build) => build.commit.as_ref(),
+                Record::Publish(publish) => publish.commit.as_ref(),
+                Record::Deps(deps) => Some(&deps.commit),
+            };
+            match self.dockerfile_blob(record.image(), commit)? {
+                Some(blob) => {
+                    lines.entry(blob).or_default().insert(record.to_line());
+                }
+                None => self.watch.warn(&format!("`{}` has no committed Dockerfile to keep its record with", record.image())),
+            }
+        }
+        Ok(Batch { records: lines, sentences: BTreeMap::new(), message: self.message.clone() })
+    }
+}
+
+impl Workshop for LineWorkshop<'_> {
+    fn prepare(&self, step: &Step, work_dir: &Path) -> Result<Prepared, Failed> {
+        self.try_prepare(step, work_dir).map_err(failed)
+    }
+
+    fn keep(&self, records: &[Record]) -> Result<(), Failed> {
+        let batch = self.batch(records).map_err(failed)?;
+        self.append(&batch).map_err(failed)?;
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).extend(records.iter().cloned());
+        Ok(())
+    }
+
+    fn line(&self, target: &Target, line: &str) {
+        self.watch.line(target, line);
+    }
+
+    fn done(&self, done: &Done) {
+        self.watch.done(done);
+    }
+}
+
+impl LineWorkshop<'_> {
+    fn try_prepare(&self, step: &Step, work_dir: &Path) -> Result<Prepared, CommandError> {
+        let project = self.observer.project;
+        let snapshot = self.snapshot(step.commit.as_ref())?;
+        let image = snapshot.image(&step.target.image)?.clone();
+        let missing = || CommandError::new(format!("`{}` could not be read", image.dockerfile));
+        let file = image.file.clone().ok_or_else(missing)?;
+        let resolved = match scan::scan(&image, &step.target.platform, project.build_platform()) {
+            Some(Ok(resolved)) => resolved,
+            Some(Err(problem)) => return Err(CommandError::new(problem.to_string())),
+            None => return Err(missing()),
+        };
+        let listed = context(project, &snapshot, &image)?;
+        let entries: Vec<_> = seen(&listed, &resolved.inputs).into_iter().cloned().collect();
+        let path = work_dir.join("context.tar");
+        let out = File::create(&path).map_err(|e| CommandError::new(format!("cannot write `{}`: {e}", path.display())))?;
+        with_location(project, &snapshot, &image, |location, _| {
+            refit_context::pack(location, &entries, BufWriter::new(out))?;
+            Ok(())
+        })?;
+        Ok(Prepared { image, file, resolved, context: ContextTar { path, entries } })
+    }
+}
+
+fn failed(error: CommandError) -> Failed {
+    Failed { message: error.message, excerpt: None, hint: error.hints.into_iter().next() }
+}
+
+/// Brings the remote's notes in before anything is decided. Notes that can't be reached are an error: without them,
+/// rollbacks and holds are unknown.
+pub(crate) fn fetch_notes(repo: &refit_git::Repo) -> Result<Option<String>, CommandError> {
+    let Some(remote) = repo.default_remote() else { return Ok(None) };
+    let unreachable = |error: NotesError| {
+        CommandError::new(format!("the notes of `{remote}` can't be reached: {}", chain(&error)))
+            .hint(format!("try `git fetch {remote}`"))
+    };
+    repo.notes_fetch(&remote).map_err(unreachable)?;
+    repo.notes_unite(&remote).map_err(CommandError::from)?;
+    Ok(Some(remote))
+}
