@@ -1,0 +1,78 @@
+//! What the native engine does not do, by the place in the Dockerfile that asks for it.
+
+use refit_dockerfile::{Feature, requirements};
+
+use crate::engine::{Recipe, Refusal};
+
+/// The way out of every refusal of something that another engine does.
+pub(crate) const DOCKER_CAN: &str = "the docker engine can run it";
+
+/// Refuses the first thing, by place, that cannot be done without executing or fetching.
+pub(crate) fn check(recipe: &Recipe) -> Result<(), Refusal> {
+    let asked = requirements(&recipe.file, &recipe.resolved);
+    let mut refused = asked.iter().filter_map(|asked| {
+        let (message, hint) = refusal(asked.feature)?;
+        Some(Refusal {
+            line: asked.line,
+            span: asked.span.clone(),
+            message: message.to_owned(),
+            hint,
+        })
+    });
+    match refused.next() {
+        Some(refusal) => Err(refusal),
+        None => windows(recipe),
+    }
+}
+
+/// Why a feature is refused, and what helps; none if it is not.
+fn refusal(feature: Feature) -> Option<(&'static str, Option<String>)> {
+    let docker_can = || Some(DOCKER_CAN.to_owned());
+    match feature {
+        Feature::Run
+        | Feature::RunMount
+        | Feature::RunNetwork
+        | Feature::RunSecurity
+        | Feature::RunDevice => Some(("the native engine executes nothing", docker_can())),
+        Feature::AddRemote | Feature::AddGit | Feature::AddChecksum => {
+            Some(("the native engine fetches nothing", docker_can()))
+        }
+        Feature::NamedContext => Some((
+            "a build context of files is nothing that the native engine can read",
+            Some("copy from the main context, or from an image".to_owned()),
+        )),
+        Feature::Frontend => Some(("the native engine has no frontend but Docker's", None)),
+        Feature::Heredoc
+        | Feature::CopyLink
+        | Feature::CopyParents
+        | Feature::CopyExclude
+        | Feature::Chmod
+        | Feature::AddUnpack
+        | Feature::KeepGitDir
+        | Feature::PlatformArg
+        | Feature::Trigger => None,
+    }
+}
+
+/// Windows' paths, and its layers' metadata, are another matter.
+fn windows(recipe: &Recipe) -> Result<(), Refusal> {
+    let views = &recipe.resolved.views;
+    let mut stages = views
+        .iter()
+        .filter(|(_, view)| view.platform.os == "windows");
+    let target = (recipe.platform.os == "windows").then_some(recipe.resolved.target);
+    let Some(stage) = stages.next().map(|(stage, _)| *stage).or(target) else {
+        return Ok(());
+    };
+    let span = recipe
+        .file
+        .stages
+        .get(stage)
+        .map_or(0..0, |stage| stage.from.span.clone());
+    Err(Refusal {
+        line: recipe.file.position(span.start).0,
+        span,
+        message: "the native engine builds no Windows images".to_owned(),
+        hint: Some("use a Docker Engine on Windows".to_owned()),
+    })
+}

@@ -1,0 +1,179 @@
+//! The sources of a COPY or ADD, found in what they are copied from.
+
+use std::{fs::File, io, path::PathBuf, sync::Arc};
+
+use refit_context::Ignore;
+
+use super::{
+    check::DOCKER_CAN,
+    contents::ContentError,
+    copy::{self, CopyError, Destination},
+    edit::Edit,
+    file_table::TreeError,
+    image_path::ImagePath,
+    node::{Content, FileData, Node, NodeKind},
+    request::Request,
+    transfer::{Origin, TransferError, Workbench},
+    unpack::{self, Archive},
+    wildcard,
+};
+
+/// One thing to put at the destination.
+pub(crate) enum Item {
+    /// A path of the origin, and the parts of it that `--parents` wants.
+    Copy(ImagePath, Option<Ignore>),
+    /// A file that is an archive, in a file of its own, and its path in the origin.
+    Unpack(PathBuf, ImagePath),
+    /// A here-document.
+    Heredoc(ImagePath, Node),
+}
+
+/// A matcher of moby's patterns, as `--exclude` and `--parents` have them.
+pub(crate) fn patterns(patterns: &[String]) -> Result<Ignore, TransferError> {
+    // In an ignore file a leading `#` would begin a comment.
+    let lines: Vec<String> = patterns
+        .iter()
+        .map(|p| {
+            if p.starts_with('#') {
+                format!("./{p}")
+            } else {
+                p.clone()
+            }
+        })
+        .collect();
+    let (rules, problems) = Ignore::parse(&lines.join("\n"));
+    match problems.into_iter().next() {
+        Some(problem) => Err(TransferError::Pattern {
+            pattern: problem.pattern,
+            why: problem.why,
+        }),
+        None => Ok(rules),
+    }
+}
+
+/// What a COPY or ADD puts at its destination, in order.
+pub(crate) fn items(
+    request: &Request,
+    origin: &Origin<'_>,
+    bench: &mut Workbench,
+) -> Result<Vec<Item>, TransferError> {
+    let mut items = Vec::new();
+    for written in &request.paths {
+        let (source, include) = if request.parents {
+            let (source, pattern) = pivot(written, origin)?;
+            (source, Some(patterns(&[pattern])?))
+        } else {
+            (written.clone(), None)
+        };
+        for path in copy::matches(origin.tree, &source, &origin.place)? {
+            let item = if request.unpack {
+                archive(&path, origin, bench)?
+            } else {
+                None
+            };
+            items.push(item.unwrap_or_else(|| Item::Copy(path, include.clone())));
+        }
+    }
+    for (name, body) in &request.heredocs {
+        let content = Content::Bytes(body.as_bytes().into());
+        let data = FileData {
+            size: body.len() as u64,
+            content,
+        };
+        let node = Node::new(NodeKind::File(Arc::new(data)), 0o644);
+        items.push(Item::Heredoc(ImagePath::clean(name), node));
+    }
+    if items.is_empty() {
+        let patterns = request.paths.join("`, `");
+        return Err(TransferError::Nothing {
+            patterns,
+            place: origin.place.clone(),
+        });
+    }
+    Ok(items)
+}
+
+/// The folder and the pattern below it of a source with `--parents`: they are parted by `/./`.
+fn pivot(written: &str, origin: &Origin<'_>) -> Result<(String, String), TransferError> {
+    let (folder, pattern) = written.split_once("/./").unwrap_or(("/", written));
+    let pattern = ImagePath::clean(pattern);
+    if ![folder, pattern.as_str()]
+        .into_iter()
+        .any(wildcard::is_pattern)
+    {
+        let path = ImagePath::clean(folder).join(pattern.as_str());
+        if !origin
+            .tree
+            .contains(&origin.tree.resolve_parent(path.as_str())?)
+        {
+            return Err(CopyError::NotFound {
+                path: path.to_string(),
+                place: origin.place.clone(),
+            }
+            .into());
+        }
+    }
+    Ok((folder.to_owned(), pattern.as_str().to_owned()))
+}
+
+/// The item of a file that is an archive.
+fn archive(
+    path: &ImagePath,
+    origin: &Origin<'_>,
+    bench: &mut Workbench,
+) -> Result<Option<Item>, TransferError> {
+    let followed = origin.tree.resolve(path.as_str())?;
+    let Some(NodeKind::File(data)) = origin.tree.get(&followed).map(|node| &node.kind) else {
+        return Ok(None);
+    };
+    let file = bench.contents.new_file("archive");
+    let mut reader = bench.contents.reader(data, &mut bench.bases)?;
+    let copied = File::create(&file).and_then(|mut out| io::copy(&mut reader, &mut out));
+    copied.map_err(|source| ContentError::Io {
+        path: file.clone(),
+        source,
+    })?;
+    let unpack_error = |source| TransferError::Unpack {
+        path: path.to_string(),
+        source,
+    };
+    match unpack::archive(&file).map_err(unpack_error)? {
+        Archive::Tar => Ok(Some(Item::Unpack(file, path.clone()))),
+        Archive::No => Ok(None),
+        Archive::Unreadable(compression) => Err(TransferError::Refused {
+            message: format!(
+                "the native engine cannot read `{path}`, which is compressed with {compression}"
+            ),
+            hint: format!(
+                "compress it with gzip or zstd, or copy it as it is with COPY; {DOCKER_CAN}"
+            ),
+        }),
+    }
+}
+
+/// BuildKit would let each file replace the one before.
+pub(crate) fn refuse_several_to_one(
+    items: &[Item],
+    edit: &Edit,
+    destination: &Destination,
+    origin: &Origin<'_>,
+) -> Result<(), TransferError> {
+    let is_file = |item: &Item| match item {
+        Item::Copy(path, _) => {
+            let followed = origin.tree.resolve(path.as_str());
+            followed.is_ok_and(|path| !origin.tree.is_directory(&path))
+        }
+        Item::Unpack(..) => false,
+        Item::Heredoc(..) => true,
+    };
+    let is_folder = || {
+        Ok::<_, TreeError>(
+            edit.tree()
+                .is_directory(&edit.tree().resolve(destination.path.as_str())?),
+        )
+    };
+    if items.len() > 1 && items.iter().any(is_file) && !destination.is_folder && !is_folder()? {
+        return Err(TransferError::SeveralToOne(destination.path.to_string()));
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! The engine `native`: builds Dockerfiles that execute nothing, without a daemon, for every platform, to the same
+//! bytes everywhere.
+//!
+//! Nothing is unpacked: an image is a table of its layers' members, an instruction changes the table, and the change is
+//! the new layer.
+
+pub mod file_table;
+pub mod image_path;
+pub mod layer_entries;
+pub mod node;
+
+mod bases;
+mod build;
+mod check;
+mod contents;
+mod context_table;
+mod copy;
+mod draft;
+mod edit;
+mod failure;
+mod go_format;
+mod items;
+mod metadata;
+mod mode_change;
+mod onbuild;
+mod owner;
+mod ports;
+mod request;
+mod scope;
+mod signal;
+mod transfer;
+mod unpack;
+mod wildcard;
+
+use std::io;
+
+use async_trait::async_trait;
+use tokio::{runtime::Handle, sync::mpsc, task};
+
+pub use self::bases::LayerTables;
+use self::build::Job;
+use crate::engine::{Built, Engine, EngineError, EngineKind, Recipe, Refusal};
+
+/// The engine. Clones share the tables of the layers that were read.
+#[derive(Clone, Default)]
+pub struct NativeEngine {
+    tables: LayerTables,
+}
+
+impl NativeEngine {
+    /// An engine that has read nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+#[async_trait]
+impl Engine for NativeEngine {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Native
+    }
+
+    fn layer_format(&self) -> &'static str {
+        "gzip"
+    }
+
+    fn check(&self, recipe: &Recipe) -> Result<(), Refusal> {
+        check::check(recipe)
+    }
+
+    async fn build(
+        &self,
+        recipe: &Recipe,
+        log: &mut (dyn io::Write + Send),
+    ) -> Result<Built, EngineError> {
+        self.check(recipe)?;
+        let (job, tables) = (Job::of(recipe), self.tables.clone());
+        let (sender, mut lines) = mpsc::unbounded_channel();
+        let handle = Handle::current();
+        let build = task::spawn_blocking(move || job.run(handle, tables, sender));
+        while let Some(line) = lines.recv().await {
+            writeln!(log, "{line}").map_err(|source| EngineError::Io {
+                path: "the build's log".into(),
+                source,
+            })?;
+        }
+        build.await.map_err(|error| EngineError::Failed {
+            message: format!("the native engine broke off: {error}"),
+        })?
+    }
+}
