@@ -381,6 +381,8 @@ mod tests {
         assert!(parse("FROM x\nONBUILD FROM y").is_err());
         assert!(parse("FROM x\nONBUILD ONBUILD RUN y").is_err());
         assert!(parse("FROM x\nONBUILD ENV y").is_err());
+        let deep = "ONBUILD \\\n".repeat(200_000);
+        assert!(parse(&format!("FROM x\n{deep}")).is_err());
     }
 
     #[test]

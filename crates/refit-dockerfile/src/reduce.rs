@@ -234,6 +234,7 @@ mod tests {
     }
 
     /// Every image becomes `p/<its last component>`.
+    #[expect(clippy::unnecessary_wraps, reason = "the shape that reducing asks for")]
     fn pin(found: &Found) -> Option<String> {
         match &found.source {
             FoundSource::Reference(r) => Some(format!("p/{}", r.repository().last_component())),

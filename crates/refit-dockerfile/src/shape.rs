@@ -46,11 +46,19 @@ impl<'a> Shape<'a> {
         range: Range<usize>,
         escape: char,
     ) -> Result<Self, SyntaxError> {
+        let mut shape = Self::unsplit(text, line, range, escape);
+        if !shape.rest.is_empty() {
+            shape.operands = shape.split(escape)?;
+        }
+        Ok(shape)
+    }
+
+    fn unsplit(text: &'a str, line: &'a Logical, range: Range<usize>, escape: char) -> Self {
         let all = words::trim(&line.text, range.clone());
         let part = &line.text[all.clone()];
         let end = all.start + part.find(words::is_separator).unwrap_or(part.len());
         let (flags, rest) = words::flags(&line.text, end..all.end, escape);
-        let mut shape = Self {
+        Self {
             text,
             line,
             range,
@@ -62,11 +70,7 @@ impl<'a> Shape<'a> {
             flags,
             rest: words::trim(&line.text, rest..all.end),
             operands: Operands::None,
-        };
-        if !shape.rest.is_empty() {
-            shape.operands = shape.split(escape)?;
         }
-        Ok(shape)
     }
 
     fn split(&self, escape: char) -> Result<Operands<'a>, SyntaxError> {
@@ -91,7 +95,11 @@ impl<'a> Shape<'a> {
                 self.json(after)?.unwrap_or(Operands::Text)
             }
             Some(Keyword::Onbuild) => {
-                let inner = Self::read(self.text, self.line, rest, escape)?;
+                let mut inner = Self::unsplit(self.text, self.line, rest, escape);
+                // One within another is refused: no need to go down into it, however deep it is.
+                if inner.keyword != Some(Keyword::Onbuild) && !inner.rest.is_empty() {
+                    inner.operands = inner.split(escape)?;
+                }
                 Operands::Onbuild(Box::new(inner))
             }
             Some(Keyword::Maintainer | Keyword::Stopsignal | Keyword::User | Keyword::Workdir) => {
