@@ -79,7 +79,7 @@ impl Project {
 
     /// The archive of runs.
     pub(crate) fn archive(&self) -> refit_logs::Archive {
-        refit_logs::Archive::open(&self.own_dir().join("runs"))
+        refit_logs::Archive::open(&self.own_dir())
     }
 
     /// The embedded store's folder, an OCI layout.

@@ -199,11 +199,17 @@ fn sentence_of(plan: &Plan, applied: &Applied, kind: RunKind, id: RunId, kept: &
 pub(crate) fn show_plan(ui: &Ui, plan: &Plan) {
     let mut steps = Table::new();
     for step in &plan.steps {
+        let mut why: Vec<String> = step.reasons.iter().map(reason).collect();
         let action = match step.action {
             Action::Rebuild => "rebuild",
-            Action::Publish { .. } => "publish",
+            Action::Publish { .. } => {
+                if step.reasons == [Reason::NeverBuilt] {
+                    why.clear();
+                }
+                why.push("it is built already".to_owned());
+                "publish"
+            }
         };
-        let why: Vec<String> = step.reasons.iter().map(reason).collect();
         let wave = format!("wave {}", step.wave);
         steps.row(vec![action.to_owned(), step.target.to_string(), wave, why.join("; ")], GOOD);
     }
@@ -216,6 +222,12 @@ pub(crate) fn show_plan(ui: &Ui, plan: &Plan) {
         moves.row(vec!["move".to_owned(), publication.image.clone(), tags.join(", "), kept], GOOD);
     }
     ui.data(&moves.render());
+    for publication in &plan.publications {
+        if let (Some(over), Some(expects)) = (&publication.over, &publication.expects) {
+            let what = if matches!(over, StateKind::Foreign { .. }) { "refit did not publish" } else { "was put there since" };
+            ui.warning(&format!("{}: this writes over {}, which {what}", publication.image, expects.short()));
+        }
+    }
     states(ui, &plan.states);
     for problem in &plan.problems {
         ui.problem(problem);
@@ -234,7 +246,7 @@ pub(crate) fn reason(reason: &Reason) -> String {
         Reason::ParentRebuilt { parent } => format!("its parent {} is rebuilt", parent.image),
         Reason::PlatformAdded => "the platform is not published yet".to_owned(),
         Reason::Forced => "forced".to_owned(),
-        Reason::NeverBuilt => "it was never built".to_owned(),
+        Reason::NeverBuilt => "there is no build of it yet".to_owned(),
         Reason::SourceChanged => "its Dockerfile changed".to_owned(),
         Reason::ConfigChanged => "its configuration changed".to_owned(),
         Reason::ContextChanged => "files of its context changed".to_owned(),
@@ -357,6 +369,13 @@ pub(crate) fn show_applied(ui: &Ui, ran: &Ran) {
 fn show_published(ui: &Ui, published: &Published) {
     let moved: Vec<String> =
         published.tags.iter().filter(|(_, moved)| moved.is_ok()).map(|(tag, _)| tag.familiar()).collect();
+    if published.reference.as_ref().and_then(Reference::digest) == published.previous.as_ref()
+        && published.failed.is_none()
+        && published.previous.is_some()
+    {
+        ui.note(&format!("{}: what is published stays", published.image));
+        return;
+    }
     match (&published.reference, moved.is_empty()) {
         (Some(reference), false) => ui.data(&format!("{}  {}  → {}", published.image, reference, moved.join(", "))),
         (Some(reference), true) if published.failed.is_none() => ui.data(&format!("{}  {reference}", published.image)),

@@ -119,8 +119,11 @@ fn observer<'p>(project: &'p Project, args: &BuildArgs) -> Result<Observer<'p>, 
             return Err(CommandError::new("there is no commit yet to publish from").hint("commit the Dockerfiles first"));
         };
         if let Some(change) = changes.first() {
-            let more = count(changes.len(), "path");
-            return Err(CommandError::new(format!("{more} differ from the commit, `{}` among them", change.path))
+            let differ = match changes.len() {
+                1 => "differs from the commit".to_owned(),
+                n => format!("and {} differ from the commit", count(n - 1, "other path")),
+            };
+            return Err(CommandError::new(format!("`{}` {differ}", change.path))
                 .hint("commit or stash the changes: only a clean commit is published"));
         }
         let Some(name) = args.line.clone().or(branch) else {
