@@ -107,7 +107,7 @@ impl Image<'_> {
         let unchanged = old
             .as_ref()
             .is_some_and(|old| refit_deps::publication::platforms(&old.value) == platforms);
-        if unchanged {
+        if unchanged && self.publication.over.is_none() {
             // Everything came to what is published: the records say so, and no tag moves.
             return Ok(Published {
                 image: self.publication.image.clone(),

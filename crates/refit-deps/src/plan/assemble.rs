@@ -134,16 +134,18 @@ impl Evaluator<'_> {
             .filter(|step| step.target.image == image.name)
             .collect();
         let patch = self.scope.roles.get(&image.name) == Some(&Role::Patch);
-        let local = of_image
-            .iter()
-            .any(|step| step.repository != *image.destination());
-        let (expects, mut kept, after) = match self.publication(image)? {
+        let role = self.scope.roles.get(&image.name).copied().or(self.scope.unpublished);
+        let local = role == Some(Role::Local);
+        let (expects, mut kept, after, over) = match self.publication(image)? {
             Publication::Ours(published) => {
-                (Some(published.index), published.platforms, published.record)
+                let (index, record) = (published.index, published.record);
+                (Some(index), published.platforms, record, None)
             }
-            Publication::Never => (None, BTreeMap::new(), None),
+            Publication::Never => (None, BTreeMap::new(), None, None),
             Publication::Other(kind) => {
-                (digest_of(&kind), BTreeMap::new(), self.last_record(image))
+                let expects = digest_of(&kind);
+                let over = expects.is_some().then_some(kind);
+                (expects, BTreeMap::new(), self.last_record(image), over)
             }
         };
         if !patch {
@@ -182,6 +184,7 @@ impl Evaluator<'_> {
                 unique.collect()
             },
             expects: if local { None } else { expects },
+            over: over.filter(|_| !local),
             kept: if local { BTreeMap::new() } else { kept },
             after,
             release: !patch,

@@ -14,7 +14,11 @@ use refit_oci::{Digest, ObjectId, Platform, Reference, Repository};
 use refit_platform::Target;
 
 use crate::{
-    key::EngineKind, pin::Pin, problem::Problem, reason::Reason, reason::State, source::SourceId,
+    key::EngineKind,
+    pin::Pin,
+    problem::Problem,
+    reason::{Reason, State, StateKind},
+    source::SourceId,
 };
 
 pub use release::{ReleaseOptions, release};
@@ -118,6 +122,8 @@ pub struct PlannedPublication {
     pub unique_tags: Vec<Reference>,
     /// What the lead tag must still hold; none: nothing.
     pub expects: Option<Digest>,
+    /// What the lead tag holds instead of what was published last, where the release writes over it.
+    pub over: Option<StateKind>,
     /// Manifests that stay, by platform.
     pub kept: BTreeMap<Platform, Digest>,
     /// The publish record that this one follows.

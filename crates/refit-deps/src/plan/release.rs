@@ -72,25 +72,21 @@ impl Evaluator<'_> {
             Ok(tip) => tip,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
+        let mut known_source = false;
         let published = match &publication {
             Publication::Ours(published) => Some(published),
             Publication::Never
             | Publication::Other(StateKind::NoMovingTag | StateKind::MissingTag { .. }) => None,
             Publication::Other(kind) => {
-                let moved = matches!(kind, StateKind::MovedElsewhere { .. });
                 let lead = image.lead_tag()?;
-                let new =
-                    !self
-                        .lookup
-                        .ground
-                        .records
-                        .ever_published(&image.name, &lead, &source.id);
-                self.state(&image.name, None, kind.clone());
+                let records = self.lookup.ground.records;
+                known_source = records.ever_published(&image.name, &lead, &source.id);
+                let moved = matches!(kind, StateKind::MovedElsewhere { .. });
                 let foreign = matches!(kind, StateKind::Foreign { .. });
-                if !((moved && new) || ((moved || foreign) && self.scope.take_over)) {
-                    return Some(Verdict::Left);
+                if !((moved && !known_source) || ((moved || foreign) && self.scope.take_over)) {
+                    return Some(self.state(&image.name, None, kind.clone()));
                 }
-                None
+                None // the publication says what it writes over
             }
         };
         let manifest = published.and_then(|p| p.platforms.get(platform));
@@ -120,6 +116,7 @@ impl Evaluator<'_> {
             .cloned()
             .collect();
         let reasons = match (published, manifest) {
+            (None, _) if known_source => vec![Reason::Forced],
             (None, _) => vec![Reason::NeverBuilt],
             (Some(_), None) => vec![Reason::PlatformAdded],
             (Some(_), Some(manifest)) => {

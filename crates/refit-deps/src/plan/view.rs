@@ -33,6 +33,7 @@ pub struct StepView<'a> {
     pins: Vec<Value>,
     tags: Vec<&'a Reference>,
     expects: Option<&'a Digest>,
+    over: Option<&'static str>,
     reasons: &'a [Reason],
 }
 
@@ -79,6 +80,7 @@ impl<'a> StepView<'a> {
                 .flat_map(|p| p.tags.iter().chain(&p.unique_tags))
                 .collect(),
             expects: publication.and_then(|p| p.expects.as_ref()),
+            over: publication.and_then(|p| Some(p.over.as_ref()?.word())),
             reasons: &step.reasons,
         }
     }

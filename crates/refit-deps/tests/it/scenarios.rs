@@ -111,8 +111,10 @@ fn outcome(world: &World) -> Expect {
             .as_ref()
             .map_or_else(|| "nothing".to_owned(), &name);
         let kept: Vec<String> = p.kept.values().map(&name).collect();
+        let over = p.over.as_ref().map(|kind| format!(", over {}", kind.word()));
+        let over = over.unwrap_or_default();
         format!(
-            "{} from {expects}, keeps [{}], after {}",
+            "{} from {expects}, keeps [{}], after {}{over}",
             p.image,
             kept.join(", "),
             p.after.as_deref().unwrap_or("nothing")
