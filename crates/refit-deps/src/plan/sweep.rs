@@ -109,6 +109,9 @@ impl Evaluator<'_> {
         if self.scope.force {
             reasons.push(Reason::Forced);
         }
+        if let (true, Some(manifest)) = (reasons.is_empty(), manifest) {
+            return Some(Verdict::Kept(manifest.clone()));
+        }
         let Some(source) = release
             .sources
             .get(platform)
@@ -124,9 +127,6 @@ impl Evaluator<'_> {
                 StateKind::ReleaseSourceGone { message },
             ));
         };
-        if let (true, Some(manifest)) = (reasons.is_empty(), manifest) {
-            return Some(Verdict::Kept(manifest.clone()));
-        }
         let engine = EngineKind::choose(image.engine, !file.executes.is_empty());
         let step = Step {
             target: Target {
