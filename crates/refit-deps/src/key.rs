@@ -2,10 +2,15 @@
 
 use std::fmt::Write as _;
 
+use refit_dockerfile::{Feature, Resolved, requirements};
 use refit_oci::{Digest, Platform, Reference, Repository};
 use serde_json::json;
 
-use crate::{image::EngineChoice, pin::Pin, source::SourceId};
+use crate::{
+    image::{EngineChoice, Image},
+    pin::Pin,
+    source::SourceId,
+};
 
 /// Which engine builds, and how it writes layers: part of the key, never a reason to rebuild.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,13 +30,46 @@ impl EngineKind {
         }
     }
 
-    /// The engine that builds a Dockerfile: `auto` takes the native one where nothing executes.
-    pub fn choose(choice: EngineChoice, executes: bool) -> Self {
+    /// The engine that builds a Dockerfile: `auto` takes the native one where nothing executes and nothing but
+    /// images is fetched.
+    pub fn choose(choice: EngineChoice, image: &Image, resolved: &Resolved) -> Self {
+        let asked = || {
+            image
+                .file
+                .iter()
+                .flat_map(|file| requirements(file, resolved))
+        };
+        let executes = || asked().any(|asked| executes_or_fetches(asked.feature));
         match choice {
             EngineChoice::Docker => Self::Docker,
-            EngineChoice::Auto if executes => Self::Docker,
+            EngineChoice::Auto if executes() => Self::Docker,
             EngineChoice::Native | EngineChoice::Auto => Self::Native,
         }
+    }
+}
+
+/// What only an engine with a daemon can do.
+fn executes_or_fetches(feature: Feature) -> bool {
+    match feature {
+        Feature::Run
+        | Feature::RunMount
+        | Feature::RunNetwork
+        | Feature::RunSecurity
+        | Feature::RunDevice
+        | Feature::AddRemote
+        | Feature::AddGit
+        | Feature::AddChecksum
+        | Feature::NamedContext
+        | Feature::Frontend => true,
+        Feature::Heredoc
+        | Feature::CopyLink
+        | Feature::CopyParents
+        | Feature::CopyExclude
+        | Feature::Chmod
+        | Feature::AddUnpack
+        | Feature::KeepGitDir
+        | Feature::PlatformArg
+        | Feature::Trigger => false,
     }
 }
 

@@ -134,7 +134,12 @@ impl Evaluator<'_> {
             .filter(|step| step.target.image == image.name)
             .collect();
         let patch = self.scope.roles.get(&image.name) == Some(&Role::Patch);
-        let role = self.scope.roles.get(&image.name).copied().or(self.scope.unpublished);
+        let role = self
+            .scope
+            .roles
+            .get(&image.name)
+            .copied()
+            .or(self.scope.unpublished);
         let local = role == Some(Role::Local);
         let (expects, mut kept, after, over) = match self.publication(image)? {
             Publication::Ours(published) => {

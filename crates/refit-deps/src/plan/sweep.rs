@@ -127,7 +127,7 @@ impl Evaluator<'_> {
                 StateKind::ReleaseSourceGone { message },
             ));
         };
-        let engine = EngineKind::choose(image.engine, !file.executes.is_empty());
+        let engine = EngineKind::choose(image.engine, &entry, &file);
         let step = Step {
             target: Target {
                 image: image.name.clone(),

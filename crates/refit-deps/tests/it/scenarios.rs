@@ -111,7 +111,10 @@ fn outcome(world: &World) -> Expect {
             .as_ref()
             .map_or_else(|| "nothing".to_owned(), &name);
         let kept: Vec<String> = p.kept.values().map(&name).collect();
-        let over = p.over.as_ref().map(|kind| format!(", over {}", kind.word()));
+        let over = p
+            .over
+            .as_ref()
+            .map(|kind| format!(", over {}", kind.word()));
         let over = over.unwrap_or_default();
         format!(
             "{} from {expects}, keeps [{}], after {}{over}",
