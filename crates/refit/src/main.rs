@@ -1,2 +1,90 @@
-//! refit
-fn main() {}
+//! The `refit` command: flags, configuration layers, words, colours, JSON, exit codes, hooks.
+
+mod cli;
+mod commands;
+mod demo;
+mod environment;
+mod error;
+mod observe;
+mod project;
+mod run;
+mod ui;
+mod user_config;
+mod workshop;
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::Parser as _;
+
+use crate::{
+    cli::Cli,
+    commands::App,
+    environment::Environment,
+    error::{CommandError, Exit},
+    ui::Ui,
+};
+
+fn main() -> ExitCode {
+    // Usage errors end here, with clap's own words and exit code 2.
+    let cli = Cli::parse();
+    let environment = match Environment::read() {
+        Ok(environment) => environment,
+        Err(error) => {
+            let ui = Ui::new(
+                environment::Terminal::default(),
+                cli.global.color,
+                cli.global.verbosity(),
+            );
+            ui.error(&format!("the current folder cannot be used: {error}"));
+            return ExitCode::from(Exit::CannotDo.code());
+        }
+    };
+    let ui = Ui::new(
+        environment.terminal,
+        cli.global.color,
+        cli.global.verbosity(),
+    );
+    for problem in &environment.problems {
+        ui.warning(problem);
+    }
+    let dir = environment.folder(cli.global.directory.as_deref());
+    let app = App {
+        ui,
+        environment,
+        dir,
+    };
+    let exit = match execute(&app, cli) {
+        Ok(exit) => exit,
+        Err(error) => {
+            app.ui.command_error(&error);
+            error.exit
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+fn execute(app: &App, cli: Cli) -> Result<Exit, CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| CommandError::new(format!("cannot start: {error}")))?;
+    runtime.spawn(end_soon());
+    let done = runtime.block_on(async {
+        tokio::select! {
+            result = commands::run(app, cli.verb) => result,
+            // What is staged is found again by the next run; tags that have not moved stay where they are.
+            Ok(()) = tokio::signal::ctrl_c() => Err(CommandError::new("interrupted").exit(Exit::Interrupted)),
+        }
+    });
+    // Whatever still computes on another thread is not waited for.
+    runtime.shutdown_background();
+    done
+}
+
+/// Ends the process shortly after an interruption, whatever the main thread is busy with.
+async fn end_soon() {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        std::process::exit(Exit::Interrupted.code().into());
+    }
+}

@@ -1,0 +1,161 @@
+//! The command line: global flags and the verbs. Each verb's own flags are in its file under `commands`.
+
+use std::{fmt::Write as _, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    commands::{
+        build, completions, config, demo, deps, doctor, hook, images, init, logs, notes, runs,
+        status, sweep,
+    },
+    environment,
+    ui::{Color, Format, Verbosity},
+};
+
+/// Keeps container images patched, from git
+///
+/// refit knows from git what every image of a repository is built on, tells which images are stale once a base image
+/// has moved, and rebuilds and pushes exactly those, on every platform.
+#[derive(Debug, Parser)]
+#[command(name = "refit", version, after_help = exit_codes(), after_long_help = long_footer())]
+#[command(
+    propagate_version = false,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Flags that every verb takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Work in this folder instead of the current one
+    #[arg(short = 'C', value_name = "DIR", global = true, value_hint = clap::ValueHint::DirPath)]
+    pub(crate) directory: Option<PathBuf>,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more: what is fine, too
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// When to use colours: `auto` is on terminals, unless `NO_COLOR` is set
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "auto|always|never",
+        global = true
+    )]
+    pub(crate) color: Color,
+}
+
+impl Global {
+    /// How much is said.
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        }
+    }
+}
+
+/// The flag of every verb that has results for programs.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct FormatArgs {
+    /// How to write the results: for people, or as JSON with a format version
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "human|json"
+    )]
+    pub(crate) format: Format,
+}
+
+/// What refit can be told to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Status(status::StatusArgs),
+    Images(images::ImagesArgs),
+    Build(build::BuildArgs),
+    Sweep(sweep::SweepArgs),
+    #[command(subcommand)]
+    Deps(deps::DepsVerb),
+    Init(init::InitArgs),
+    Hook(hook::HookArgs),
+    Runs(runs::RunsArgs),
+    Logs(logs::LogsArgs),
+    #[command(subcommand)]
+    Notes(notes::NotesVerb),
+    #[command(subcommand)]
+    Config(config::ConfigVerb),
+    Doctor(doctor::DoctorArgs),
+    Demo(demo::DemoArgs),
+    Completions(completions::CompletionsArgs),
+}
+
+fn exit_codes() -> &'static str {
+    "Exit codes:\n  \
+     0    fine\n  \
+     1    some targets or files failed, or something is stale and `--exit-code` was given\n  \
+     2    the job could not be done: usage, configuration, git, registry\n  \
+     130  interrupted"
+}
+
+fn long_footer() -> String {
+    let mut footer = String::from(
+        "Examples:\n  \
+         refit status                 how every image stands\n  \
+         refit deps graph             what is built on what\n  \
+         refit init --hooks           write .config/refit.toml, record at every commit\n\n\
+         Environment:\n",
+    );
+    let width = environment::VARIABLES
+        .iter()
+        .map(|(name, _)| name.len())
+        .max()
+        .unwrap_or(0);
+    for (name, what) in environment::VARIABLES {
+        writeln!(footer, "  {name:width$}  {what}").expect("writing to a string");
+    }
+    footer.push('\n');
+    footer.push_str(exit_codes());
+    footer
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_has_an_example_in_its_long_help() {
+        fn check(command: &mut clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            if command.has_subcommands() {
+                command
+                    .get_subcommands_mut()
+                    .for_each(|sub| check(sub, &path));
+            } else {
+                let help = command.render_long_help().to_string();
+                assert!(help.contains("Example"), "`{path} --help` has no example");
+            }
+        }
+        check(&mut Cli::command(), "");
+    }
+}

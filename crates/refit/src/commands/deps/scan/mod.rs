@@ -1,0 +1,282 @@
+//! `refit deps scan PATH…`: what single Dockerfiles depend on; no repository is needed.
+
+mod files;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use anstyle::Style;
+use clap::Args;
+use refit_deps::{problem::Problem, scan};
+use refit_dockerfile::{Found, FoundSource, NamedContext, Settings, is_template};
+use refit_oci::{Platform, Reference};
+use serde::Serialize;
+
+use super::App;
+use crate::{
+    cli::FormatArgs,
+    error::{CommandError, Exit},
+    ui::{self, Format, Table, sentence_list},
+};
+
+/// Show what Dockerfiles depend on, without a repository
+///
+/// Reads each file as BuildKit does, follows only what the target stage reaches, and expands variables for each
+/// platform. A folder stands for the Dockerfiles below it, templates left out.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    refit deps scan services/\n  \
+    refit deps scan --platform linux/amd64,linux/arm64 --build-arg NODE=20 web/Dockerfile\n  \
+    refit deps scan --format json .\n  \
+    git ls-files '*Dockerfile' | refit deps scan --files-from -")]
+pub(crate) struct ScanArgs {
+    /// Dockerfiles, and folders to look for them in
+    #[arg(value_name = "PATH", required_unless_present = "files_from")]
+    paths: Vec<PathBuf>,
+    /// Read more paths from a file, one a line; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    files_from: Option<PathBuf>,
+    /// Platforms to resolve for [default: linux/amd64]
+    #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
+    platforms: Vec<Platform>,
+    /// The target stage instead of the last one
+    #[arg(long, value_name = "STAGE")]
+    target: Option<String>,
+    /// A value for an ARG
+    #[arg(long = "build-arg", value_name = "NAME=VALUE", value_parser = key_value)]
+    build_args: Vec<(String, String)>,
+    /// What stands for a stage or image of that name: `docker-image://REFERENCE`, `image:NAME`, or files
+    #[arg(long = "build-context", value_name = "NAME=VALUE", value_parser = named_context)]
+    build_contexts: Vec<(String, NamedContext)>,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+/// One file for one platform.
+#[derive(Debug, Serialize)]
+struct ScanResult {
+    file: String,
+    platform: Platform,
+    target: Option<String>,
+    error: Option<String>,
+    dependencies: Vec<Dependency>,
+    #[serde(skip)]
+    problem: Option<Problem>,
+}
+
+/// What a file depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Dependency {
+    kind: &'static str,
+    written: String,
+    reference: Option<Reference>,
+    /// The image of this repository that a named context stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
+    platform: Platform,
+    line: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct ScanView<'a> {
+    format_version: u32,
+    results: &'a [ScanResult],
+}
+
+pub(super) fn run(app: &App, args: &ScanArgs) -> Result<Exit, CommandError> {
+    let mut given = args.paths.clone();
+    if let Some(list) = &args.files_from {
+        given.extend(files::read_list(app, list)?);
+    }
+    let mut results = Vec::new();
+    for path in &given {
+        let found = files::expand(&app.dir, path);
+        if found.as_ref().is_ok_and(Vec::is_empty) {
+            app.ui
+                .warning(&format!("no Dockerfile under `{}`", path.display()));
+        }
+        match found {
+            Ok(files) => results.extend(files.iter().flat_map(|file| scan_file(app, args, file))),
+            Err(error) => {
+                let problem = Problem::of_file(&shown(path), error.to_string());
+                results.extend(per_platform(args, |_| Err(problem.clone()), &shown(path)));
+            }
+        }
+    }
+    let mut reported = BTreeSet::new();
+    for problem in results.iter().filter_map(|result| result.problem.as_ref()) {
+        if reported.insert(problem.to_string()) {
+            app.ui.problem(problem);
+        }
+    }
+    match args.format.format {
+        Format::Json => app.ui.json(&ScanView {
+            format_version: 1,
+            results: &results,
+        }),
+        Format::Human => print_table(app, &results),
+    }
+    Ok(if reported.is_empty() {
+        Exit::Fine
+    } else {
+        Exit::Partial
+    })
+}
+
+fn scan_file(app: &App, args: &ScanArgs, path: &Path) -> Vec<ScanResult> {
+    let file = shown(path);
+    let parsed = std::fs::read(app.dir.join(path))
+        .map_err(|error| Problem::of_file(&file, error.to_string()));
+    let parsed = parsed.and_then(|bytes| {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if is_template(&file, &text) {
+            let problem = Problem::of_file(&file, "this is a template, not a Dockerfile");
+            return Err(problem.with_hint("render it, and scan the result"));
+        }
+        refit_dockerfile::parse(&text).map_err(|error| scan::problem(&file, &text, &error))
+    });
+    let build_args: BTreeMap<_, _> = args.build_args.iter().cloned().collect();
+    let contexts: BTreeMap<_, _> = args.build_contexts.iter().cloned().collect();
+    let resolve = |platform: &Platform| {
+        let dockerfile = parsed.as_ref().map_err(Problem::clone)?;
+        let settings = Settings {
+            target: args.target.as_deref(),
+            platform,
+            build_platform: &app.environment.build_platform,
+            build_args: &build_args,
+            contexts: &contexts,
+        };
+        let resolved = refit_dockerfile::resolve(dockerfile, &settings);
+        let resolved = resolved.map_err(|error| scan::problem(&file, &dockerfile.text, &error))?;
+        let mut dependencies: Vec<Dependency> = resolved.found.iter().map(dependency).collect();
+        let key = |d: &Dependency| {
+            (
+                d.line,
+                d.kind,
+                d.reference.clone(),
+                d.image.clone(),
+                d.platform.clone(),
+            )
+        };
+        dependencies.sort_by_key(key);
+        dependencies.dedup();
+        Ok(dependencies)
+    };
+    per_platform(args, resolve, &file)
+}
+
+fn per_platform(
+    args: &ScanArgs,
+    resolve: impl Fn(&Platform) -> Result<Vec<Dependency>, Problem>,
+    file: &str,
+) -> Vec<ScanResult> {
+    let default = [Platform::linux_amd64()];
+    let platforms = if args.platforms.is_empty() {
+        &default[..]
+    } else {
+        &args.platforms
+    };
+    let result = |platform: &Platform| {
+        let (dependencies, problem) = match resolve(platform) {
+            Ok(dependencies) => (dependencies, None),
+            Err(problem) => (Vec::new(), Some(problem)),
+        };
+        ScanResult {
+            file: file.to_owned(),
+            platform: platform.clone(),
+            target: args.target.clone(),
+            error: problem.as_ref().map(|problem| match problem.position {
+                Some((line, column)) => format!("line {line}:{column}: {}", problem.message),
+                None => problem.message.clone(),
+            }),
+            dependencies,
+            problem,
+        }
+    };
+    platforms.iter().map(result).collect()
+}
+
+fn dependency(found: &Found) -> Dependency {
+    let (reference, image) = match &found.source {
+        FoundSource::Reference(reference) => (Some(reference.clone()), None),
+        FoundSource::InRepo(name) => (None, Some(name.clone())),
+    };
+    Dependency {
+        kind: found.kind.as_str(),
+        written: found.written.clone(),
+        reference,
+        image,
+        platform: found.platform.clone(),
+        line: found.line,
+    }
+}
+
+fn print_table(app: &App, results: &[ScanResult]) {
+    let mut table = Table::with_header(&["FILE", "KIND", "REFERENCE", "PLATFORM"]);
+    let mut rows: Vec<(String, &'static str, String, BTreeSet<String>)> = Vec::new();
+    for result in results {
+        for d in &result.dependencies {
+            let place = format!("{}:{}", result.file, d.line);
+            let name = match (&d.reference, &d.image) {
+                (Some(reference), _) => ui::reference(reference),
+                (None, image) => format!("image:{}", image.as_deref().unwrap_or_default()),
+            };
+            match rows
+                .iter_mut()
+                .find(|row| row.0 == place && row.1 == d.kind && row.2 == name)
+            {
+                Some(row) => _ = row.3.insert(d.platform.to_string()),
+                None => rows.push((
+                    place,
+                    d.kind,
+                    name,
+                    BTreeSet::from([d.platform.to_string()]),
+                )),
+            }
+        }
+    }
+    for (place, kind, name, platforms) in rows {
+        let platforms = platforms.into_iter().collect::<Vec<_>>().join(",");
+        table.row(vec![place, kind.to_owned(), name, platforms], Style::new());
+    }
+    app.ui.data(&table.render());
+    let free = results
+        .iter()
+        .filter(|r| r.error.is_none() && r.dependencies.is_empty());
+    let free: BTreeSet<String> = free.map(|r| format!("`{}`", r.file)).collect();
+    if !free.is_empty() {
+        let verb = if free.len() == 1 { "depends" } else { "depend" };
+        let free: Vec<String> = free.into_iter().collect();
+        app.ui
+            .note(&format!("{} {verb} on nothing", sentence_list(&free)));
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("want `NAME=VALUE`".to_owned()),
+    }
+}
+
+fn named_context(text: &str) -> Result<(String, NamedContext), String> {
+    let (name, value) = key_value(text)?;
+    let context = if let Some(image) = value.strip_prefix("image:") {
+        NamedContext::InRepo(image.to_owned())
+    } else if let Some(reference) = value.strip_prefix("docker-image://") {
+        NamedContext::Image(
+            reference
+                .parse()
+                .map_err(|error: refit_oci::ReferenceError| error.to_string())?,
+        )
+    } else {
+        NamedContext::Files
+    };
+    Ok((name, context))
+}

@@ -1,0 +1,149 @@
+//! `refit doctor`: what is there, what is missing, and the command that mends it.
+
+mod machine;
+mod repository;
+
+use anstyle::Style;
+use clap::Args;
+use refit_oci::Platform;
+use serde::Serialize;
+
+use super::App;
+use crate::{
+    cli::FormatArgs,
+    error::{CommandError, Exit},
+    ui::{DIM, ERROR, Format, GOOD, Table, WARNING},
+};
+
+/// Show what is there, what is missing, and what mends it
+///
+/// Ends with exit code 1 if something is wrong; what is merely missing is fine.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Example:\n  refit doctor")]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+/// How one thing stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    /// It is there and can be used.
+    Ok,
+    /// It is not there; not everybody needs it.
+    Missing,
+    /// It is there and cannot be used.
+    Wrong,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+struct Check {
+    #[serde(rename = "check")]
+    name: &'static str,
+    state: State,
+    detail: String,
+    /// A command that helps.
+    mend: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct DoctorView<'a> {
+    format_version: u32,
+    checks: &'a [Check],
+}
+
+impl Check {
+    fn ok(name: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            name,
+            state: State::Ok,
+            detail: detail.into(),
+            mend: None,
+        }
+    }
+
+    fn missing(name: &'static str, detail: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            name,
+            state: State::Missing,
+            detail: detail.into(),
+            mend: Some(mend.into()),
+        }
+    }
+
+    fn wrong(name: &'static str, detail: impl Into<String>, mend: Option<String>) -> Self {
+        Self {
+            name,
+            state: State::Wrong,
+            detail: detail.into(),
+            mend,
+        }
+    }
+}
+
+pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Exit, CommandError> {
+    let mut checks = vec![repository::git()];
+    let mut platforms = vec![Platform::linux_amd64()];
+    match app.project() {
+        Err(error) => checks.push(Check::wrong(
+            "repository",
+            error.message.clone(),
+            first(&error),
+        )),
+        Ok(project) => {
+            checks.push(repository::repository(&project));
+            let snapshot = project.working();
+            checks.push(repository::configuration(snapshot.as_ref()));
+            if let Ok(snapshot) = &snapshot {
+                platforms = snapshot
+                    .inventory
+                    .images
+                    .iter()
+                    .flat_map(|image| image.platforms.clone())
+                    .collect();
+            }
+            checks.push(repository::records(&project));
+            checks.extend(repository::remote(&project));
+            checks.push(repository::hooks(&project));
+            checks.push(repository::store(&project));
+        }
+    }
+    checks.extend(machine::engine(app, &platforms).await);
+    checks.push(machine::credentials(
+        app.environment.docker_config_dir.as_deref(),
+    ));
+    match args.format.format {
+        Format::Json => app.ui.json(&DoctorView {
+            format_version: 1,
+            checks: &checks,
+        }),
+        Format::Human => app.ui.data(&table(&checks)),
+    }
+    let is_wrong = checks.iter().any(|check| check.state == State::Wrong);
+    Ok(if is_wrong { Exit::Partial } else { Exit::Fine })
+}
+
+fn table(checks: &[Check]) -> String {
+    let mut table = Table::new();
+    for check in checks {
+        let (word, style): (&str, Style) = match check.state {
+            State::Ok => ("ok", GOOD),
+            State::Missing => ("missing", WARNING),
+            State::Wrong => ("wrong", ERROR),
+        };
+        table.row(
+            vec![word.to_owned(), check.name.to_owned(), check.detail.clone()],
+            style,
+        );
+        if let Some(mend) = &check.mend {
+            table.row(vec![String::new(), String::new(), format!("→ {mend}")], DIM);
+        }
+    }
+    table.render()
+}
+
+fn first(error: &CommandError) -> Option<String> {
+    error.hints.first().cloned()
+}

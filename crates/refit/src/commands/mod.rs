@@ -1,0 +1,64 @@
+//! The verbs, one file each.
+
+pub(crate) mod build;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod demo;
+pub(crate) mod deps;
+pub(crate) mod doctor;
+pub(crate) mod hook;
+pub(crate) mod images;
+pub(crate) mod init;
+pub(crate) mod logs;
+pub(crate) mod notes;
+pub(crate) mod report;
+pub(crate) mod runs;
+pub(crate) mod status;
+pub(crate) mod sweep;
+
+use std::path::PathBuf;
+
+use crate::{
+    cli::Verb,
+    environment::Environment,
+    error::{CommandError, Exit},
+    project::Project,
+    ui::Ui,
+};
+
+/// What every verb has at hand.
+pub(crate) struct App {
+    /// The terminal.
+    pub(crate) ui: Ui,
+    /// The process's environment.
+    pub(crate) environment: Environment,
+    /// The folder to work in: `-C`, else the current one.
+    pub(crate) dir: PathBuf,
+}
+
+impl App {
+    /// The repository that holds the folder, with the user's settings.
+    pub(crate) fn project(&self) -> Result<Project, CommandError> {
+        Project::open(&self.dir, &self.environment)
+    }
+}
+
+/// Does what the command line says.
+pub(crate) async fn run(app: &App, verb: Verb) -> Result<Exit, CommandError> {
+    match verb {
+        Verb::Status(args) => status::run(app, &args).await,
+        Verb::Images(args) => images::run(app, &args),
+        Verb::Build(args) => build::run(app, &args).await,
+        Verb::Sweep(args) => sweep::run(app, &args).await,
+        Verb::Deps(verb) => deps::run(app, verb).await,
+        Verb::Init(args) => init::run(app, &args),
+        Verb::Hook(args) => hook::run(app, &args).await,
+        Verb::Runs(args) => runs::run(app, &args),
+        Verb::Logs(args) => logs::run(app, &args),
+        Verb::Notes(verb) => notes::run(app, verb),
+        Verb::Config(verb) => config::run(app, verb),
+        Verb::Doctor(args) => doctor::run(app, &args).await,
+        Verb::Demo(args) => demo::run(app, &args),
+        Verb::Completions(args) => Ok(completions::run(app, &args)),
+    }
+}

@@ -1,0 +1,257 @@
+//! The process's environment: the only place that reads it. Everything else gets this value.
+
+use std::{
+    env,
+    ffi::OsString,
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use refit_oci::Platform;
+
+/// The user's configuration file instead of `refit/config.toml` in the XDG configuration folder.
+pub(crate) const REFIT_CONFIG: &str = "REFIT_CONFIG";
+/// The platform that `$BUILDPLATFORM` stands for, instead of Linux on this machine's processor.
+pub(crate) const REFIT_BUILD_PLATFORM: &str = "REFIT_BUILD_PLATFORM";
+/// How many milliseconds `refit hook post-commit` waits for registries; 300 unless set.
+pub(crate) const REFIT_HOOK_BUDGET_MS: &str = "REFIT_HOOK_BUDGET_MS";
+/// The line that a release belongs to where no branch is checked out, as `build --line`.
+pub(crate) const REFIT_LINE: &str = "REFIT_LINE";
+/// The folder of users' configuration, `~/.config` unless set.
+pub(crate) const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
+/// The Docker Engine to build with, as Docker's own tools understand it.
+pub(crate) const DOCKER_HOST: &str = "DOCKER_HOST";
+/// The folder with Docker's `config.json` and its credentials, `~/.docker` unless set.
+pub(crate) const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
+/// Any value turns colours off.
+pub(crate) const NO_COLOR: &str = "NO_COLOR";
+/// Seconds since 1970: the time that records and logs carry instead of the clock's.
+pub(crate) const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// Every variable with what it does, for `refit --help`.
+pub(crate) const VARIABLES: [(&str, &str); 9] = [
+    (REFIT_CONFIG, "the user's configuration file"),
+    (
+        REFIT_BUILD_PLATFORM,
+        "the platform that `$BUILDPLATFORM` stands for",
+    ),
+    (
+        REFIT_HOOK_BUDGET_MS,
+        "how long the post-commit hook waits for registries (300)",
+    ),
+    (
+        REFIT_LINE,
+        "the line to release from, where no branch is checked out",
+    ),
+    (
+        XDG_CONFIG_HOME,
+        "where `refit/config.toml` is looked for (~/.config)",
+    ),
+    (DOCKER_HOST, "the Docker Engine to build with"),
+    (
+        DOCKER_CONFIG,
+        "the folder with Docker's credentials (~/.docker)",
+    ),
+    (NO_COLOR, "any value turns colours off"),
+    (
+        SOURCE_DATE_EPOCH,
+        "the time that records carry, in seconds since 1970",
+    ),
+];
+
+/// What the environment says.
+#[derive(Clone, Debug)]
+pub(crate) struct Environment {
+    /// The folder the process was started in.
+    pub(crate) current_dir: PathBuf,
+    /// The user's configuration file, whether it exists or not.
+    pub(crate) user_config: Option<PathBuf>,
+    /// [`DOCKER_HOST`], if set.
+    pub(crate) docker_host: Option<String>,
+    /// The folder with Docker's `config.json`, whether it exists or not.
+    pub(crate) docker_config_dir: Option<PathBuf>,
+    /// What `$BUILDPLATFORM` stands for.
+    pub(crate) build_platform: Platform,
+    /// How long the post-commit hook waits for registries.
+    pub(crate) hook_budget: Duration,
+    /// What is wrong with variables that were ignored for it.
+    pub(crate) problems: Vec<String>,
+    /// Where output goes.
+    pub(crate) terminal: Terminal,
+    fixed_time: Option<Timestamp>,
+}
+
+/// Where output goes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Terminal {
+    /// Standard output's width in columns; none if it is no terminal.
+    pub(crate) stdout_width: Option<usize>,
+    /// Whether standard error is a terminal.
+    pub(crate) stderr: bool,
+    /// Whether colours are unwelcome whatever the terminal can do.
+    pub(crate) no_color: bool,
+}
+
+impl Environment {
+    /// Reads the process's environment.
+    pub(crate) fn read() -> Result<Self, std::io::Error> {
+        let current_dir = env::current_dir()?;
+        Ok(Self::from_variables(current_dir, terminal(), |name| {
+            env::var_os(name)
+        }))
+    }
+
+    fn from_variables(
+        current_dir: PathBuf,
+        terminal: Terminal,
+        var: impl Fn(&str) -> Option<OsString>,
+    ) -> Self {
+        let set = |name: &str| var(name).filter(|value| !value.is_empty());
+        let path = |name: &str| set(name).map(PathBuf::from);
+        let mut problems = Vec::new();
+        let mut parsed = Parsed {
+            problems: &mut problems,
+        };
+        // XDG's specification: a relative path is to be ignored.
+        let config_home = path(XDG_CONFIG_HOME).filter(|path| path.is_absolute());
+        let home = path("HOME");
+        let config_home = config_home.or_else(|| home.as_ref().map(|home| home.join(".config")));
+        let build_platform = parsed.value(REFIT_BUILD_PLATFORM, set(REFIT_BUILD_PLATFORM));
+        let budget: Option<u64> = parsed.value(REFIT_HOOK_BUDGET_MS, set(REFIT_HOOK_BUDGET_MS));
+        let epoch: Option<i64> = parsed.value(SOURCE_DATE_EPOCH, set(SOURCE_DATE_EPOCH));
+        Self {
+            user_config: path(REFIT_CONFIG)
+                .or_else(|| config_home.map(|dir| dir.join("refit/config.toml"))),
+            docker_host: set(DOCKER_HOST).and_then(|host| host.into_string().ok()),
+            docker_config_dir: path(DOCKER_CONFIG)
+                .or_else(|| home.as_ref().map(|home| home.join(".docker"))),
+            build_platform: build_platform
+                .unwrap_or_else(|| Platform::new("linux", env::consts::ARCH, None)),
+            hook_budget: Duration::from_millis(budget.unwrap_or(300)),
+            fixed_time: epoch.and_then(|seconds| Timestamp::from_second(seconds).ok()),
+            terminal: Terminal {
+                no_color: terminal.no_color || set(NO_COLOR).is_some(),
+                ..terminal
+            },
+            current_dir,
+            problems,
+        }
+    }
+
+    /// The time that records carry.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.fixed_time.unwrap_or_else(Timestamp::now)
+    }
+
+    /// The same as RFC 3339 in UTC, to the second.
+    pub(crate) fn now_text(&self) -> String {
+        let now = self.now();
+        Timestamp::from_second(now.as_second())
+            .unwrap_or(now)
+            .to_string()
+    }
+
+    /// The folder that `-C` names.
+    pub(crate) fn folder(&self, given: Option<&Path>) -> PathBuf {
+        given.map_or_else(
+            || self.current_dir.clone(),
+            |given| self.current_dir.join(given),
+        )
+    }
+}
+
+struct Parsed<'a> {
+    problems: &'a mut Vec<String>,
+}
+
+impl Parsed<'_> {
+    fn value<T: std::str::FromStr>(&mut self, name: &str, value: Option<OsString>) -> Option<T> {
+        let text = value?.to_string_lossy().into_owned();
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            self.problems
+                .push(format!("`{name}={text}` is ignored: it is malformed"));
+        }
+        parsed
+    }
+}
+
+fn terminal() -> Terminal {
+    let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let columns = env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok());
+    let measured = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    let stdout = std::io::stdout().is_terminal();
+    Terminal {
+        stdout_width: stdout.then(|| columns.or_else(measured).unwrap_or(80)),
+        stderr: std::io::stderr().is_terminal(),
+        no_color: dumb,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        let variables = variables.to_vec();
+        Environment::from_variables("/here".into(), Terminal::default(), move |name| {
+            variables
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    #[test]
+    fn folders_follow_the_xdg_rules() {
+        let home = environment(&[("HOME", "/home/a")]);
+        assert_eq!(
+            home.user_config.unwrap(),
+            Path::new("/home/a/.config/refit/config.toml")
+        );
+        assert_eq!(
+            home.docker_config_dir.unwrap(),
+            Path::new("/home/a/.docker")
+        );
+        let xdg = environment(&[("HOME", "/home/a"), ("XDG_CONFIG_HOME", "/x")]);
+        assert_eq!(xdg.user_config.unwrap(), Path::new("/x/refit/config.toml"));
+        let relative = environment(&[("HOME", "/home/a"), ("XDG_CONFIG_HOME", "x")]);
+        assert_eq!(
+            relative.user_config.unwrap(),
+            Path::new("/home/a/.config/refit/config.toml")
+        );
+        assert_eq!(environment(&[]).user_config, None);
+        let direct = environment(&[("REFIT_CONFIG", "/c.toml"), ("HOME", "/home/a")]);
+        assert_eq!(direct.user_config.unwrap(), Path::new("/c.toml"));
+    }
+
+    #[test]
+    fn malformed_values_are_said_and_ignored() {
+        let odd = environment(&[
+            ("REFIT_HOOK_BUDGET_MS", "soon"),
+            ("REFIT_BUILD_PLATFORM", "linux/arm64"),
+        ]);
+        assert_eq!(
+            odd.problems,
+            ["`REFIT_HOOK_BUDGET_MS=soon` is ignored: it is malformed"]
+        );
+        assert_eq!(odd.hook_budget, Duration::from_millis(300));
+        assert_eq!(odd.build_platform, Platform::linux_arm64());
+    }
+
+    #[test]
+    fn a_fixed_time_replaces_the_clock() {
+        let fixed = environment(&[("SOURCE_DATE_EPOCH", "86400")]);
+        assert_eq!(fixed.now().to_string(), "1970-01-02T00:00:00Z");
+    }
+
+    #[test]
+    fn empty_values_count_as_unset() {
+        assert!(!environment(&[("NO_COLOR", "")]).terminal.no_color);
+        assert!(environment(&[("NO_COLOR", "1")]).terminal.no_color);
+    }
+}

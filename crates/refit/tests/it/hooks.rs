@@ -1,0 +1,130 @@
+//! What the hooks do once they are installed.
+
+use crate::{assert_snapshot, sandbox::Sandbox};
+
+fn hooked(files: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write_all(files);
+    sandbox.refit(&["init", "--hooks"]).ok();
+    sandbox.commit("Add images");
+    sandbox
+}
+
+#[test]
+fn a_commit_that_breaks_a_dockerfile_is_refused_with_its_line() {
+    let sandbox =
+        hooked("//- web/Dockerfile\nFROM debian:12\n//- api/Dockerfile\nFROM debian:12\n");
+    sandbox.write("web/Dockerfile", "FROM debian:12\nCOPPY . /\n");
+    sandbox.git(&["add", "-A"]);
+    let ran = sandbox.try_git(&["commit", "-q", "-m", "Break it"]);
+    assert_snapshot!("hook-pre-commit", ran.all());
+    // What is staged counts, not what lies in the folder.
+    sandbox.write("web/Dockerfile", "FROM debian:12\n");
+    assert_eq!(sandbox.try_git(&["commit", "-q", "-m", "Break it"]).code, 1);
+    sandbox.git(&["commit", "-q", "--no-verify", "-m", "Break it anyway"]);
+    sandbox.git(&["checkout", "-q", "--", "web/Dockerfile"]);
+    // It was broken before: other work goes on.
+    sandbox.write("api/Dockerfile", "FROM debian:13\n");
+    sandbox.commit("Move on");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_refused_too() {
+    let sandbox = hooked("//- web/Dockerfile\nFROM debian:12\n");
+    sandbox.write(
+        ".config/refit.toml",
+        "version = 1\n[[image]]\nname = \"web\"\ncontxt = \"web\"\n",
+    );
+    sandbox.git(&["add", "-A"]);
+    assert_snapshot!(
+        "hook-pre-commit-config",
+        sandbox.try_git(&["commit", "-q", "-m", "Typo"]).all()
+    );
+}
+
+#[test]
+fn each_image_that_a_commit_touches_gets_a_line() {
+    let sandbox = hooked(
+        "//- web/Dockerfile\nFROM debian:12\nCOPY src /src\n//- web/src/a\na\n//- web/README\nx\n\
+         //- api/Dockerfile\nFROM debian:12\n//- README\nhello\n",
+    );
+    let lines = |sandbox: &Sandbox| {
+        sandbox
+            .try_git(&["notes", "--ref=refit", "show", "HEAD"])
+            .stdout
+    };
+    assert_eq!(lines(&sandbox).lines().count(), 2);
+    sandbox.write("README", "hello again\n");
+    sandbox.commit("Say hello");
+    assert_eq!(lines(&sandbox), "");
+    sandbox.write("web/README", "no build sees this\n");
+    sandbox.commit("Explain");
+    assert_eq!(lines(&sandbox), "");
+    sandbox.write("web/src/a", "b\n");
+    sandbox.commit("Change web");
+    assert_eq!(
+        lines(&sandbox),
+        "web: debian:12 not resolved (linux/amd64)\n"
+    );
+    let config = sandbox
+        .read(".config/refit.toml")
+        .replace("context = \"api\"\n", "context = \"api\"\ntarget = \"x\"\n");
+    sandbox.write(".config/refit.toml", &config);
+    sandbox.write("api/Dockerfile", "FROM debian:12 AS x\n");
+    sandbox.commit("Name a stage");
+    assert_eq!(
+        lines(&sandbox),
+        "api: debian:12 not resolved (linux/amd64)\n"
+    );
+}
+
+#[test]
+fn sentences_follow_a_rebase() {
+    let sandbox = hooked("//- web/Dockerfile\nFROM debian:12\n");
+    sandbox.git(&["checkout", "-q", "-b", "work"]);
+    sandbox.write("web/Dockerfile", "FROM debian:13\n");
+    sandbox.commit("Take the next base");
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.write("README", "hello\n");
+    sandbox.commit("Say hello");
+    sandbox.git(&["rebase", "-q", "main", "work"]);
+    let note = sandbox.git(&["notes", "--ref=refit", "show", "HEAD"]);
+    assert_eq!(note, "web: debian:13 not resolved (linux/amd64)\n");
+}
+
+#[test]
+fn the_hook_never_stops_a_commit() {
+    let sandbox = hooked("//- web/Dockerfile\nFROM debian:12\n");
+    // Somebody else holds the notes, and a file stands where a folder is needed.
+    std::fs::remove_dir_all(sandbox.root().join(".git/refit")).unwrap_or_default();
+    sandbox.write(".git/refit", "in the way");
+    sandbox.write("web/Dockerfile", "FROM debian:13\n");
+    sandbox.git(&["add", "-A"]);
+    let ran = sandbox.try_git(&["commit", "-q", "-m", "Go on"]);
+    assert_eq!(ran.code, 0);
+    assert!(
+        ran.stderr
+            .starts_with("warning: refit's post-commit hook: "),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn notes_are_pushed_with_a_push_only_if_that_is_configured() {
+    let sandbox = hooked("//- web/Dockerfile\nFROM debian:12\n");
+    let remote = sandbox.path("remote.git");
+    sandbox.git(&["init", "-q", "--bare", remote.to_str().unwrap()]);
+    sandbox.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+    sandbox.git(&["push", "-q", "origin", "main"]);
+    assert_eq!(sandbox.git(&["ls-remote", "origin", "refs/notes/*"]), "");
+    sandbox.git(&["config", "refit.pushNotes", "true"]);
+    sandbox.git(&["push", "-q", "origin", "main:other"]);
+    assert_eq!(
+        sandbox
+            .git(&["ls-remote", "origin", "refs/notes/*"])
+            .lines()
+            .count(),
+        2
+    );
+}

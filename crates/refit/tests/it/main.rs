@@ -1,0 +1,27 @@
+//! The built command, run as a user would, in repositories of its own.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
+
+mod fixtures;
+mod sandbox;
+
+mod errors;
+mod graph;
+mod help;
+mod hooks;
+mod init;
+mod record;
+mod scan;
+mod status;
+
+/// Compares with a file under `snapshots/cli`.
+#[macro_export]
+macro_rules! assert_snapshot {
+    ($name:expr, $value:expr) => {{
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("../../../../snapshots/cli");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| insta::assert_snapshot!($name, $value));
+    }};
+}

@@ -1,0 +1,174 @@
+//! `refit status`, `doctor`, `runs` and `logs` where nothing was built yet, and on what is there.
+
+use refit_testkit::registry::{Image, Options, TestRegistry};
+
+use crate::{assert_snapshot, fixtures::notebooks, sandbox::Sandbox};
+
+#[test]
+fn a_repository_that_published_nothing_says_so_and_what_to_do() {
+    let sandbox =
+        Sandbox::with("//- web/Dockerfile\nFROM debian:12\n//- tools/Dockerfile\nFROM scratch\n");
+    assert_snapshot!("status-unpublished", sandbox.refit(&["status"]).all());
+    let json = sandbox
+        .refit(&["status", "--format", "json", "--exit-code"])
+        .json();
+    assert_eq!(
+        (&json["format_version"], &json["stale"], &json["total"]),
+        (&1.into(), &0.into(), &2.into())
+    );
+    assert!(
+        !sandbox.root().join(".git/refs/notes").exists(),
+        "a reading verb wrote notes"
+    );
+}
+
+#[test]
+fn a_registry_that_is_away_is_a_state_and_not_a_failure() {
+    let mut registry = TestRegistry::start(Options::default());
+    registry.put_image("debian", "12", &Image::new("linux/amd64", &[&[("a", "b")]]));
+    let host = registry.host();
+    let sandbox = Sandbox::with(&format!(
+        "//- .config/refit.toml\npush-to = [\"{host}/team\"]\n[[image]]\nname = \"web\"\n\
+         //- Dockerfile\nFROM {host}/debian:12\n"
+    ));
+    registry.stop();
+    let ran = sandbox.refit(&["status"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(
+        ran.stdout.starts_with("unreachable  web  linux/amd64"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn a_folder_without_commits_has_a_status() {
+    let sandbox = Sandbox::new();
+    sandbox.write("web/Dockerfile", "FROM debian:12\n");
+    assert_snapshot!("status-no-commits", sandbox.refit(&["status"]).all());
+    assert_snapshot!("status-empty", Sandbox::new().refit(&["status"]).all());
+}
+
+#[test]
+fn nothing_was_run_yet() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!("runs-none", sandbox.refit(&["runs"]).all());
+    assert_snapshot!("logs-none", sandbox.refit(&["logs"]).all());
+    assert_eq!(
+        sandbox.refit(&["runs", "--format", "json"]).json()["runs"],
+        serde_json::json!([])
+    );
+}
+
+#[test]
+fn the_doctor_names_what_is_missing_and_what_mends_it() {
+    let sandbox = Sandbox::with(&notebooks());
+    let filters = vec![(r"ok( +)git( +)[0-9][^\n]*", "ok${1}git${2}VERSION")];
+    insta::with_settings!({ filters => filters.clone() }, {
+        assert_snapshot!("doctor-new", sandbox.refit(&["doctor"]).all());
+    });
+    sandbox.refit(&["init", "--hooks"]).ok();
+    sandbox.commit("Add refit");
+    let json = sandbox.refit(&["doctor", "--format", "json"]).json();
+    let state = |name: &str| {
+        let checks = json["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["check"] == name).unwrap()["state"].clone()
+    };
+    for name in ["git", "repository", "configuration", "records", "hooks"] {
+        assert_eq!(state(name), "ok", "{name}");
+    }
+    assert_eq!(state("docker"), "missing");
+    assert_eq!(
+        Sandbox::bare().refit(&["doctor"]).code,
+        1,
+        "no repository is wrong"
+    );
+}
+
+mod archive {
+    use jiff::Timestamp;
+    use refit_logs::{Archive, Outcome, RunId, RunKind, RunSettings, Secrets, TargetRecord};
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn clock() -> Timestamp {
+        Timestamp::from_second(1_795_338_000).unwrap()
+    }
+
+    /// Two runs: the older one failed for one target.
+    fn runs(sandbox: &Sandbox) {
+        let archive = Archive::open(&sandbox.root().join(".git/refit"));
+        for (n, failed) in [(1_u8, true), (2, false)] {
+            let id = RunId::new(clock(), [n; 10]);
+            let settings = RunSettings {
+                clock,
+                secrets: Secrets::default(),
+            };
+            let run = archive.start(id, RunKind::Sweep, settings).unwrap();
+            for (target, failed) in [("web@linux/amd64", false), ("web@linux/arm64", failed)] {
+                let mut recorder = run.recorder(target, "rebuild").unwrap();
+                writeln!(recorder, "building {target} in run {n}\ndone").unwrap();
+                let log = recorder.finish().unwrap();
+                let outcome = if failed {
+                    Outcome::Failed
+                } else {
+                    Outcome::Succeeded
+                };
+                run.record(TargetRecord {
+                    target: target.to_owned(),
+                    action: "rebuild".to_owned(),
+                    outcome,
+                    log: Some(log),
+                    manifest: None,
+                    message: failed.then(|| "RUN make failed".to_owned()),
+                    part: None,
+                })
+                .unwrap();
+            }
+            run.finish(if failed {
+                Outcome::Failed
+            } else {
+                Outcome::Succeeded
+            })
+            .unwrap();
+        }
+    }
+
+    #[test]
+    fn runs_and_their_logs_are_found_by_id_image_and_target() {
+        let sandbox = Sandbox::new();
+        runs(&sandbox);
+        assert_snapshot!("runs", sandbox.refit(&["runs"]).all());
+        assert_snapshot!(
+            "runs-json",
+            sandbox.refit(&["runs", "--format", "json", "-n", "1"]).ok()
+        );
+        assert_snapshot!("logs-newest", sandbox.refit(&["logs"]).all());
+        let older = RunId::new(clock(), [1; 10]).to_string();
+        assert_snapshot!(
+            "logs-run",
+            sandbox.refit(&["logs", &older, "--timestamps"]).all()
+        );
+        assert_snapshot!(
+            "logs-target",
+            sandbox
+                .refit(&["logs", "web@linux/arm64", "--tail", "1"])
+                .all()
+        );
+        assert_eq!(
+            sandbox.refit(&["logs", "web"]).ok(),
+            sandbox.refit(&["logs"]).ok()
+        );
+        assert_snapshot!("logs-unknown", sandbox.refit(&["logs", "api"]).all());
+        // Both begin at the same moment: the start of their ids is the same.
+        assert_snapshot!(
+            "logs-ambiguous",
+            sandbox.refit(&["logs", &older[..8]]).all()
+        );
+        assert_snapshot!(
+            "logs-json",
+            sandbox.refit(&["logs", "web", "--format", "json"]).ok()
+        );
+    }
+}
