@@ -21,6 +21,8 @@ pub(super) struct Settled {
     pub(super) pin: Pin,
     pub(super) repository: Repository,
     pub(super) manifest: Digest,
+    /// The in-repo parent's name.
+    parent: Option<String>,
 }
 
 /// The pins with the parents' results; an error names the parent that has none.
@@ -29,7 +31,11 @@ pub(super) fn settle(
     results: &BTreeMap<Target, Outcome>,
 ) -> Result<Vec<Settled>, String> {
     let settle = |planned: &PlannedPin| match planned {
-        PlannedPin::Known { pin, repository } => {
+        PlannedPin::Known {
+            pin,
+            repository,
+            parent,
+        } => {
             let manifest = pin
                 .manifest
                 .clone()
@@ -38,6 +44,7 @@ pub(super) fn settle(
                 pin: pin.clone(),
                 repository: repository.clone(),
                 manifest,
+                parent: parent.clone(),
             })
         }
         PlannedPin::Step {
@@ -62,6 +69,7 @@ pub(super) fn settle(
                 pin,
                 repository: repository.clone(),
                 manifest,
+                parent: Some(target.image.clone()),
             })
         }
     };
@@ -82,7 +90,7 @@ pub(super) fn pin_of<'s>(found: &Found, settled: &'s [Settled]) -> Option<&'s Se
             && settled.pin.platform == found.platform
             && match &found.source {
                 FoundSource::Reference(reference) => settled.pin.reference == *reference,
-                FoundSource::InRepo(name) => settled.repository.last_component() == name,
+                FoundSource::InRepo(name) => settled.parent.as_ref() == Some(name),
             }
     })
 }

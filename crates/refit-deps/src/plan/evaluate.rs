@@ -235,6 +235,8 @@ impl<'a> Evaluator<'a> {
         found: &Found,
         candidates: &[Candidate],
     ) -> Option<Result<PlannedPin, StateKind>> {
+        let parent = self.lookup.ground.edges.parent(&child.name, found);
+        let parent = parent.and_then(|parent| self.lookup.ground.inventory.image(parent.image));
         let known = |reference: &Reference, repository: &Repository, index, manifest| {
             let (reference, platform) = (reference.clone(), found.platform.clone());
             let pin = Pin {
@@ -247,10 +249,9 @@ impl<'a> Evaluator<'a> {
             PlannedPin::Known {
                 pin,
                 repository: repository.clone(),
+                parent: parent.map(|parent| parent.name.clone()),
             }
         };
-        let parent = self.lookup.ground.edges.parent(&child.name, found);
-        let parent = parent.and_then(|parent| self.lookup.ground.inventory.image(parent.image));
         let Some(parent) = parent else {
             let FoundSource::Reference(reference) = &found.source else {
                 return Some(Err(StateKind::Broken {

@@ -91,6 +91,8 @@ pub enum PlannedPin {
         pin: Pin,
         /// Where it is read from: an in-repo parent's own repository, whatever name the Dockerfile has for it.
         repository: Repository,
+        /// The in-repo parent's name.
+        parent: Option<String>,
     },
     /// Known once that step is done.
     Step {
