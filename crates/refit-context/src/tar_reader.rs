@@ -239,8 +239,23 @@ fn next_header(archive: &mut impl Read) -> Result<Option<Header>, TarError> {
     let mut summed = header.clone();
     summed.set_cksum();
     match (header.cksum(), summed.cksum()) {
-        (Ok(written), Ok(sum)) if written == sum => Ok(Some(header)),
+        (Ok(written), Ok(sum)) if written == sum => {
+            empty_is_zero(&mut header);
+            Ok(Some(header))
+        }
         _ => Err(TarError::Malformed("a header's sum is wrong")),
+    }
+}
+
+/// Go's reader, and so Docker's and containerd's, takes an empty number for zero; there are writers that leave out
+/// what is zero.
+fn empty_is_zero(header: &mut Header) {
+    const NUMBERS: [std::ops::Range<usize>; 5] = [100..108, 108..116, 116..124, 124..136, 136..148]; // mode, uid, gid, size, mtime
+    let bytes = header.as_mut_bytes();
+    for field in NUMBERS {
+        if bytes[field.clone()].iter().all(|b| matches!(b, 0 | b' ')) {
+            bytes[field.start] = b'0';
+        }
     }
 }
 

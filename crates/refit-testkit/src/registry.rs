@@ -33,7 +33,7 @@ use tokio::sync::oneshot;
 
 pub use access::{Access, Login, TokenService};
 pub use fault::Fault;
-pub use image::{Image, index, layer};
+pub use image::{Image, index, layer, read_layer};
 
 use store::Store;
 

@@ -266,6 +266,24 @@ fn a_tar_of_the_real_tar_is_read() {
 }
 
 #[test]
+fn numbers_that_a_writer_left_out_are_zero() {
+    let mut header = tar::Header::new_ustar();
+    header.set_path("a").unwrap();
+    header.set_size(1);
+    header.set_cksum();
+    let bytes = [header.as_bytes().as_slice(), b"x", &[0; 511 + 1024]].concat();
+    let (entry, data) = members(&bytes).unwrap().remove(0);
+    assert_eq!(
+        (entry.mode, entry.uid, entry.gid, entry.mtime),
+        (0, 0, 0, 0)
+    );
+    assert_eq!(
+        (entry.kind, data),
+        (TarKind::File { size: 1 }, b"x".to_vec())
+    );
+}
+
+#[test]
 fn a_cut_off_tar_is_an_error_wherever_it_is_cut() {
     let bytes = tar(&everything()).unwrap();
     let whole = members(&bytes).unwrap().len();

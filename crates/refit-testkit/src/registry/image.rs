@@ -1,8 +1,11 @@
 //! Small images made on the spot, the same bytes every time.
 
-use std::{collections::BTreeMap, io::Write as _};
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+};
 
-use flate2::{Compression, write::GzEncoder};
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use refit_oci::{
     Config, Descriptor, Digest, Exact, ImageConfig, Index, Manifest, Platform, RootFs, media_type,
 };
@@ -87,6 +90,28 @@ pub fn layer(files: &[(&str, &str)]) -> Vec<u8> {
     gzip(&tar(files))
 }
 
+/// The regular files of a gzip layer, by path.
+///
+/// # Panics
+/// If it is none.
+pub fn read_layer(layer: &[u8]) -> BTreeMap<String, String> {
+    let mut archive = tar::Archive::new(GzDecoder::new(layer));
+    let mut files = BTreeMap::new();
+    for entry in archive.entries().expect("a layer is a tar") {
+        let mut entry = entry.expect("a layer is a tar");
+        if entry.header().entry_type().is_file() {
+            let path = entry.path().expect("a test's paths are text");
+            let path = path.to_string_lossy().into_owned();
+            let mut text = String::new();
+            entry
+                .read_to_string(&mut text)
+                .expect("a test's files are text");
+            files.insert(path, text);
+        }
+    }
+    files
+}
+
 fn tar(files: &[(&str, &str)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (path, content) in files {
@@ -94,6 +119,8 @@ fn tar(files: &[(&str, &str)]) -> Vec<u8> {
         header.set_size(content.len() as u64);
         header.set_mode(0o644);
         header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
         header.set_entry_type(tar::EntryType::Regular);
         let appended = builder.append_data(&mut header, path, content.as_bytes());
         appended.expect("memory takes all bytes, and a test's paths are short");
