@@ -236,6 +236,11 @@ impl TestRegistry {
         self.shared.state().store.tag(repository, tag)
     }
 
+    /// Removes a tag; what it stood for stays.
+    pub fn delete_tag(&self, repository: &str, tag: &str) {
+        self.shared.state().store.delete(repository, tag);
+    }
+
     /// A document's exact bytes.
     pub fn document(&self, repository: &str, digest: &Digest) -> Option<Vec<u8>> {
         let state = self.shared.state();
