@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use refit_build::{
     apply::{self, Applied, Done, Engines, Failed, Outcome, Published, Site},
     docker::{Address, AddressError, DockerEngine},
+    engine::Engine,
     native::NativeEngine,
 };
 use refit_deps::{
@@ -50,12 +51,13 @@ pub(crate) async fn apply(
     kind: RunKind,
     remote: Option<String>,
 ) -> Result<Ran, CommandError> {
+    let engines = engines(app, plan).await?;
     let project = observer.project;
     let id = RunId::new(Timestamp::now(), randomness());
-    let settings = RunSettings { clock: Timestamp::now, secrets: Secrets::default() };
-    let run = project.archive().start(id, kind, settings)?;
     let scratch = tempfile::Builder::new().prefix("refit-").tempdir();
     let scratch = scratch.map_err(|e| CommandError::new(format!("cannot make a temporary folder: {e}")))?;
+    let settings = RunSettings { clock: Timestamp::now, secrets: Secrets::default() };
+    let run = project.archive().start(id, kind, settings)?;
     let watch = TerminalWatch { ui: &app.ui };
     let workshop = LineWorkshop {
         observer,
@@ -64,7 +66,6 @@ pub(crate) async fn apply(
         remote,
         kept: Mutex::default(),
     };
-    let engines = engines(app, plan).await?;
     let site = Site {
         registries: &observer.registries,
         engines: &engines,
@@ -74,7 +75,15 @@ pub(crate) async fn apply(
         scratch: scratch.path().to_owned(),
         slots: SLOTS,
     };
-    let applied = apply::apply(plan, &site).await.map_err(|failed| command_error(&failed))?;
+    let applied = match apply::apply(plan, &site).await {
+        Ok(applied) => applied,
+        Err(failed) => {
+            run.finish(refit_logs::Outcome::Failed)?;
+            return Err(command_error(&failed));
+        }
+    };
+    let outcome = if applied.failed() { refit_logs::Outcome::Failed } else { refit_logs::Outcome::Succeeded };
+    run.finish(outcome)?;
     if let Some(commit) = &observer.line.commit {
         let kept = workshop.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(text) = sentence_of(plan, &applied, kind, id, &kept) {
@@ -83,8 +92,6 @@ pub(crate) async fn apply(
             workshop.append(&Batch { records: BTreeMap::new(), sentences, message })?;
         }
     }
-    let outcome = if applied.failed() { refit_logs::Outcome::Failed } else { refit_logs::Outcome::Succeeded };
-    run.finish(outcome)?;
     Ok(Ran { id, applied })
 }
 
@@ -103,33 +110,38 @@ fn command_error(failed: &Failed) -> CommandError {
     }
 }
 
-/// The engines that the plan's rebuilds name; a missing one is said before anything is built.
+/// The engines that the plan's rebuilds name. One that is missing fails what needs it; where nothing else is to be
+/// done, that is said before a run begins.
 async fn engines(app: &App, plan: &Plan) -> Result<Engines, CommandError> {
-    let needed: BTreeSet<EngineKind> =
-        plan.steps.iter().filter(|s| s.action == Action::Rebuild).map(|step| step.engine).collect();
+    let needed: BTreeSet<Option<EngineKind>> =
+        plan.steps.iter().map(|step| (step.action == Action::Rebuild).then_some(step.engine)).collect();
     let mut engines = Engines::default();
-    for kind in needed {
-        engines = match kind {
-            EngineKind::Native => engines.with(kind, Arc::new(NativeEngine::new())),
-            EngineKind::Docker => {
-                let address: Address = app
-                    .environment
-                    .docker_host
-                    .as_deref()
-                    .unwrap_or_default()
-                    .parse()
-                    .map_err(|error: AddressError| CommandError::because(&error).hint("mend DOCKER_HOST"))?;
-                let connected = DockerEngine::connect(&address).await;
-                let engine = connected.map_err(|error| {
-                    CommandError::because(&error)
-                        .hint("start Docker Engine, or set DOCKER_HOST")
-                        .hint("`refit doctor` says what is there; Dockerfiles without RUN need no engine")
-                })?;
-                engines.with(kind, Arc::new(engine))
+    for kind in needed.iter().flatten().copied() {
+        engines = match connect(app, kind).await {
+            Ok(engine) => engines.with(kind, engine),
+            Err(error) if needed.len() == 1 => return Err(error),
+            Err(error) => {
+                let hint = error.hints.into_iter().next();
+                engines.without(kind, Failed { message: error.message, excerpt: None, hint })
             }
         };
     }
     Ok(engines)
+}
+
+async fn connect(app: &App, kind: EngineKind) -> Result<Arc<dyn Engine>, CommandError> {
+    if kind == EngineKind::Native {
+        return Ok(Arc::new(NativeEngine::new()));
+    }
+    let address = app.environment.docker_host.as_deref().unwrap_or_default().parse();
+    let address: Address =
+        address.map_err(|error: AddressError| CommandError::because(&error).hint("mend DOCKER_HOST"))?;
+    let connected = DockerEngine::connect(&address).await.map_err(|error| {
+        CommandError::because(&error)
+            .hint("start Docker Engine, or set DOCKER_HOST")
+            .hint("`refit doctor` says what is there; Dockerfiles without RUN need no engine")
+    })?;
+    Ok(Arc::new(connected))
 }
 
 /// Writes builds and outcomes to the terminal.

@@ -60,23 +60,32 @@ pub struct Prepared {
 /// The engines of a run. Only those that the plan names are there.
 #[derive(Clone, Default)]
 pub struct Engines {
-    by_kind: BTreeMap<EngineKind, Arc<dyn Engine>>,
+    by_kind: BTreeMap<EngineKind, Result<Arc<dyn Engine>, Failed>>,
 }
 
 impl Engines {
     /// Adds the engine for a kind.
     #[must_use]
     pub fn with(mut self, kind: EngineKind, engine: Arc<dyn Engine>) -> Self {
-        self.by_kind.insert(kind, engine);
+        self.by_kind.insert(kind, Ok(engine));
+        self
+    }
+
+    /// Says why there is none for a kind: what needs it fails, and the rest goes on.
+    #[must_use]
+    pub fn without(mut self, kind: EngineKind, why: Failed) -> Self {
+        self.by_kind.insert(kind, Err(why));
         self
     }
 
     fn engine(&self, kind: EngineKind) -> Result<&Arc<dyn Engine>, Failed> {
-        self.by_kind.get(&kind).ok_or_else(|| Failed {
+        let missing = || Failed {
             message: format!("no {} engine was set up for this run", kind.as_str()),
             excerpt: None,
             hint: Some("`refit doctor` says what is missing".to_owned()),
-        })
+        };
+        let engine = self.by_kind.get(&kind).ok_or_else(missing)?;
+        engine.as_ref().map_err(Failed::clone)
     }
 }
 

@@ -213,8 +213,7 @@ impl Image<'_> {
                     }
                     (true, _) => {
                         return Err(failed(format!(
-                            "{} failed: a release publishes all platforms or none",
-                            step.target
+                            "not published: {platform} failed, and a release is all platforms or none"
                         )));
                     }
                     (false, None) => {}

@@ -200,6 +200,7 @@ async fn build(
     site: &Site<'_>,
     log: &mut (dyn Write + Send),
 ) -> Result<(Digest, Vec<Digest>), Failed> {
+    let engine = site.engines.engine(step.engine)?;
     let work = tempfile::Builder::new()
         .prefix("build-")
         .tempdir_in(&site.scratch);
@@ -256,7 +257,6 @@ async fn build(
     };
     std::fs::create_dir(&recipe.work_dir)
         .map_err(|e| io_failed("make the folder", &recipe.work_dir, &e))?;
-    let engine = site.engines.engine(step.engine)?;
     let built = match engine.check(&recipe) {
         Ok(()) => engine.build(&recipe, log).await,
         Err(refusal) => Err(EngineError::Refused(refusal)),

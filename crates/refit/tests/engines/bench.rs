@@ -1,0 +1,156 @@
+//! A repository with a user's hermetic environment, an engine and a registry around it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use refit_testkit::engines::{Dockerd, Version};
+use tempfile::TempDir;
+
+use crate::said::Said;
+
+/// A repository, and who builds.
+pub(crate) struct Bench {
+    folder: TempDir,
+    engine: Option<Arc<Dockerd>>,
+}
+
+impl Bench {
+    /// An empty repository on the branch `main`, with an engine.
+    pub(crate) fn with_engine(version: Version) -> Self {
+        Self::new(Some(engine(version)))
+    }
+
+    /// An empty repository and no engine that could be reached.
+    pub(crate) fn without_engine() -> Self {
+        Self::new(None)
+    }
+
+    fn new(engine: Option<Arc<Dockerd>>) -> Self {
+        let folder = TempDir::with_prefix("refit-engines-").unwrap();
+        fs::create_dir(folder.path().join("home")).unwrap();
+        let bench = Self { folder, engine };
+        fs::create_dir(bench.repository()).unwrap();
+        bench
+            .git(&["init", "--quiet", "--initial-branch=main"])
+            .exits(0);
+        bench
+    }
+
+    /// The repository's folder.
+    pub(crate) fn repository(&self) -> PathBuf {
+        self.folder.path().join("repository")
+    }
+
+    /// A path beside the repository.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes files of the repository.
+    pub(crate) fn write(&self, files: &[(&str, &str)]) {
+        for (path, text) in files {
+            let path = self.repository().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+    }
+
+    /// Commits everything, and gives the commit's id.
+    pub(crate) fn commit(&self, message: &str) -> String {
+        self.git(&["add", "--all"]).exits(0);
+        self.git(&["commit", "--quiet", "--message", message])
+            .exits(0);
+        self.git(&["rev-parse", "HEAD"]).exits(0).line()
+    }
+
+    /// Runs git in the repository.
+    pub(crate) fn git(&self, args: &[&str]) -> Said {
+        self.git_in(&self.repository(), args)
+    }
+
+    /// Runs git in a folder.
+    pub(crate) fn git_in(&self, folder: &Path, args: &[&str]) -> Said {
+        Said::by(self.command("git", folder).args(args))
+    }
+
+    /// Runs refit in the repository.
+    pub(crate) fn refit(&self, args: &[&str]) -> Said {
+        self.refit_in(&self.repository(), args)
+    }
+
+    /// Runs refit in a folder.
+    pub(crate) fn refit_in(&self, folder: &Path, args: &[&str]) -> Said {
+        Said::by(&mut self.refit_command(folder, args))
+    }
+
+    /// refit, not yet started.
+    pub(crate) fn refit_command(&self, folder: &Path, args: &[&str]) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_refit"), folder);
+        command.args(args);
+        command
+    }
+
+    fn command(&self, program: &str, folder: &Path) -> Command {
+        let mut command = Command::new(program);
+        let home = self.folder.path().join("home");
+        command.env_clear().current_dir(folder).stdin(Stdio::null());
+        command.env("PATH", std::env::var_os("PATH").unwrap());
+        command
+            .env("HOME", &home)
+            .env("XDG_CONFIG_HOME", home.join(".config"));
+        command
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1");
+        for role in ["AUTHOR", "COMMITTER"] {
+            command
+                .env(format!("GIT_{role}_NAME"), "Ada")
+                .env(format!("GIT_{role}_EMAIL"), "ada@example.com");
+            command.env(format!("GIT_{role}_DATE"), "2026-01-02T03:04:05Z");
+        }
+        let nowhere = || {
+            format!(
+                "unix://{}",
+                self.folder.path().join("no-engine.sock").display()
+            )
+        };
+        command.env(
+            "DOCKER_HOST",
+            self.engine
+                .as_ref()
+                .map_or_else(nowhere, |engine| engine.host()),
+        );
+        command
+    }
+
+    /// The names of the engine's images and the number of its containers: what a run may not leave behind.
+    pub(crate) fn left_in_engine(&self) -> (Vec<String>, usize) {
+        let engine = self.engine.as_ref().unwrap();
+        let images = crate::hub::engine_api(engine, "/images/json?all=1");
+        let containers = crate::hub::engine_api(engine, "/containers/json?all=1");
+        let images = images
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|image| image["RepoTags"].to_string());
+        (images.collect(), containers.as_array().unwrap().len())
+    }
+}
+
+/// The engine that the tests of this process share while one of them holds it: starting one takes longer than a test.
+fn engine(version: Version) -> Arc<Dockerd> {
+    static RUNNING: Mutex<Vec<(Version, Weak<Dockerd>)>> = Mutex::new(Vec::new());
+    let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = running
+        .iter()
+        .find(|(of, engine)| *of == version && engine.strong_count() > 0);
+    if let Some(engine) = known.and_then(|(_, engine)| engine.upgrade()) {
+        return engine;
+    }
+    let engine = Arc::new(Dockerd::start(version).unwrap());
+    running.push((version, Arc::downgrade(&engine)));
+    engine
+}

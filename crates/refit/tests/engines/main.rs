@@ -1,0 +1,12 @@
+//! The whole path as a user walks it: the built `refit`, real Docker Engines, the real docker-registry, git and skopeo.
+
+mod bench;
+mod clones;
+mod embedded;
+mod failures;
+mod hub;
+mod interrupted;
+mod lineage;
+mod releases;
+mod said;
+mod story;
