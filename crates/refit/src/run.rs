@@ -351,7 +351,8 @@ pub(crate) fn state_words(kind: &StateKind) -> (String, Option<&'static str>) {
             Some("`refit build IMAGE --push` releases what is there now"),
         ),
         StateKind::NewerIsPublished { commit } => {
-            (format!("commit {} is published, which is newer; nothing moves", commit.short()), None)
+            let message = format!("commit {} is published, which is newer; nothing moves", commit.short());
+            (message, Some("run `git fetch`, or check out a newer commit"))
         }
         StateKind::Broken { message } => (message.clone(), None),
         StateKind::Unpublished => {

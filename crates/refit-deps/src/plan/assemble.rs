@@ -9,7 +9,12 @@ use super::{
     Plan, PlannedPin, PlannedPublication, Step,
     evaluate::{Evaluator, Role, Verdict},
 };
-use crate::{image::Image, observe::Resolved, publication::Publication, reason::StateKind};
+use crate::{
+    image::Image,
+    observe::{Answer, Resolved},
+    publication::Publication,
+    reason::StateKind,
+};
 
 impl Evaluator<'_> {
     /// Evaluates every target of `images` and puts the plan together.
@@ -167,6 +172,11 @@ impl Evaluator<'_> {
             kept.remove(&step.target.platform);
         }
         let commit = of_image.first()?.commit.clone();
+        // They are part of the source: a patch has those that were released.
+        let annotations = match self.lookup.release(&image.name, commit.as_ref())? {
+            Answer::Found(release) => release.image.annotations.clone(),
+            Answer::Missing | Answer::Failed(_) => image.annotations.clone(),
+        };
         let unique = image.unique_tags.iter().filter_map(|tag| {
             let tag = tag.replace("{{.Run.Commit}}", commit.as_ref()?.as_str());
             image
@@ -193,7 +203,7 @@ impl Evaluator<'_> {
             kept: if local { BTreeMap::new() } else { kept },
             after,
             release: !patch,
-            annotations: image.annotations.clone(),
+            annotations,
             commit,
         })
     }

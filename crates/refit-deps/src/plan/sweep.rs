@@ -1,8 +1,8 @@
 //! Sweeps: patch what is published, from the source that was released.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use refit_oci::{Platform, Reference};
+use refit_oci::{ObjectId, Platform, Reference};
 use refit_platform::Target;
 
 use super::{
@@ -72,12 +72,14 @@ impl Evaluator<'_> {
                 },
             ));
         }
-        let release = match self.released(image, platform, &published)? {
-            Ok(release) => release,
+        let (release, commit) = match self.released(image, platform, &published)? {
+            Ok(found) => found,
             Err(kind) => return Some(self.state(&image.name, None, kind)),
         };
+        // What is built is the release's; how it is treated is the tip's.
         let entry = Image {
             platforms: image.platforms.clone(),
+            pinned: image.pinned,
             ..release.image.clone()
         };
         let file = match self.scanned(&entry, platform) {
@@ -136,7 +138,7 @@ impl Evaluator<'_> {
             action: Action::Rebuild,
             wave: 0,
             line: Some(self.line().to_owned()),
-            commit: published.commit.clone(),
+            commit,
             source,
             pins,
             engine,
@@ -197,31 +199,42 @@ impl Evaluator<'_> {
         image: &Image,
         platform: &Platform,
         published: &Published,
-    ) -> Option<Result<std::sync::Arc<Release>, StateKind>> {
+    ) -> Option<Result<Source, StateKind>> {
         let Some(commit) = &published.commit else {
             return Some(Err(StateKind::ReleaseSourceUnknown));
         };
-        let why = match self.lookup.release(&image.name, Some(commit))? {
-            Answer::Found(release)
-                if matches!(release.relation, Relation::Tip | Relation::Ancestor) =>
-            {
-                return Some(Ok(release.clone()));
-            }
-            Answer::Found(_) => format!(
-                "commit {} is not in the history of `{}`",
+        let gone = |message| StateKind::ReleaseSourceGone { message };
+        let state = match self.lookup.release(&image.name, Some(commit))? {
+            Answer::Found(release) => match release.relation {
+                Relation::Tip | Relation::Ancestor => {
+                    return Some(Ok((release.clone(), Some(commit.clone()))));
+                }
+                // The line as it is known here is older than what was released from it.
+                Relation::Newer => StateKind::NewerIsPublished {
+                    commit: commit.clone(),
+                },
+                Relation::Elsewhere => gone(format!(
+                    "commit {} is not in the history of `{}`",
+                    commit.short(),
+                    self.line()
+                )),
+            },
+            Answer::Missing => gone(format!(
+                "commit {} has no image `{}`",
                 commit.short(),
-                self.line()
-            ),
-            Answer::Missing => format!("commit {} has no image `{}`", commit.short(), image.name),
-            Answer::Failed(message) => message.clone(),
+                image.name
+            )),
+            Answer::Failed(message) => gone(message.clone()),
         };
         let Some(manifest) = published.platforms.get(platform) else {
-            return Some(Err(StateKind::ReleaseSourceGone { message: why }));
+            return Some(Err(state));
         };
         let candidates = self.candidates(image, platform, manifest)?;
         Some(match self.lookup.release(&image.name, None)? {
-            Answer::Found(tip) if has_source(tip, platform, &candidates) => Ok(tip.clone()),
-            _ => Err(StateKind::ReleaseSourceGone { message: why }),
+            Answer::Found(tip) if has_source(tip, platform, &candidates) => {
+                Ok((tip.clone(), self.lookup.ground.line.commit.clone()))
+            }
+            _ => Err(state),
         })
     }
 
@@ -229,6 +242,9 @@ impl Evaluator<'_> {
         &self.lookup.ground.line.name
     }
 }
+
+/// What a patch is built from, and the commit that has it.
+type Source = (Arc<Release>, Option<ObjectId>);
 
 fn has_source(release: &Release, platform: &Platform, candidates: &[Candidate]) -> bool {
     let source = release.sources.get(platform).map(|source| &source.id);
