@@ -1,5 +1,7 @@
 //! Repositories that tests start from.
 
+use std::fmt::Write as _;
+
 /// A family of notebook images, six deep, whose bases come through nested ARGs, beside a folder of recipes.
 pub(crate) fn notebooks() -> String {
     let mut files = String::from(
@@ -13,22 +15,26 @@ pub(crate) fn notebooks() -> String {
          RUN setup\n",
     );
     for (name, parent) in NOTEBOOKS {
-        files += &format!(
+        write!(
+            files,
             "//- stacks/{name}/Dockerfile\n\
              ARG REGISTRY=quay.io\n\
              ARG OWNER=notebooks\n\
              ARG BASE_IMAGE=$REGISTRY/$OWNER/{parent}\n\
              FROM $BASE_IMAGE\n\
              RUN install {name}\n"
-        );
+        )
+        .unwrap();
     }
     for recipe in ["odbc", "pip", "spell"] {
-        files += &format!(
+        write!(
+            files,
             "//- docs/recipes/{recipe}.dockerfile\n\
              ARG BASE_IMAGE=quay.io/notebooks/base-notebook\n\
              FROM $BASE_IMAGE\n\
              RUN recipe {recipe}\n"
-        );
+        )
+        .unwrap();
     }
     files.push_str(
         "//- binder/Dockerfile\n\

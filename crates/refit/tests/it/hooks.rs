@@ -128,3 +128,22 @@ fn notes_are_pushed_with_a_push_only_if_that_is_configured() {
         2
     );
 }
+
+#[test]
+fn hooks_work_in_linked_worktrees() {
+    let sandbox = hooked("//- web/Dockerfile\nFROM debian:12\n");
+    let linked = sandbox.path("linked");
+    let linked = linked.to_str().unwrap();
+    sandbox.git(&["worktree", "add", "-q", "-b", "other", linked]);
+    std::fs::write(sandbox.path("linked/web/Dockerfile"), "FROM debian:13\n").unwrap();
+    sandbox.git(&["-C", linked, "commit", "-qam", "Take the next base"]);
+    let note = sandbox.git(&["notes", "--ref=refit", "show", "other"]);
+    assert_eq!(note, "web: debian:13 not resolved (linux/amd64)\n");
+    std::fs::write(sandbox.path("linked/web/Dockerfile"), "FORM debian:13\n").unwrap();
+    let ran = sandbox.try_git(&["-C", linked, "commit", "-qam", "Break it"]);
+    assert!(
+        ran.stderr.starts_with("error: web/Dockerfile:1:1: "),
+        "{}",
+        ran.stderr
+    );
+}

@@ -16,7 +16,7 @@ use refit_oci::{Platform, Repository};
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::groups::{Group, group};
-use crate::project::Snapshot;
+use crate::{project::Snapshot, ui::sentence_list};
 
 /// A configuration that is not written yet.
 pub(super) struct Draft {
@@ -74,10 +74,13 @@ pub(super) fn write(
     };
     let mut remarks =
         vec!["set `push-to` in `.config/refit.toml` to publish to a registry".to_owned()];
-    remarks.extend(unset.iter().map(|(image, args)| {
-        let args: Vec<String> = args.iter().map(|arg| format!("`{arg}`")).collect();
-        format!("`{image}` needs `build-args` for {}", args.join(", "))
-    }));
+    if !unset.is_empty() {
+        let images: Vec<String> = unset.keys().map(|image| format!("`{image}`")).collect();
+        let images = sentence_list(&images);
+        remarks.push(format!(
+            "fill in the `build-args` of {images} in `.config/refit.toml`"
+        ));
+    }
     Draft { text, remarks }
 }
 

@@ -43,7 +43,12 @@ pub(super) async fn resolve(
     let failed = Mutex::new(failed);
     if !wanted.is_empty() {
         let registries = project.registries_with(Patience {
-            attempts: 2,
+            // Within a hook's budget a second attempt only makes the committer wait.
+            attempts: if budget < Duration::from_secs(1) {
+                1
+            } else {
+                2
+            },
             connect_timeout: budget,
             ..Patience::default()
         });
