@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use refit_oci::{Digest, Document, Index, ObjectId, Platform, Reference, annotations};
 
 use crate::{
-    image::Image,
+    image::{EMBEDDED_HOST, Image},
     observe::{Answer, Lookup},
     reason::StateKind,
     record::PublishRecord,
@@ -47,6 +47,10 @@ pub(crate) fn publication(lookup: &Lookup<'_>, image: &Image) -> Option<Publicat
     let digest = match lookup.tag(&lead)? {
         Answer::Found(digest) => digest,
         Answer::Missing if heads.is_empty() => return Some(Publication::Never),
+        // The embedded store is one clone's own: what another clone published is recorded, and is not there.
+        Answer::Missing if lead.repository().registry() == EMBEDDED_HOST => {
+            return Some(Publication::Never);
+        }
         Answer::Missing => return Some(Publication::Other(StateKind::MissingTag { tag: lead })),
         Answer::Failed(message) => {
             let message = message.clone();
@@ -57,7 +61,10 @@ pub(crate) fn publication(lookup: &Lookup<'_>, image: &Image) -> Option<Publicat
         }
     };
     if let Some(head) = heads.iter().rev().find(|head| head.index == *digest) {
-        return Some(Publication::Ours(recorded(head)));
+        return Some(match recorded(lookup, image, &lead, head)? {
+            Ok(published) => Publication::Ours(published),
+            Err(state) => Publication::Other(state),
+        });
     }
     let index = match index_of_ours(lookup, image, &lead, digest)? {
         Ok(Some(index)) => index,
@@ -86,21 +93,47 @@ pub(crate) fn publication(lookup: &Lookup<'_>, image: &Image) -> Option<Publicat
     Some(Publication::Ours(Published {
         index: digest.clone(),
         platforms: platforms(index),
-        commit: index
-            .annotations
-            .get(annotations::REVISION)
-            .and_then(|commit| commit.parse().ok()),
+        commit: revision(index),
         record: heads.last().map(|head| head.id.clone()),
     }))
 }
 
-fn recorded(record: &PublishRecord) -> Published {
-    Published {
-        index: record.index.clone(),
-        platforms: record.platforms.clone(),
-        commit: record.commit.clone(),
-        record: Some(record.id.clone()),
+/// What a record says of an index. Where records disagree about it, the index itself decides: they are hints.
+fn recorded(
+    lookup: &Lookup<'_>,
+    image: &Image,
+    lead: &Reference,
+    head: &PublishRecord,
+) -> Option<Result<Published, StateKind>> {
+    let mut published = Published {
+        index: head.index.clone(),
+        platforms: head.platforms.clone(),
+        commit: head.commit.clone(),
+        record: Some(head.id.clone()),
+    };
+    let records = lookup.ground.records.publishes_of(&image.name, lead);
+    let mut same_index = records.filter(|record| record.index == head.index);
+    if same_index.all(|r| (&r.platforms, &r.commit) == (&head.platforms, &head.commit)) {
+        return Some(Ok(published));
     }
+    Some(match index_of_ours(lookup, image, lead, &head.index)? {
+        Ok(Some(index)) => {
+            published.platforms = platforms(index);
+            published.commit = revision(index);
+            Ok(published)
+        }
+        Ok(None) => Err(StateKind::Foreign {
+            tag: lead.clone(),
+            digest: head.index.clone(),
+        }),
+        Err(state) => Err(state),
+    })
+}
+
+/// The commit that an index of ours names.
+pub fn revision(index: &Index) -> Option<ObjectId> {
+    let commit = index.annotations.get(annotations::REVISION)?;
+    commit.parse().ok()
 }
 
 /// The manifests of an index by platform, attestations left out.

@@ -12,7 +12,7 @@ use refit_build::{
     apply::{Done, Failed, Prepared, Workshop},
     engine::ContextTar,
 };
-use refit_deps::{inventory::clean, plan::Step, record::Record, scan};
+use refit_deps::{image::EMBEDDED_HOST, inventory::clean, plan::Step, record::Record, scan};
 use refit_git::notes::{Batch, NotesError};
 use refit_oci::ObjectId;
 use refit_platform::Target;
@@ -20,7 +20,7 @@ use refit_platform::Target;
 use crate::{
     error::{CommandError, chain},
     observe::{Observer, context, seen, with_location},
-    project::Snapshot,
+    project::{Project, Snapshot},
 };
 
 /// What happens while a plan is applied, for whoever watches.
@@ -146,9 +146,23 @@ fn failed(error: CommandError) -> Failed {
     Failed { message: error.message, excerpt: None, hint: error.hints.into_iter().next() }
 }
 
+/// The remote whose notes decide, brought in, and proven writable before anything is built where something `writes`.
+/// None without a remote, and where every image goes into this clone's own store: that is nobody else's business.
+pub(crate) fn notes_remote(project: &Project, writes: bool) -> Result<Option<String>, CommandError> {
+    let images = project.working()?.inventory.images;
+    if images.iter().all(|image| image.destination().registry() == EMBEDDED_HOST) {
+        return Ok(None);
+    }
+    let remote = fetch_notes(&project.repo)?;
+    if let (Some(remote), true) = (&remote, writes) {
+        project.repo.notes_probe_push(remote)?;
+    }
+    Ok(remote)
+}
+
 /// Brings the remote's notes in before anything is decided. Notes that can't be reached are an error: without them,
 /// rollbacks and holds are unknown.
-pub(crate) fn fetch_notes(repo: &refit_git::Repo) -> Result<Option<String>, CommandError> {
+fn fetch_notes(repo: &refit_git::Repo) -> Result<Option<String>, CommandError> {
     let Some(remote) = repo.default_remote() else { return Ok(None) };
     let unreachable = |error: NotesError| {
         CommandError::new(format!("the notes of `{remote}` can't be reached: {}", chain(&error)))

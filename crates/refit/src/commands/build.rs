@@ -54,10 +54,7 @@ pub(crate) struct BuildArgs {
 /// Runs the verb.
 pub(crate) async fn run(app: &App, args: &BuildArgs) -> Result<Exit, CommandError> {
     let project = app.project()?;
-    let remote = if args.push { workshop::fetch_notes(&project.repo)? } else { None };
-    if let (Some(remote), false) = (&remote, args.dry_run) {
-        project.repo.notes_probe_push(remote)?;
-    }
+    let remote = if args.push { workshop::notes_remote(&project, !args.dry_run)? } else { None };
     let observer = observer(&project, args)?;
     for name in &args.images {
         observer.tip.image(name)?;

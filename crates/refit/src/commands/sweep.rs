@@ -50,11 +50,7 @@ pub(crate) struct SweepArgs {
 /// Runs the verb.
 pub(crate) async fn run(app: &App, args: &SweepArgs) -> Result<Exit, CommandError> {
     let project = app.project()?;
-    let remote = workshop::fetch_notes(&project.repo)?;
-    if let (Some(remote), false) = (&remote, args.dry_run) {
-        // Better to learn now than after the first build that the result can't be recorded.
-        project.repo.notes_probe_push(remote)?;
-    }
+    let remote = workshop::notes_remote(&project, !args.dry_run)?;
     let lines = lines(&project)?;
     let mut claimed: BTreeMap<Reference, String> = BTreeMap::new();
     let mut exit = Exit::Fine;
