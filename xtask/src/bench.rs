@@ -1,18 +1,16 @@
 //! `cargo xtask bench`: what a user waits for, measured on the release build, each beside a peer of the same run.
 
+mod site;
+mod sweep;
+
 use std::{
     fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 
-use crate::shell::{Failure, Outcome, cargo, io_failure, output, run, target};
-
-/// How many images and bases a large repository has here.
-const N_IMAGES: usize = 200;
-const N_BASES: usize = 10;
+use crate::shell::{Failure, Outcome, cargo, output, run};
+use site::{N_IMAGES, Site};
 
 /// One row of the result.
 struct Measurement {
@@ -20,7 +18,7 @@ struct Measurement {
     measure: fn(&Site) -> Outcome<Figure>,
 }
 
-const MEASUREMENTS: [Measurement; 2] = [
+const MEASUREMENTS: [Measurement; 3] = [
     Measurement {
         name: "demo",
         measure: demo,
@@ -29,24 +27,23 @@ const MEASUREMENTS: [Measurement; 2] = [
         name: "hook-post-commit",
         measure: hook_post_commit,
     },
+    Measurement {
+        name: "sweep-no-op",
+        measure: sweep::no_op,
+    },
 ];
 
 /// What was measured.
 struct Figure {
     wall: Duration,
     peer: Option<Peer>,
+    detail: String,
 }
 
 /// Something well known that does comparable work on the same input.
 struct Peer {
     name: &'static str,
     wall: Duration,
-}
-
-/// The program under measurement, and an empty folder for it.
-struct Site {
-    refit: PathBuf,
-    folder: PathBuf,
 }
 
 /// Measures everything, or what `names` name.
@@ -81,12 +78,15 @@ pub(crate) fn bench(names: &[&str]) -> Outcome {
     Ok(())
 }
 
-/// `name  wall time  peer's wall time  ratio`
+/// `name  wall time  ratio to the peer, its wall time; detail`
 fn row(name: &str, figure: &Figure) -> String {
     let mut row = format!("{name:<18} {:>9.3} s", figure.wall.as_secs_f64());
     if let Some(Peer { name, wall }) = &figure.peer {
         let ratio = figure.wall.as_secs_f64() / wall.as_secs_f64().max(f64::EPSILON);
         let _ = write!(row, "   {ratio:.2} × {name} ({:.3} s)", wall.as_secs_f64());
+    }
+    if !figure.detail.is_empty() {
+        let _ = write!(row, "   {}", figure.detail);
     }
     row
 }
@@ -94,28 +94,33 @@ fn row(name: &str, figure: &Figure) -> String {
 /// The demo's wall time; no peer does the like.
 fn demo(site: &Site) -> Outcome<Figure> {
     let wall = timed(site.refit().arg("demo"))?;
-    Ok(Figure { wall, peer: None })
+    Ok(Figure {
+        wall,
+        peer: None,
+        detail: String::new(),
+    })
 }
 
 /// What a developer waits for at a commit that touches every image, beside git itself noting a line on each Dockerfile.
 fn hook_post_commit(site: &Site) -> Outcome<Figure> {
-    site.large_repository()?;
+    site.images("example.com/bench")?;
     let wall = timed(site.refit().args(["hook", "post-commit"]))?;
     let start = Instant::now();
     for image in 0..N_IMAGES {
-        let on = format!("HEAD:services/s{image:03}/Dockerfile");
+        let on = format!("HEAD:images/s{image:03}/Dockerfile");
         output(
             site.git()
-                .args(["notes", "--ref=peer", "add", "-m", "a line", &on]),
+                .args(["notes", "--ref=peer", "append", "-m", "a line", &on]),
         )?;
     }
     let peer = Peer {
-        name: "git notes add",
+        name: "git notes append",
         wall: start.elapsed(),
     };
     Ok(Figure {
         wall,
         peer: Some(peer),
+        detail: format!("{N_IMAGES} images"),
     })
 }
 
@@ -123,71 +128,6 @@ fn timed(command: &mut Command) -> Outcome<Duration> {
     let start = Instant::now();
     output(command)?;
     Ok(start.elapsed())
-}
-
-impl Site {
-    fn empty(name: &str) -> Outcome<Self> {
-        let folder = target().join("bench").join(name);
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(io_failure(&folder)(error));
-            }
-            _ => {}
-        }
-        fs::create_dir_all(&folder).map_err(io_failure(&folder))?;
-        Ok(Self {
-            refit: target().join("release/refit"),
-            folder,
-        })
-    }
-
-    fn refit(&self) -> Command {
-        self.command(&self.refit)
-    }
-
-    fn git(&self) -> Command {
-        self.command("git".as_ref())
-    }
-
-    /// A program that sees this folder and nothing of the user's git configuration.
-    fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        command.current_dir(&self.folder);
-        command
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_NOSYSTEM", "1");
-        for who in ["AUTHOR", "COMMITTER"] {
-            command.env(format!("GIT_{who}_NAME"), "bench");
-            command.env(format!("GIT_{who}_EMAIL"), "bench@example.com");
-        }
-        command
-    }
-
-    /// A repository of many small images on a few bases, in one commit.
-    fn large_repository(&self) -> Outcome {
-        output(
-            self.git()
-                .args(["init", "--quiet", "--initial-branch=main"]),
-        )?;
-        for image in 0..N_IMAGES {
-            let folder = self.folder.join(format!("services/s{image:03}"));
-            fs::create_dir_all(&folder).map_err(io_failure(&folder))?;
-            let base = image % N_BASES;
-            let files = [
-                (
-                    "Dockerfile",
-                    format!("FROM example.com/base-{base}:1\nCOPY app /app\n"),
-                ),
-                ("app", format!("{image}\n")),
-            ];
-            for (name, content) in files {
-                let file = folder.join(name);
-                fs::write(&file, content).map_err(io_failure(&file))?;
-            }
-        }
-        output(self.git().args(["add", "--all"]))?;
-        output(self.git().args(["commit", "--quiet", "--message=all"])).map(drop)
-    }
 }
 
 #[cfg(test)]
@@ -203,10 +143,12 @@ mod tests {
         let figure = Figure {
             wall: Duration::from_millis(250),
             peer: Some(peer),
+            detail: "2 images".to_owned(),
         };
         let told = row("x", &figure);
+        assert!(told.starts_with("x "), "{told}");
         assert!(
-            told.starts_with("x ") && told.ends_with("0.250 s   0.50 × git (0.500 s)"),
+            told.ends_with("0.250 s   0.50 × git (0.500 s)   2 images"),
             "{told}"
         );
     }
