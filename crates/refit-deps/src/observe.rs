@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use refit_oci::{Digest, Document, ObjectId, Platform, Reference, Repository};
+use refit_oci::{Digest, Document, ImageConfig, ObjectId, Platform, Reference, Repository};
 
 use crate::{edges::Edges, image::Image, inventory::Inventory, record::Records, source::Source};
 
@@ -42,6 +42,8 @@ pub struct Answers {
     pub tags: BTreeMap<Reference, Answer<Digest>>,
     /// Manifests and indexes.
     pub documents: BTreeMap<(Repository, Digest), Answer<Arc<Document>>>,
+    /// The configs of manifests.
+    pub configs: BTreeMap<(Repository, Digest), Answer<Arc<ImageConfig>>>,
     /// Images as they are at a commit (none: at the tip that is looked at).
     pub releases: BTreeMap<ReleaseKey, Answer<Arc<Release>>>,
 }
@@ -91,6 +93,8 @@ pub struct Needs {
     pub tags: BTreeSet<Reference>,
     /// Manifests and indexes to fetch by digest.
     pub documents: BTreeSet<(Repository, Digest)>,
+    /// Manifests whose configs are to be fetched.
+    pub configs: BTreeSet<(Repository, Digest)>,
     /// Images to read at a commit.
     pub releases: BTreeSet<ReleaseKey>,
 }
@@ -98,7 +102,10 @@ pub struct Needs {
 impl Needs {
     /// Whether nothing is missing.
     pub fn is_empty(&self) -> bool {
-        self.tags.is_empty() && self.documents.is_empty() && self.releases.is_empty()
+        self.tags.is_empty()
+            && self.documents.is_empty()
+            && self.configs.is_empty()
+            && self.releases.is_empty()
     }
 }
 
@@ -142,6 +149,20 @@ impl<'a> Lookup<'a> {
         let known = self.ground.answers.documents.get(&key);
         if known.is_none() {
             self.needs.borrow_mut().documents.insert(key);
+        }
+        known
+    }
+
+    /// The config of the manifest with that digest.
+    pub(crate) fn config(
+        &self,
+        repository: &Repository,
+        manifest: &Digest,
+    ) -> Option<&'a Answer<Arc<ImageConfig>>> {
+        let key = (repository.clone(), manifest.clone());
+        let known = self.ground.answers.configs.get(&key);
+        if known.is_none() {
+            self.needs.borrow_mut().configs.insert(key);
         }
         known
     }

@@ -1,7 +1,7 @@
 //! Pins: the digests that a target's dependencies resolved to.
 
 use refit_dockerfile::Kind;
-use refit_oci::{Digest, Platform, Reference};
+use refit_oci::{Digest, ImageConfig, Platform, Reference};
 use serde::{Deserialize, Serialize};
 
 /// One dependency and what it resolved to.
@@ -28,6 +28,22 @@ impl Pin {
     pub fn same_dependency(&self, reference: &Reference, platform: &Platform) -> bool {
         self.reference == *reference && self.platform == *platform
     }
+}
+
+/// Whether the image with this config can be what `platform` is built on. Engines do not ask: they take what the digest
+/// names, and call the result what they were told to. Older configs leave out what they do not know.
+pub fn fits(config: &ImageConfig, platform: &Platform) -> bool {
+    if config.os.is_empty() || config.architecture.is_empty() {
+        return true;
+    }
+    let mut have = config.platform();
+    if config.variant.as_deref().is_none_or(str::is_empty)
+        && have.architecture == platform.architecture
+    {
+        have.variant.clone_from(&platform.variant);
+    }
+    have.os_version.clone_from(&platform.os_version); // the index has decided that
+    refit_platform::satisfies(&have, platform)
 }
 
 /// The form of pins in a manifest's annotation: without the index, so that a manifest is a function of what was built.
@@ -91,5 +107,44 @@ mod kind_text {
         let text = String::deserialize(deserializer)?;
         let kind = ALL.into_iter().find(|kind| kind.as_str() == text);
         kind.ok_or_else(|| D::Error::custom(format!("`{text}` is no kind of dependency")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(os: &str, architecture: &str, variant: Option<&str>) -> ImageConfig {
+        ImageConfig {
+            os: os.to_owned(),
+            architecture: architecture.to_owned(),
+            variant: variant.map(str::to_owned),
+            ..ImageConfig::default()
+        }
+    }
+
+    #[test]
+    fn a_base_fits_the_platforms_that_run_it() {
+        let cases = [
+            ("linux", "amd64", None, "linux/amd64", true),
+            ("linux", "amd64", None, "linux/arm64", false),
+            ("linux", "arm64", None, "linux/arm64", true),
+            ("linux", "arm64", Some("v8"), "linux/arm64", true),
+            ("linux", "386", None, "linux/amd64", true),
+            ("linux", "arm", Some("v7"), "linux/arm/v6", false),
+            ("linux", "arm", None, "linux/arm/v6", true), // older images of arm/v6 say no variant
+            ("windows", "amd64", None, "linux/amd64", false),
+            ("", "", None, "linux/arm64", true),
+        ];
+        for (os, architecture, variant, platform, expected) in cases {
+            let fits = fits(
+                &config(os, architecture, variant),
+                &platform.parse().unwrap(),
+            );
+            assert_eq!(
+                fits, expected,
+                "{os}/{architecture} {variant:?} for {platform}"
+            );
+        }
     }
 }

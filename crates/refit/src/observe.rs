@@ -18,8 +18,8 @@ use refit_deps::{
     source::{EntryMode, Source, SourceEntry, source},
 };
 use refit_dockerfile::ContextInput;
-use refit_oci::{Digest, Document, ObjectId, Platform, Reference, Repository};
-use refit_registry::{Head, Patience, Registries, RegistryError, Requests};
+use refit_oci::{Digest, Document, ImageConfig, ObjectId, Platform, Reference, Repository};
+use refit_registry::{DOCUMENT_LIMIT, Head, Patience, Registries, RegistryError, Requests};
 
 use crate::{
     error::{CommandError, chain},
@@ -85,10 +85,16 @@ impl<'p> Observer<'p> {
             (key, self.document(repository, digest).await)
         });
         let documents: Vec<_> = stream::iter(documents).buffer_unordered(CONCURRENCY).collect().await;
+        let configs = needs.configs.iter().map(|(repository, manifest)| async move {
+            let key = (repository.clone(), manifest.clone());
+            (key, self.config(repository, manifest).await)
+        });
+        let configs: Vec<_> = stream::iter(configs).buffer_unordered(CONCURRENCY).collect().await;
         let releases: Vec<_> = needs.releases.iter().map(|key| (key.clone(), self.release(key))).collect();
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.tags.extend(tags);
         answers.documents.extend(documents);
+        answers.configs.extend(configs);
         answers.releases.extend(releases);
     }
 
@@ -117,6 +123,27 @@ impl<'p> Observer<'p> {
                 }
                 Answer::Found(Arc::new(document))
             }
+            Err(RegistryError::Missing { .. }) => Answer::Missing,
+            Err(error) => Answer::Failed(chain(&error)),
+        }
+    }
+
+    /// The config of a manifest.
+    async fn config(&self, repository: &Repository, manifest: &Digest) -> Answer<Arc<ImageConfig>> {
+        let descriptor = match self.document(repository, manifest).await {
+            Answer::Found(document) => match document.as_ref() {
+                Document::Manifest(manifest) => manifest.value.config.clone(),
+                Document::Index(_) => return Answer::Failed(format!("`{repository}@{manifest}` is an index")),
+            },
+            Answer::Missing => return Answer::Missing,
+            Answer::Failed(message) => return Answer::Failed(message),
+        };
+        let registry = self.registries.registry(repository.registry());
+        match registry.blob_bytes(repository, &descriptor, DOCUMENT_LIMIT).await {
+            Ok(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(config) => Answer::Found(Arc::new(config)),
+                Err(error) => Answer::Failed(format!("the config of `{repository}@{manifest}` is malformed: {error}")),
+            },
             Err(RegistryError::Missing { .. }) => Answer::Missing,
             Err(error) => Answer::Failed(chain(&error)),
         }

@@ -95,18 +95,23 @@ pub(super) fn pin_of<'s>(found: &Found, settled: &'s [Settled]) -> Option<&'s Se
     })
 }
 
-/// The uncompressed layers of a base.
+/// The uncompressed layers of a base; an error if it is of another platform than its pin.
 pub(super) async fn diff_ids(
     registries: &Registries,
-    repository: &Repository,
-    manifest: &Digest,
+    base: &Settled,
 ) -> Result<Vec<Digest>, Failed> {
+    let Settled {
+        pin,
+        repository,
+        manifest,
+        ..
+    } = base;
     let registry = registries.registry(repository.registry());
     let document = registry
         .document(repository, manifest)
         .await
         .map_err(|e| Failed::of(&e))?;
-    let Document::Manifest(manifest) = document else {
+    let Document::Manifest(document) = document else {
         let message =
             format!("`{repository}@{manifest}` is an index where a platform's manifest is needed");
         return Err(Failed {
@@ -116,10 +121,18 @@ pub(super) async fn diff_ids(
         });
     };
     let config = registry
-        .blob_bytes(repository, &manifest.value.config, CONFIG_LIMIT)
+        .blob_bytes(repository, &document.value.config, CONFIG_LIMIT)
         .await;
     let config = config.map_err(|e| Failed::of(&e))?;
     let config: ImageConfig = serde_json::from_slice(&config).map_err(|e| Failed::of(&e))?;
+    if !pin::fits(&config, &pin.platform) {
+        let (reference, platform, got) = (&pin.reference, &pin.platform, config.platform());
+        return Err(Failed {
+            message: format!("`{reference}` is an image for {got}, and {platform} is needed"),
+            excerpt: None,
+            hint: None,
+        });
+    }
     Ok(config.rootfs.diff_ids)
 }
 

@@ -233,11 +233,10 @@ async fn build(
             manifest,
         });
     }
-    let root = pinned::root_base(&resolved);
-    let base_diff_ids = match root
-        .and_then(|index| bases.iter().find(|base| base.found_index == index))
-    {
-        Some(base) => pinned::diff_ids(site.registries, &base.repository, &base.manifest).await?,
+    let root = pinned::root_base(&resolved)
+        .and_then(|index| pinned::pin_of(&resolved.found[index], settled));
+    let base_diff_ids = match root {
+        Some(base) => pinned::diff_ids(site.registries, base).await?,
         None => Vec::new(),
     };
     let recipe = Recipe {

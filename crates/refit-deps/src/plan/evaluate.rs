@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use refit_dockerfile::{Found, FoundSource, Resolved as ResolvedFile};
+use refit_dockerfile::{Found, FoundSource, Kind, Resolved as ResolvedFile};
 use refit_oci::{Digest, Document, Platform, Reference, Repository, annotations};
 use refit_platform::{Target, best_match};
 
@@ -258,7 +258,7 @@ impl<'a> Evaluator<'a> {
                     message: format!("`{}` is no image here", found.written),
                 }));
             };
-            let current = self.external(reference, &found.platform, child.pinned, candidates)?;
+            let current = self.external(reference, found, child.pinned, candidates)?;
             return Some(current.map(|(index, manifest)| {
                 known(reference, reference.repository(), index, manifest)
             }));
@@ -291,7 +291,7 @@ impl<'a> Evaluator<'a> {
             Verdict::Left => {
                 let current = self.external(
                     &lead.unwrap_or_else(|| reference.clone()),
-                    &found.platform,
+                    found,
                     Pinned::Report,
                     candidates,
                 )?;
@@ -304,14 +304,15 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// What a reference resolves to for a platform: the index, where it is one, and the platform's manifest.
+    /// What a reference resolves to for a dependency's platform: the index, where it is one, and the platform's manifest.
     fn external(
         &self,
         reference: &Reference,
-        platform: &Platform,
+        found: &Found,
         pinned: Pinned,
         candidates: &[Candidate],
     ) -> Option<Result<(Option<Digest>, Digest), StateKind>> {
+        let platform = &found.platform;
         let pins = || {
             candidates
                 .iter()
@@ -355,24 +356,45 @@ impl<'a> Evaluator<'a> {
         if pins().any(|p| p.index.is_none() && p.manifest.as_ref() == Some(digest)) {
             return Some(Ok((None, digest.clone())));
         }
-        Some(
+        let missing_platform = || {
+            Err(StateKind::MissingPlatform {
+                reference: reference.clone(),
+                platform: platform.clone(),
+            })
+        };
+        let missing_tag = || {
+            Err(StateKind::MissingTag {
+                tag: reference.clone(),
+            })
+        };
+        let (index, manifest, says_platform) =
             match self.lookup.document(reference.repository(), digest)? {
                 Answer::Found(document) => match document.as_ref() {
                     Document::Index(index) => match best_match(&index.value, platform) {
-                        Some(descriptor) => Ok((Some(digest.clone()), descriptor.digest.clone())),
-                        None => Err(StateKind::MissingPlatform {
-                            reference: reference.clone(),
-                            platform: platform.clone(),
-                        }),
+                        Some(entry) => (
+                            Some(digest.clone()),
+                            &entry.digest,
+                            entry.platform.is_some(),
+                        ),
+                        None => return Some(missing_platform()),
                     },
-                    Document::Manifest(_) => Ok((None, digest.clone())),
+                    Document::Manifest(_) => (None, digest, false),
                 },
-                Answer::Missing => Err(StateKind::MissingTag {
-                    tag: reference.clone(),
-                }),
-                Answer::Failed(message) => Err(unreachable(reference, message)),
-            },
-        )
+                Answer::Missing => return Some(missing_tag()),
+                Answer::Failed(message) => return Some(Err(unreachable(reference, message))),
+            };
+        // Files may be copied from an image of any platform; what a stage executes must be of its own.
+        if !says_platform && matches!(found.kind, Kind::Base | Kind::Stage) {
+            match self.lookup.config(reference.repository(), manifest)? {
+                Answer::Found(config) if !pin::fits(config, platform) => {
+                    return Some(missing_platform());
+                }
+                Answer::Found(_) => {}
+                Answer::Missing => return Some(missing_tag()),
+                Answer::Failed(message) => return Some(Err(unreachable(reference, message))),
+            }
+        }
+        Some(Ok((index, manifest.clone())))
     }
 
     /// Reports each dependency that is pinned by digest while its tag has moved on. None while a tag is unknown.
