@@ -87,6 +87,12 @@ impl Bench {
         Said::by(&mut self.refit_command(folder, args))
     }
 
+    /// Runs refit as on a machine whose own platform is amd64.
+    pub(crate) fn refit_on_amd64(&self, args: &[&str]) -> Said {
+        let mut command = self.refit_command(&self.repository(), args);
+        Said::by(command.env("REFIT_BUILD_PLATFORM", "linux/amd64"))
+    }
+
     /// refit, not yet started.
     pub(crate) fn refit_command(&self, folder: &Path, args: &[&str]) -> Command {
         let mut command = self.command(env!("CARGO_BIN_EXE_refit"), folder);

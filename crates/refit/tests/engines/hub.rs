@@ -35,7 +35,12 @@ impl Hub {
 
     /// Moves `base/os:1` to busyboxes whose `/etc/os-patch` says which patch they have.
     pub(crate) fn push_base(&self, amd64: &str, arm64: &str) -> Digest {
-        let repository: Repository = format!("{}/base/os", self.host()).parse().unwrap();
+        self.push_base_to("base/os", amd64, arm64)
+    }
+
+    /// The same for the tag `1` of another repository.
+    pub(crate) fn push_base_to(&self, path: &str, amd64: &str, arm64: &str) -> Digest {
+        let repository: Repository = format!("{}/{path}", self.host()).parse().unwrap();
         let registries = Registries::new(Settings::default());
         let registry = registries.registry(&self.host());
         block_on(async {
@@ -122,8 +127,15 @@ impl Hub {
 
     /// Points a tag at something that the repository holds, as an operator does by hand.
     pub(crate) fn retag(&self, repository: &str, digest: &str, tag: &str) {
-        let from = format!("docker://{}/{repository}@{digest}", self.host());
-        let to = format!("docker://{}/{repository}:{tag}", self.host());
+        self.copy(
+            &format!("{repository}@{digest}"),
+            &format!("{repository}:{tag}"),
+        );
+    }
+
+    /// Copies an image with all its platforms.
+    pub(crate) fn copy(&self, from: &str, to: &str) {
+        let [from, to] = [from, to].map(|name| format!("docker://{}/{name}", self.host()));
         let args = [
             "copy",
             "--quiet",

@@ -7,6 +7,8 @@ mod failures;
 mod hub;
 mod interrupted;
 mod lineage;
+mod races;
 mod releases;
 mod said;
+mod sources;
 mod story;
