@@ -85,7 +85,7 @@ impl CopyRules {
                 .is_some_and(|rules| rules.excludes(relative))
     }
 
-    /// A source's node as it is put down.
+    /// A source's node as it is put down. Its time stays: the context's are all 0, an image's are as fixed as its digest.
     fn changed(&self, node: &Node) -> Node {
         let mut node = node.clone();
         if let Some(owner) = self.owner {

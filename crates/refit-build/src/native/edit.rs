@@ -121,6 +121,7 @@ impl Edit {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use refit_context::TarKind;
 
     use super::*;
@@ -188,6 +189,56 @@ mod tests {
         edit.put(&ImagePath::clean("a/new"), file("new"));
         edit.remove(&ImagePath::clean("a/new"));
         assert_eq!(paths(edit), [""; 0]);
+    }
+
+    /// What unpacking a layer over the tree that was there makes of it.
+    fn replayed(before: &FileTable, members: &[Member]) -> FileTable {
+        let entries: Vec<TarEntry> = members.iter().map(|member| member.entry.clone()).collect();
+        let mut tree = before.clone();
+        tree.apply_layer(&refit_oci::Digest::sha256(b""), &entries)
+            .unwrap();
+        tree
+    }
+
+    fn shapes(tree: &FileTable) -> Vec<(String, u32)> {
+        let nodes = tree.below(&ImagePath::root());
+        nodes
+            .map(|(path, node)| (path.to_string(), node.mode))
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_layer_over_the_old_tree_gives_the_new_one(
+            old in prop::collection::vec(("[abc](/[abc]){0,2}", any::<bool>()), 0..8),
+            new in prop::collection::vec(("[abc](/[abc]){0,2}", 0..3_u8), 0..10),
+        ) {
+            let change = |edit: &mut Edit, path: &str, node: Option<Node>| {
+                let path = ImagePath::clean(path);
+                if edit.make_folders(&path.parent().unwrap(), ROOTS).is_err() {
+                    return;
+                }
+                let is_folder = node.as_ref().is_some_and(|node| node.kind == NodeKind::Directory);
+                if !(is_folder && edit.tree().is_directory(&path)) {
+                    edit.remove(&path);
+                }
+                if let Some(node) = node {
+                    edit.put(&path, node);
+                }
+            };
+            let mut edit = Edit::new(FileTable::default());
+            for (path, is_folder) in &old {
+                change(&mut edit, path, Some(if *is_folder { Node::directory(0o700) } else { file("old") }));
+            }
+            let before = edit.finish().unwrap().0;
+            let mut edit = Edit::new(before.clone());
+            for (path, kind) in &new {
+                let node = [None, Some(file("new")), Some(Node::directory(0o711))][usize::from(*kind)].clone();
+                change(&mut edit, path, node);
+            }
+            let (after, members) = edit.finish().unwrap();
+            prop_assert_eq!(shapes(&replayed(&before, &members)), shapes(&after));
+        }
     }
 
     #[test]

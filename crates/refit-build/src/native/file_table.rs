@@ -1,6 +1,10 @@
 //! What is where in an image: the tables of its layers laid over one another, without unpacking anything.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::Arc,
+};
 
 use refit_context::{TarEntry, TarKind};
 use refit_oci::Digest;
@@ -153,17 +157,29 @@ impl FileTable {
         }
     }
 
-    /// Lays a layer over the tree: first its whiteouts, which by the specification concern only what is below, then
-    /// its members in order.
+    /// Lays a layer over the tree, its members in order. By the specification its whiteouts concern only what is below.
     pub fn apply_layer(&mut self, diff_id: &Digest, entries: &[TarEntry]) -> Result<(), TreeError> {
         let layer = Arc::new(diff_id.clone());
-        for entry in entries {
-            self.apply_whiteout(&entry.path)?;
-        }
+        let mut own = BTreeSet::new();
         for (number, entry) in entries.iter().enumerate() {
+            // Not before its turn: a member before it may have put a folder in the place of a link.
             let path = self.own_path(&entry.path)?;
-            if !path.name().starts_with(WHITEOUT) {
-                self.apply_entry(path, entry, &layer, number)?;
+            if path.name().starts_with(WHITEOUT) {
+                self.apply_whiteout(&path, &own);
+                continue;
+            }
+            let node = if let TarKind::HardLink { target } = &entry.kind {
+                self.linked(&self.own_path(target)?, &entry.path)?
+            } else {
+                let layer = Arc::clone(&layer);
+                Node::of_entry(entry, Content::Member { layer, number })
+            };
+            let mut folder = path.parent();
+            self.put(path.clone(), node)?;
+            own.insert(path);
+            while let Some(path) = folder.filter(|path| !own.contains(path)) {
+                folder = path.parent();
+                own.insert(path);
             }
         }
         Ok(())
@@ -179,42 +195,23 @@ impl FileTable {
         }
     }
 
-    fn apply_whiteout(&mut self, written: &str) -> Result<(), TreeError> {
-        let name = written.rsplit('/').next().unwrap_or_default();
-        let Some(hidden) = name.strip_prefix(WHITEOUT) else {
-            return Ok(());
-        };
-        let path = self.own_path(written)?;
-        let folder = path.parent().unwrap_or_default();
-        if name == OPAQUE {
-            let children: Vec<ImagePath> =
-                self.below(&folder).map(|(path, _)| path.clone()).collect();
-            for child in children {
-                self.nodes.remove(&child);
+    /// Removes what a whiteout names, but for what its own layer has put there, `own`.
+    fn apply_whiteout(&mut self, whiteout: &ImagePath, own: &BTreeSet<ImagePath>) {
+        let folder = whiteout.parent().unwrap_or_default();
+        let hidden = match whiteout.name().strip_prefix(WHITEOUT) {
+            _ if whiteout.name() == OPAQUE => None,
+            // What else begins with two prefixes is aufs's own bookkeeping.
+            Some(name) if !name.is_empty() && !name.starts_with(WHITEOUT) => {
+                Some(folder.join(name))
             }
-        } else if !hidden.starts_with(WHITEOUT) && !hidden.is_empty() {
-            // `.wh..wh.*` is aufs's own bookkeeping.
-            self.remove(&folder.join(hidden));
+            _ => return,
+        };
+        let below = self.below(hidden.as_ref().unwrap_or(&folder));
+        let below = below.map(|(path, _)| path.clone());
+        let gone: Vec<ImagePath> = below.chain(hidden.clone()).collect();
+        for path in gone.iter().filter(|path| !own.contains(*path)) {
+            self.nodes.remove(path);
         }
-        Ok(())
-    }
-
-    fn apply_entry(
-        &mut self,
-        path: ImagePath,
-        entry: &TarEntry,
-        layer: &Arc<Digest>,
-        number: usize,
-    ) -> Result<(), TreeError> {
-        let member = Content::Member {
-            layer: Arc::clone(layer),
-            number,
-        };
-        let node = match &entry.kind {
-            TarKind::HardLink { target } => self.linked(&self.own_path(target)?, &entry.path)?,
-            _ => Node::of_entry(entry, member),
-        };
-        self.put(path, node)
     }
 
     /// The node of the hard link `path` to a resolved path: the file's own, all its metadata included.
@@ -270,6 +267,8 @@ impl FileTable {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn entry(text: &str) -> TarEntry {
@@ -341,6 +340,19 @@ mod tests {
     }
 
     #[test]
+    fn an_opaque_folder_in_place_of_a_link_empties_only_itself() {
+        check(
+            &[&["a/", "a/x", "l -> a"], &["l/", "l/.wh..wh..opq", "l/new"]],
+            &["a", "a/x", "l", "l/new"],
+        );
+        check(&[&["a/", "a/x", "l -> a"], &["l/.wh.x"]], &["a", "l"]);
+        check(
+            &[&["a/", "a/b/", "a/b/x"], &["a/b/new", ".wh.a"]],
+            &["a", "a/b", "a/b/new"],
+        );
+    }
+
+    #[test]
     fn an_opaque_folder_keeps_itself() {
         check(&[&["a/", "a/x", "a-b"], &["a/.wh..wh..opq"]], &["a", "a-b"]);
     }
@@ -382,6 +394,30 @@ mod tests {
         };
         assert_eq!(below("a"), ["/a/b", "/a/b/c"]);
         assert_eq!(below("a-x"), [""; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_layers_make_a_tree_or_fail(
+            layers in prop::collection::vec(prop::collection::vec("[abl/.]{1,6}( -> [abl/.]{0,6})?/?|(a/|b/)?.wh.[ab.]{1,3}", 0..12), 1..4),
+            path in "[abl/.]{0,8}",
+        ) {
+            let mut table = FileTable::default();
+            for layer in &layers {
+                let entries: Vec<TarEntry> = layer.iter().map(|text| entry(text)).collect();
+                if table.apply_layer(&Digest::sha256(b""), &entries).is_err() {
+                    break;
+                }
+            }
+            let paths: Vec<&ImagePath> = table.below(&ImagePath::root()).map(|(path, _)| path).collect();
+            for path in paths {
+                prop_assert!(table.is_directory(&path.parent().unwrap()), "{path} hangs in the air");
+            }
+            if let Ok(resolved) = table.resolve(&path) {
+                let again = table.resolve(resolved.as_str());
+                prop_assert_eq!(again, Ok(resolved));
+            }
+        }
     }
 
     #[test]

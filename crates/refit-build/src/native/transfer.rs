@@ -85,6 +85,16 @@ pub(crate) fn transfer(
         draft.take_tree(&mut bench.bases)?
     };
     let mut edit = Edit::new(tree);
+    if let Some(names) = request
+        .chown
+        .as_deref()
+        .filter(|text| is_linked && OwnerSpec::parse(text).files().next().is_some())
+    {
+        return Err(TransferError::Refused {
+            message: format!("with `--link` the names in `--chown={names}` cannot be looked up"),
+            hint: "write numbers, or leave `--link` out".to_owned(),
+        });
+    }
     let rules = rules(request, &edit, bench)?;
     let current = draft.config.config.working_dir.as_deref().unwrap_or("/");
     let destination = Destination::parse(current, &request.destination);

@@ -106,6 +106,7 @@ fn put(
     content: Content,
     owner: Option<Owner>,
 ) -> Result<(), UnpackError> {
+    refuse_dangling(edit, root, &entry.path)?;
     let path = below(edit, root, &entry.path)?;
     // Folders that the archive implies are root's, whatever `--chown` says.
     let implied = NewFolders {
@@ -137,6 +138,22 @@ fn below(edit: &Edit, root: &ImagePath, path: &str) -> Result<ImagePath, TreeErr
         .tree()
         .resolve_in(root, folder.as_str())?
         .join(path.name()))
+}
+
+/// What exists of a member's folders must be folders; a link that leads nowhere is none, as for the system.
+fn refuse_dangling(edit: &Edit, root: &ImagePath, path: &str) -> Result<(), TreeError> {
+    let mut folder = ImagePath::clean(path).parent();
+    while let Some(above) = folder.filter(|above| !above.is_root()) {
+        if edit.tree().contains(&below(edit, root, above.as_str())?) {
+            let resolved = edit.tree().resolve_in(root, above.as_str())?;
+            if edit.tree().is_directory(&resolved) {
+                return Ok(());
+            }
+            return Err(TreeError::NotADirectory(above.to_string()));
+        }
+        folder = above.parent();
+    }
+    Ok(())
 }
 
 fn io_error(path: &Path, source: io::Error) -> UnpackError {
@@ -247,6 +264,7 @@ mod tests {
     fn members_go_through_links_no_further_than_the_destination() {
         let base = [
             ("usr/bin", TarKind::Directory),
+            ("opt/usr/bin", TarKind::Directory),
             ("opt/lib", symlink("/usr/bin")),
             ("bin", symlink("usr/bin")),
         ];
@@ -255,7 +273,7 @@ mod tests {
             ["usr/bin/f"]
         );
         let inside = unpacked(&base, &[("lib/f", file())], "opt");
-        assert_eq!(paths(inside), ["opt/usr", "opt/usr/bin", "opt/usr/bin/f"]);
+        assert_eq!(paths(inside), ["opt/usr/bin/f"]);
     }
 
     #[test]
@@ -274,6 +292,19 @@ mod tests {
         assert_eq!(paths(edit), ["d", "f", "f/new", "l"]);
         let edit = unpacked(&base, &[("d", file())], "");
         assert_eq!(paths(edit), ["d"]);
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_no_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, spool) = (folder.path().join("tar"), folder.path().join("spool"));
+        for member in ["l/f", "l/deep/f"] {
+            fs::write(&path, tar(&[("l", symlink("/etc")), (member, file())])).unwrap();
+            let mut edit = Edit::new(FileTable::default());
+            let unpacked = unpack(&mut edit, (&path, &spool), &ImagePath::clean("x"), None);
+            let error = unpacked.unwrap_err().to_string();
+            assert_eq!(error, "`/l` is not a folder", "{member}");
+        }
     }
 
     #[test]
