@@ -136,6 +136,15 @@ pub enum StateKind {
         /// What is wrong.
         message: String,
     },
+    /// A further tag has not followed the lead: its registry was out of reach, or somebody moved it.
+    Behind {
+        /// The tag.
+        tag: Reference,
+        /// What it holds; none if it holds nothing, or could not be asked.
+        digest: Option<Digest>,
+        /// What it should hold.
+        published: Digest,
+    },
     /// Nothing is published under the tag yet.
     Unpublished,
     /// The working tree or tip differs from what is published.
@@ -161,6 +170,7 @@ impl StateKind {
             Self::ReleaseSourceUnknown => "release-source-unknown",
             Self::NewerIsPublished { .. } => "newer-is-published",
             Self::Broken { .. } => "broken",
+            Self::Behind { .. } => "behind",
             Self::Unpublished => "unpublished",
             Self::Unreleased { .. } => "unreleased",
         }

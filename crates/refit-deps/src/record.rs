@@ -87,6 +87,10 @@ pub struct PublishRecord {
     pub commit: Option<ObjectId>,
     /// What the tags point at now.
     pub index: Digest,
+    /// What the lead tag held before; none if it held nothing. Not always what `after` published: a push whose record
+    /// came late, or a rollback that a release moved on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Digest>,
     /// Its platforms' manifests.
     pub platforms: BTreeMap<Platform, Digest>,
     /// The tags that were moved, the lead first.
@@ -220,16 +224,37 @@ impl Records {
 
     /// The records of `image` under `lead` that no other follows. One, unless two runs published at the same time.
     pub fn heads<'a>(&'a self, image: &str, lead: &'a Reference) -> Vec<&'a PublishRecord> {
-        let followed: BTreeSet<&str> = self
-            .publishes_of(image, lead)
-            .filter_map(|p| p.after.as_deref())
-            .collect();
-        let mut heads: Vec<_> = self
-            .publishes_of(image, lead)
-            .filter(|p| !followed.contains(p.id.as_str()))
-            .collect();
+        let all: Vec<&PublishRecord> = self.publishes_of(image, lead).collect();
+        let followed: BTreeSet<&str> = all.iter().filter_map(|p| p.after.as_deref()).collect();
+        let mut heads = all.clone();
+        heads.retain(|p| !followed.contains(p.id.as_str()));
+        // A record that came late, after its index was written over, is followed too, although by none that names it.
+        let written_over = |head: &PublishRecord| {
+            let over = all
+                .iter()
+                .filter(|p| p.replaces.as_ref() == Some(&head.index));
+            over.into_iter().any(|over| !leads_to(&all, head, &over.id))
+        };
+        if heads.iter().any(|head| !written_over(head)) {
+            heads.retain(|head| !written_over(head));
+        }
         heads.sort_by(|a, b| (&a.at, &a.id).cmp(&(&b.at, &b.id)));
         heads
+    }
+
+    /// What the records moved `tag` to last, following the chain back from its head.
+    pub fn last_moved<'a>(
+        &'a self,
+        image: &str,
+        lead: &'a Reference,
+        tag: &Reference,
+    ) -> Option<&'a Digest> {
+        let all: Vec<&PublishRecord> = self.publishes_of(image, lead).collect();
+        let head = *self.heads(image, lead).last()?;
+        let mut chain = chain(&all, &head.id);
+        chain
+            .find(|record| record.tags.contains(tag))
+            .map(|record| &record.index)
     }
 
     /// Whether a source was ever published under `lead`.
@@ -241,4 +266,26 @@ impl Records {
             .flat_map(|manifest| self.builds_of(image, manifest))
             .any(|build| build.source == *source)
     }
+}
+
+/// A record and those before it, each once.
+fn chain<'a>(all: &[&'a PublishRecord], from: &str) -> impl Iterator<Item = &'a PublishRecord> {
+    let by_id: BTreeMap<&str, &PublishRecord> = all.iter().map(|p| (p.id.as_str(), *p)).collect();
+    let mut left = by_id.len();
+    let mut next = by_id.get(from).copied();
+    std::iter::from_fn(move || {
+        let record = next.take()?;
+        left = left.checked_sub(1)?; // records that follow each other in a ring are forged
+        next = record
+            .after
+            .as_deref()
+            .and_then(|id| by_id.get(id))
+            .copied();
+        Some(record)
+    })
+}
+
+/// Whether the record `id` is before `from`.
+fn leads_to(all: &[&PublishRecord], from: &PublishRecord, id: &str) -> bool {
+    chain(all, &from.id).any(|record| record.id == id)
 }

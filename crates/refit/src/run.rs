@@ -355,6 +355,13 @@ pub(crate) fn state_words(kind: &StateKind) -> (String, Option<&'static str>) {
             (message, Some("run `git fetch`, or check out a newer commit"))
         }
         StateKind::Broken { message } => (message.clone(), None),
+        StateKind::Behind { tag, digest, published } => {
+            let message = match digest {
+                Some(digest) => format!("{} holds {}, and {} is published", tag.familiar(), digest.short(), published.short()),
+                None => format!("{} does not hold {}, which is published", tag.familiar(), published.short()),
+            };
+            (message, None)
+        }
         StateKind::Unpublished => {
             ("nothing is published yet".to_owned(), Some("`refit build IMAGE --push` releases it"))
         }

@@ -146,8 +146,10 @@ impl Evaluator<'_> {
             .copied()
             .or(self.scope.unpublished);
         let local = role == Some(Role::Local);
+        let mut released = None;
         let (expects, mut kept, after, over) = match self.publication(image)? {
             Publication::Ours(published) => {
+                released = published.commit;
                 let (index, record) = (published.index, published.record);
                 (Some(index), published.platforms, record, None)
             }
@@ -200,12 +202,26 @@ impl Evaluator<'_> {
             },
             expects: if local { None } else { expects },
             over: over.filter(|_| !local),
+            released,
+            last_moved: self.last_moved(image),
             kept: if local { BTreeMap::new() } else { kept },
             after,
             release: !patch,
             annotations,
             commit,
         })
+    }
+
+    fn last_moved(&self, image: &Image) -> BTreeMap<Reference, Digest> {
+        let Some(lead) = image.lead_tag() else {
+            return BTreeMap::new();
+        };
+        let records = self.lookup.ground.records;
+        let moved = image.moving_tags().into_iter().filter_map(|tag| {
+            let index = records.last_moved(&image.name, &lead, &tag)?.clone();
+            Some((tag, index))
+        });
+        moved.collect()
     }
 
     fn last_record(&self, image: &Image) -> Option<String> {

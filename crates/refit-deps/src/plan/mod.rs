@@ -126,6 +126,10 @@ pub struct PlannedPublication {
     pub expects: Option<Digest>,
     /// What the lead tag holds instead of what was published last, where the release writes over it.
     pub over: Option<StateKind>,
+    /// The commit that `expects` was released from, by the records.
+    pub released: Option<ObjectId>,
+    /// What further tags were moved to last, by the records: one that still holds that was left behind, and moves on.
+    pub last_moved: BTreeMap<Reference, Digest>,
     /// Manifests that stay, by platform.
     pub kept: BTreeMap<Platform, Digest>,
     /// The publish record that this one follows.

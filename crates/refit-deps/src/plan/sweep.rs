@@ -63,6 +63,7 @@ impl Evaluator<'_> {
             }
             Publication::Other(kind) => return Some(self.state(&image.name, None, kind)),
         };
+        self.report_behind(image, &published)?;
         if let Some(reason) = &image.hold {
             return Some(self.state(
                 &image.name,
@@ -148,6 +149,42 @@ impl Evaluator<'_> {
             reasons,
         };
         self.staged(step)
+    }
+
+    /// Reports further tags that the last publication did not reach. Only those are asked for: what the records say
+    /// was moved is not looked after.
+    fn report_behind(&self, image: &Image, published: &Published) -> Option<()> {
+        let records = self.lookup.ground.records;
+        let (Some(lead), true) = (image.lead_tag(), published.record.is_some()) else {
+            return Some(());
+        };
+        let mut complete = Some(());
+        for tag in image.moving_tags() {
+            let last = records.last_moved(&image.name, &lead, &tag);
+            if tag == lead || last == Some(&published.index) {
+                continue;
+            }
+            let digest = match self.lookup.tag(&tag) {
+                None => {
+                    complete = None;
+                    continue;
+                }
+                Some(Answer::Found(digest)) if *digest == published.index => continue,
+                Some(Answer::Found(digest)) => Some(digest.clone()),
+                Some(Answer::Missing | Answer::Failed(_)) => None,
+            };
+            let published = published.index.clone();
+            self.state(
+                &image.name,
+                None,
+                StateKind::Behind {
+                    tag,
+                    digest,
+                    published,
+                },
+            );
+        }
+        complete
     }
 
     /// The Dockerfile of a target; an error is its state.

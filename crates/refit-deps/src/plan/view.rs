@@ -135,6 +135,11 @@ pub fn state(state: &State) -> Value {
         StateKind::ReleaseSourceGone { message } | StateKind::Broken { message } => {
             json!({ "message": message })
         }
+        StateKind::Behind {
+            tag,
+            digest,
+            published,
+        } => json!({ "tag": tag, "digest": digest, "published": published }),
         StateKind::NewerIsPublished { commit } => json!({ "commit": commit }),
         StateKind::Unreleased { reasons } => json!({ "reasons": reasons }),
         StateKind::NoMovingTag | StateKind::ReleaseSourceUnknown | StateKind::Unpublished => {

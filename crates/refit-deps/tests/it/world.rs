@@ -16,8 +16,8 @@ use refit_deps::{
 };
 use refit_dockerfile::Kind;
 use refit_oci::{
-    Descriptor, Digest, Document, Exact, Index, Manifest, ObjectId, Platform, Reference,
-    annotations, media_type,
+    Descriptor, Digest, Document, Exact, ImageConfig, Index, Manifest, ObjectId, Platform,
+    Reference, annotations, media_type,
 };
 use serde::Deserialize;
 
@@ -67,6 +67,9 @@ struct Held {
     manifest: Option<String>,
     #[serde(default)]
     platforms: BTreeMap<Platform, String>,
+    /// What the manifest's config says.
+    #[serde(default)]
+    platform: Option<Platform>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
     /// `replaces = NAME` is the annotation with that name's digest.
@@ -93,6 +96,8 @@ struct Publish {
     id: String,
     #[serde(default)]
     after: Option<String>,
+    #[serde(default)]
+    replaces: Option<String>,
     image: String,
     commit: String,
     index: String,
@@ -196,6 +201,11 @@ impl World {
                 .into_iter()
                 .map(|key| (key.clone(), self.document(&key.1)));
             answers.documents.extend(documents);
+            let configs = needs
+                .configs
+                .into_iter()
+                .map(|key| (key.clone(), self.config(&key.1)));
+            answers.configs.extend(configs);
             let releases = needs
                 .releases
                 .into_iter()
@@ -244,6 +254,25 @@ impl World {
             }
         }
         Answer::Missing
+    }
+
+    fn config(&self, manifest: &Digest) -> Answer<Arc<ImageConfig>> {
+        let mut held = self.scenario.registry.values();
+        let held = held.find(|held| {
+            held.manifest
+                .as_ref()
+                .is_some_and(|m| digest(m) == *manifest)
+        });
+        let Some(held) = held else {
+            return Answer::Missing;
+        };
+        let platform = held.platform.clone().unwrap_or_else(Platform::linux_amd64);
+        Answer::Found(Arc::new(ImageConfig {
+            os: platform.os,
+            architecture: platform.architecture,
+            variant: platform.variant,
+            ..ImageConfig::default()
+        }))
     }
 
     fn release(&self, name: &str, commit: Option<&ObjectId>) -> Answer<Arc<Release>> {
@@ -339,6 +368,7 @@ impl World {
                 line: "main".to_owned(),
                 commit: Some(object_id(&publish.commit)),
                 index: digest(&publish.index),
+                replaces: publish.replaces.as_deref().map(digest),
                 platforms: publish
                     .platforms
                     .iter()

@@ -6,5 +6,6 @@ mod checkout;
 mod fixtures;
 mod said;
 
+mod notes;
 mod trust;
 mod whole_path;

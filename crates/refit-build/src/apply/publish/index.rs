@@ -1,0 +1,185 @@
+//! The new index: results, and what stays bit for bit.
+
+use std::collections::BTreeMap;
+
+use refit_deps::{pin::Pin, plan::PlannedPin, publication};
+use refit_oci::{
+    Descriptor, Digest, Document, Exact, Index, Platform, Repository, annotations, media_type,
+};
+
+use super::{Failed, Image, Outcome, failed};
+
+impl Image<'_> {
+    /// The index that takes the place of `old`.
+    pub(super) async fn new_index(
+        &self,
+        repository: &Repository,
+        old: Option<&Exact<Index>>,
+    ) -> Result<Exact<Index>, Failed> {
+        self.verify_records(old)?;
+        let entries = self.entries(repository, old).await?;
+        let index = Index::new(entries, self.annotations());
+        Ok(Exact::encode(media_type::OCI_INDEX, index))
+    }
+
+    /// A patch is planned by what records say of the published index, without asking for it. Here it is at hand: a
+    /// record that says something else may have cost work, and moves no tag.
+    fn verify_records(&self, old: Option<&Exact<Index>>) -> Result<(), Failed> {
+        let publication = self.publication;
+        let (Some(old), false, None) = (old, publication.release, &publication.over) else {
+            return Ok(());
+        };
+        let mut told = publication.kept.clone();
+        told.extend(self.steps.iter().filter_map(|step| {
+            let replaced = step.replaces.clone()?;
+            Some((step.target.platform.clone(), replaced))
+        }));
+        let platforms = publication::platforms(&old.value);
+        if (told, &publication.released) == (platforms, &publication::revision(&old.value)) {
+            return Ok(());
+        }
+        let short = old.digest.short();
+        Err(failed(format!(
+            "the records tell of {short} what it does not say itself"
+        )))
+    }
+
+    /// The index that is replaced.
+    pub(super) async fn old_index(
+        &self,
+        repository: &Repository,
+    ) -> Result<Option<Exact<Index>>, Failed> {
+        let Some(expects) = &self.publication.expects else {
+            return Ok(None);
+        };
+        let registry = self.site.registries.registry(repository.registry());
+        match registry
+            .document(repository, expects)
+            .await
+            .map_err(|e| Failed::of(&e))?
+        {
+            Document::Index(index) => Ok(Some(index)),
+            Document::Manifest(_) => Ok(None),
+        }
+    }
+
+    /// The new index's entries: results, and what stays, bit for bit, with its attestations.
+    async fn entries(
+        &self,
+        repository: &Repository,
+        old: Option<&Exact<Index>>,
+    ) -> Result<Vec<Descriptor>, Failed> {
+        let mut kept = self.publication.kept.clone();
+        let mut entries: BTreeMap<Platform, Descriptor> = BTreeMap::new();
+        for step in self.steps {
+            let platform = &step.target.platform;
+            match self.results.get(&step.target).and_then(Outcome::manifest) {
+                Some(manifest) => {
+                    entries.insert(
+                        platform.clone(),
+                        self.descriptor(repository, manifest, platform).await?,
+                    );
+                }
+                // A patch that fails on one platform publishes the others with its old manifest.
+                None => match (self.publication.release, &step.replaces) {
+                    (false, Some(old)) => {
+                        kept.insert(platform.clone(), old.clone());
+                    }
+                    (true, _) => {
+                        return Err(failed(format!(
+                            "not published: {platform} failed, and a release is all platforms or none"
+                        )));
+                    }
+                    (false, None) => {}
+                },
+            }
+        }
+        if entries.is_empty() {
+            return Err(failed("none of its targets could be built".to_owned()));
+        }
+        let mut attestations = Vec::new();
+        for (platform, manifest) in &kept {
+            let mut listed = old.into_iter().flat_map(|old| &old.value.manifests);
+            let descriptor = listed.find(|d| d.digest == *manifest).ok_or_else(|| {
+                let short = manifest.short();
+                failed(format!(
+                    "the published index does not hold {short}, which the records name for {platform}"
+                ))
+            })?;
+            let reference = repository.at(manifest);
+            let head = self
+                .site
+                .registries
+                .registry(repository.registry())
+                .head(&reference)
+                .await;
+            if head.map_err(|e| Failed::of(&e))?.digest() != Some(manifest) {
+                return Err(failed(format!(
+                    "{platform} is to be kept, and its manifest {} is gone",
+                    manifest.short()
+                )));
+            }
+            let about = |d: &&Descriptor| {
+                d.annotations.get("vnd.docker.reference.digest") == Some(&manifest.to_string())
+            };
+            attestations.extend(
+                old.into_iter()
+                    .flat_map(|old| &old.value.manifests)
+                    .filter(about)
+                    .cloned(),
+            );
+            entries.insert(platform.clone(), descriptor.clone());
+        }
+        Ok(entries.into_values().chain(attestations).collect())
+    }
+
+    async fn descriptor(
+        &self,
+        repository: &Repository,
+        manifest: &Digest,
+        platform: &Platform,
+    ) -> Result<Descriptor, Failed> {
+        let registry = self.site.registries.registry(repository.registry());
+        let document = registry
+            .document(repository, manifest)
+            .await
+            .map_err(|e| Failed::of(&e))?;
+        let mut descriptor = Descriptor::of(document.media_type(), document.bytes());
+        descriptor.platform = Some(platform.clone());
+        Ok(descriptor)
+    }
+
+    fn annotations(&self) -> BTreeMap<String, String> {
+        let mut all = self.publication.annotations.clone();
+        all.insert(
+            annotations::IMAGE.to_owned(),
+            self.publication.image.clone(),
+        );
+        all.insert(annotations::LINE.to_owned(), self.publication.line.clone());
+        all.insert(
+            annotations::CREATED.to_owned(),
+            (self.site.clock)().to_string(),
+        );
+        if let Some(commit) = &self.publication.commit {
+            all.insert(annotations::REVISION.to_owned(), commit.to_string());
+        }
+        if let Some(replaced) = &self.publication.expects {
+            all.insert(annotations::REPLACES.to_owned(), replaced.to_string());
+        }
+        let mut known = self
+            .steps
+            .iter()
+            .flat_map(|step| &step.pins)
+            .filter_map(|pin| match pin {
+                PlannedPin::Known { pin, .. } if pin.kind == refit_dockerfile::Kind::Base => {
+                    Some(pin)
+                }
+                _ => None,
+            });
+        if let Some((pin, index)) = known.find_map(|pin: &Pin| Some((pin, pin.index.as_ref()?))) {
+            all.insert(annotations::BASE_NAME.to_owned(), pin.reference.to_string());
+            all.insert(annotations::BASE_DIGEST.to_owned(), index.to_string());
+        }
+        all
+    }
+}

@@ -1,0 +1,335 @@
+//! Records between clones: fetched before, pushed after, lost, forged.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::{
+    bench::{Bench, texts},
+    checkout::Checkout,
+    fixtures::{IMAGES, LINEAGE, SINGLE},
+};
+
+/// The publish records of an image, in the order of their lines.
+fn publishes(of: &Checkout<'_>, image: &str) -> Vec<Value> {
+    let records = of.records();
+    let records = records
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    records
+        .filter(|record| record["type"] == "publish" && record["image"] == image)
+        .collect()
+}
+
+#[test]
+fn a_clone_that_never_fetched_notes_sweeps_what_another_released() {
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(LINEAGE);
+    let remote = bench.remote(&shop);
+    let ci = bench.clone_of(&remote, "ci", &[]);
+    shop.refit(&["build", "--push"]).exits(0);
+    assert_eq!(shop.notes(), remote.notes(), "a release pushes its records");
+    assert_eq!(ci.notes(), "");
+
+    bench.push_base("1", "one", "two");
+    ci.refit(&["sweep"]).exits(0);
+    assert_eq!(ci.notes(), remote.notes(), "a sweep pushes its records");
+    for image in IMAGES {
+        let all = publishes(&remote, image);
+        assert_eq!(all.len(), 2, "{image}");
+        let swept = all
+            .iter()
+            .find(|record| !record["after"].is_null())
+            .unwrap();
+        let released = all.iter().find(|record| record["after"].is_null()).unwrap();
+        assert_eq!(swept["after"], released["id"]);
+        assert_eq!(swept["index"], json!(bench.published(image)));
+    }
+    // Nothing was moved elsewhere for the first clone either.
+    shop.refit(&["sweep"])
+        .exits(0)
+        .mentions("nothing to do: 6 targets are");
+}
+
+#[test]
+fn a_clone_that_is_behind_the_published_commit_says_so() {
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(SINGLE);
+    let remote = bench.remote(&shop);
+    let ci = bench.clone_of(&remote, "ci", &[]);
+    shop.write("//- web/page\ntwo\n");
+    shop.commit("Change the page");
+    shop.git(&["push", "--quiet", "origin", "main"]);
+    shop.refit(&["build", "--push"]).exits(0);
+    bench.push_base("1", "two", "two");
+    bench.hub.forget_requests();
+
+    let said = ci.refit(&["sweep", "--format", "json"]).exits(0).json();
+    assert_eq!(texts(&said["states"], "state"), ["newer-is-published"]);
+    assert_eq!(bench.writes(), 0);
+    ci.refit(&["sweep"])
+        .exits(0)
+        .mentions("hint: run `git fetch`");
+    ci.git(&["fetch", "--quiet"]);
+    ci.refit(&["sweep"]).exits(0);
+    assert_eq!(
+        bench.file("web", "linux/amd64", "etc/patch").unwrap(),
+        "two"
+    );
+    assert_eq!(
+        bench.file("web", "linux/amd64", "srv/page").unwrap(),
+        "two\n"
+    );
+}
+
+#[test]
+fn two_sweeps_at_once_lose_nothing() {
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(LINEAGE);
+    let remote = bench.remote(&shop);
+    shop.refit(&["build", "--push"]).exits(0);
+    let clones = [
+        bench.clone_of(&remote, "ci-1", &[]),
+        bench.clone_of(&remote, "ci-2", &[]),
+    ];
+    bench.push_base("1", "two", "two");
+
+    let started = clones
+        .each_ref()
+        .map(|clone| clone.start(&["sweep", "--format", "json"]));
+    let mut runs = Vec::new();
+    for child in started {
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        runs.push(serde_json::from_slice::<Value>(&output.stdout).unwrap());
+    }
+    let records = remote.records();
+    for run in runs {
+        // Whoever was second may have found nothing to do.
+        if let Some(id) = run["run"].as_str() {
+            assert!(records.contains(id), "{id} is not in {records}");
+        }
+    }
+    for image in IMAGES {
+        let published = json!(bench.published(image));
+        let recorded = publishes(&remote, image);
+        assert!(
+            recorded.iter().any(|record| record["index"] == published),
+            "{image}"
+        );
+        assert_eq!(
+            bench.file(image, "linux/arm64", "etc/patch").unwrap(),
+            "two"
+        );
+    }
+    bench.hub.forget_requests();
+    shop.refit(&["sweep"])
+        .exits(0)
+        .mentions("nothing to do: 6 targets are");
+    assert_eq!(bench.writes(), 0);
+}
+
+#[test]
+fn notes_that_cannot_be_reached_stop_a_sweep_before_it_builds() {
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(SINGLE);
+    let remote = bench.remote(&shop);
+    shop.refit(&["build", "--push"]).exits(0);
+    bench.push_base("1", "two", "two");
+    let away = bench.folder().join("away");
+    fs::rename(remote.dir(), &away).unwrap();
+    bench.hub.forget_requests();
+
+    let said = shop.refit(&["sweep"]).exits(2);
+    said.mentions("the notes of `origin` can't be reached")
+        .mentions("hint: try `git fetch origin`");
+    shop.write("//- web/page\ntwo\n");
+    shop.commit("Change the page");
+    shop.refit(&["build", "--push"])
+        .exits(2)
+        .mentions("the notes of `origin` can't be reached");
+    assert_eq!(bench.hub.count("*", ""), 0);
+
+    fs::rename(away, remote.dir()).unwrap();
+    shop.refit(&["sweep"]).exits(0);
+    assert_eq!(
+        bench.file("web", "linux/amd64", "etc/patch").unwrap(),
+        "two"
+    );
+}
+
+#[test]
+fn a_remote_that_takes_no_notes_stops_a_sweep_before_it_builds() {
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(SINGLE);
+    let remote = bench.remote(&shop);
+    shop.refit(&["build", "--push"]).exits(0);
+    bench.push_base("1", "two", "two");
+    // As for a CI job with a read-only token.
+    shop.git(&["remote", "set-url", "--push", "origin", "/nonexistent.git"]);
+    bench.hub.forget_requests();
+    shop.refit(&["sweep"]).exits(2).mentions("/nonexistent.git");
+    assert_eq!(bench.writes(), 0);
+    shop.refit(&["sweep", "--dry-run"])
+        .exits(0)
+        .mentions("rebuild  web@linux/amd64");
+    drop(remote);
+}
+
+#[test]
+fn without_notes_the_annotations_are_enough() {
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(LINEAGE);
+    shop.refit(&["build", "--push"]).exits(0);
+    shop.git(&["update-ref", "-d", "refs/notes/refit"]);
+    shop.git(&["update-ref", "-d", "refs/notes/refit-records"]);
+    bench.hub.forget_requests();
+    let unknown = "what the images' own annotations say is taken, and rollbacks are unknown";
+    shop.refit(&["sweep"])
+        .exits(0)
+        .mentions("nothing to do: 6 targets are")
+        .mentions(unknown);
+    assert_eq!(bench.writes(), 0);
+
+    bench.push_base("1", "one", "two");
+    shop.refit(&["sweep"]).exits(0).mentions(unknown);
+    assert_eq!(
+        bench.file("shop", "linux/arm64", "etc/patch").unwrap(),
+        "two"
+    );
+    assert_eq!(publishes(&shop, "shop").len(), 1, "records begin again");
+    shop.refit(&["sweep"])
+        .exits(0)
+        .mentions("nothing to do: 6 targets are")
+        .omits(unknown);
+}
+
+#[test]
+fn an_unrecorded_push_becomes_the_head() {
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(SINGLE);
+    let remote = bench.remote(&shop);
+    shop.refit(&["build", "--push"]).exits(0);
+    let ci = bench.clone_of(&remote, "ci", &[]);
+    let url = ci.git(&["remote", "get-url", "origin"]);
+    // The tag moves, and the records get no further than this clone.
+    ci.git(&["remote", "remove", "origin"]);
+    ci.git(&["fetch", "--quiet", &url, "refs/notes/*:refs/notes/*"]);
+    bench.push_base("1", "two", "two");
+    ci.refit(&["sweep"]).exits(0);
+    let unrecorded = bench.published("web");
+    assert_eq!(publishes(&remote, "web").len(), 1);
+
+    shop.refit(&["sweep"])
+        .exits(0)
+        .mentions("nothing to do: 1 target is");
+    bench.push_base("1", "three", "three");
+    shop.refit(&["sweep"]).exits(0);
+    let latest = bench.published("web");
+    assert_eq!(
+        bench.index("web").annotations["dev.refit.replaces"],
+        unrecorded.to_string()
+    );
+
+    // When its record turns up after all, it is no second head: a rollback to it is a rollback.
+    ci.git(&["remote", "add", "origin", &url]);
+    ci.refit(&["notes", "push"]).exits(0);
+    assert_eq!(publishes(&remote, "web").len(), 3);
+    shop.refit(&["sweep"])
+        .exits(0)
+        .mentions("nothing to do: 1 target is");
+    bench.retag("web", &unrecorded);
+    let said = shop.refit(&["sweep", "--format", "json"]).exits(0).json();
+    assert_eq!(said["states"][0]["state"], "moved-elsewhere", "{said}");
+    assert_eq!(said["states"][0]["published"], json!(latest));
+}
+
+#[test]
+fn forged_records_change_nothing() {
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(LINEAGE);
+    shop.refit(&["build", "--push"]).exits(0);
+    let fresh = bench.manifests("shop");
+    bench.push_base("1", "two", "two");
+    let target = "web@linux/amd64";
+    let plan = || {
+        let plan = shop
+            .refit(&["sweep", "--dry-run", "--format", "json"])
+            .exits(0)
+            .json();
+        (
+            plan["steps"].clone(),
+            plan["kept"].clone(),
+            plan["states"].clone(),
+        )
+    };
+    let honest = plan();
+    assert!(texts(&honest.0, "target").contains(&target.to_owned()));
+
+    let real = publishes(&shop, "web").remove(0);
+    let build = shop.records();
+    let build = build
+        .lines()
+        .find(|l| l.contains(r#""type":"build""#) && l.contains(r#""image":"web""#));
+    let build: Value = serde_json::from_str(build.unwrap()).unwrap();
+    let elsewhere =
+        json!({"linux/amd64": fresh["linux/amd64"], "linux/arm64": fresh["linux/arm64"]});
+    let with = |record: &Value, changes: &[(&str, Value)]| {
+        let mut record = record.clone();
+        for (key, value) in changes {
+            record[*key] = value.clone();
+        }
+        record.to_string()
+    };
+    let base = bench.manifests("base")["linux/amd64"].clone();
+    let forged = [
+        // The index that the tag holds, with manifests that it never held.
+        with(&real, &[("id", json!("forged")), ("after", real["id"].clone()), ("platforms", elsewhere.clone())]),
+        with(&real, &[("id", json!("forged-too")), ("platforms", elsewhere)]),
+        // A fresh build, of another image.
+        with(&build, &[("image", json!("shop")), ("deps", json!([]))]),
+        // What today's commit depends on says nothing of what is published.
+        json!({"v": 1, "type": "deps", "image": "web", "platform": "linux/amd64", "source": build["source"],
+            "commit": build["commit"], "deps": build["deps"], "at": "2100-01-01T00:00:00Z"}).to_string(),
+        // Versions and types to come.
+        with(&build, &[("v", json!(2))]),
+        json!({"v": 1, "type": "hold-everything", "image": "web", "manifest": base}).to_string(),
+        "no JSON at all".to_owned(),
+    ];
+    let dockerfile = shop.git(&["rev-parse", "HEAD:web/Dockerfile"]);
+    for line in &forged {
+        shop.git(&[
+            "notes",
+            "--ref=refit-records",
+            "append",
+            "--no-separator",
+            "-m",
+            line,
+            &dockerfile,
+        ]);
+        assert_eq!(plan(), honest, "after {line}");
+    }
+    shop.refit(&["sweep"]).exits(0);
+    for image in IMAGES {
+        assert_eq!(
+            bench.file(image, "linux/amd64", "etc/patch").unwrap(),
+            "two"
+        );
+    }
+    let records = shop.records();
+    for line in &forged {
+        assert!(records.contains(line.as_str()), "{line} is kept as it is");
+    }
+    shop.refit(&["sweep"])
+        .exits(0)
+        .mentions("nothing to do: 6 targets are");
+}
