@@ -8,6 +8,7 @@ mod check;
 mod connection;
 mod facts;
 mod failure;
+mod options;
 mod output;
 mod progress;
 mod session;
@@ -27,7 +28,7 @@ use bollard::{
     query_parameters::{PushImageOptionsBuilder, RemoveImageOptionsBuilder},
 };
 use futures_util::StreamExt as _;
-use refit_dockerfile::{Kind, StageBase};
+use refit_dockerfile::StageBase;
 use refit_oci::{Digest, Reference};
 use refit_registry::loopback::Loopback;
 use sha2::Digest as _;
@@ -132,7 +133,7 @@ impl DockerEngine {
         };
         let request = Solve {
             session: session.id().to_owned(),
-            options: options(recipe, bases),
+            options: options::options(recipe, bases),
             entitlements,
             image: output.to_string(),
         };
@@ -235,48 +236,6 @@ fn root_pin(recipe: &Recipe) -> Option<&PinnedBase> {
         StageBase::External(found_index) => recipe.pin(found_index),
         StageBase::Scratch | StageBase::Files(_) | StageBase::Opaque => None,
     }
-}
-
-/// The Dockerfile frontend's options. The target stage is the reduced file's last.
-fn options(recipe: &Recipe, bases: &BTreeMap<usize, Reference>) -> BTreeMap<String, String> {
-    let mut options = BTreeMap::from([
-        ("filename".to_owned(), DOCKERFILE.to_owned()),
-        ("platform".to_owned(), recipe.platform.to_string()),
-    ]);
-    // A frontend is an image that would be pulled; the engine's own reads the file.
-    let arguments = recipe
-        .build_args
-        .iter()
-        .filter(|(name, _)| *name != "BUILDKIT_SYNTAX");
-    options.extend(arguments.map(|(name, value)| (format!("build-arg:{name}"), value.clone())));
-    let labels = recipe.labels.iter();
-    options.extend(labels.map(|(name, value)| (format!("label:{name}"), value.clone())));
-    if let Some(network) = recipe
-        .network
-        .as_deref()
-        .filter(|network| *network != "default")
-    {
-        options.insert("force-network-mode".to_owned(), network.to_owned());
-    }
-    if recipe.no_cache {
-        options.insert("no-cache".to_owned(), String::new());
-    }
-    // What a base's trigger refers to has no place in the file: a named context stands for it.
-    for (index, pinned) in bases {
-        let found = &recipe.resolved.found[*index];
-        if found.kind == Kind::Onbuild {
-            let name = found.source.to_string();
-            let name = name
-                .parse()
-                .map_or(name, |reference: Reference| reference.familiar());
-            let name = name.strip_suffix(":latest").unwrap_or(&name);
-            options.insert(
-                format!("context:{name}"),
-                format!("docker-image://{pinned}"),
-            );
-        }
-    }
-    options
 }
 
 /// Changes with every byte that the session serves.

@@ -7,7 +7,12 @@ use refit_build::{
 use refit_oci::Platform;
 use refit_testkit::engines::{Dockerd, Version};
 
-use super::support::{Site, Wanted};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, UnixStream},
+};
+
+use super::support::{Site, Wanted, own_files};
 
 #[tokio::test]
 async fn needs_engine_docker20_what_is_not_refused_can_be_built() {
@@ -66,6 +71,33 @@ async fn needs_engine_docker26_an_engine_says_what_it_is() {
     for platform in [Platform::linux_amd64(), Platform::linux_arm64()] {
         assert!(all.contains(&platform), "{facts:?}");
     }
+}
+
+#[tokio::test]
+async fn needs_engine_docker26_an_engine_on_tcp_builds_as_well() {
+    let mut site = Site::start(Version::V26).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    let socket = site.dockerd.socket();
+    let forwarding = tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut engine = UnixStream::connect(&socket).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut client, &mut engine).await });
+        }
+    });
+    site.engine = DockerEngine::connect(&address.parse().unwrap())
+        .await
+        .unwrap();
+    let platform = Platform::linux_amd64();
+    let base = site.base("base", &platform, &[]).await;
+    let wanted = Wanted {
+        context: &[("a", "A")],
+        ..Wanted::of("FROM base\nCOPY a /\n", platform)
+    };
+    let recipe = site.recipe(&wanted, &[("base", base.manifest.digest)]);
+    let (built, log) = site.build(&recipe).await;
+    assert_eq!(own_files(&built.unwrap())["a"], "A", "{log}");
+    forwarding.abort();
 }
 
 #[tokio::test]

@@ -1,0 +1,90 @@
+//! What is asked of BuildKit's Dockerfile frontend beside the file itself.
+
+use std::collections::BTreeMap;
+
+use refit_dockerfile::Kind;
+use refit_oci::Reference;
+
+use crate::engine::Recipe;
+
+/// The Dockerfile frontend's options. The target stage is the reduced file's last.
+pub(super) fn options(
+    recipe: &Recipe,
+    bases: &BTreeMap<usize, Reference>,
+) -> BTreeMap<String, String> {
+    let mut options = BTreeMap::from([
+        ("filename".to_owned(), super::DOCKERFILE.to_owned()),
+        ("platform".to_owned(), recipe.platform.to_string()),
+    ]);
+    // A frontend is an image that would be pulled; the engine's own reads the file.
+    let arguments = recipe
+        .build_args
+        .iter()
+        .filter(|(name, _)| *name != "BUILDKIT_SYNTAX");
+    options.extend(arguments.map(|(name, value)| (format!("build-arg:{name}"), value.clone())));
+    let labels = recipe.labels.iter();
+    options.extend(labels.map(|(name, value)| (format!("label:{name}"), value.clone())));
+    if let Some(network) = recipe
+        .network
+        .as_deref()
+        .filter(|network| *network != "default")
+    {
+        options.insert("force-network-mode".to_owned(), network.to_owned());
+    }
+    if recipe.no_cache {
+        options.insert("no-cache".to_owned(), String::new());
+    }
+    // What a base's trigger refers to has no place in the file: a named context stands for it.
+    for (index, pinned) in bases {
+        let found = &recipe.resolved.found[*index];
+        if found.kind == Kind::Onbuild {
+            let name = found.source.to_string();
+            let name = name
+                .parse()
+                .map_or(name, |reference: Reference| reference.familiar());
+            let name = name.strip_suffix(":latest").unwrap_or(&name);
+            options.insert(
+                format!("context:{name}"),
+                format!("docker-image://{pinned}"),
+            );
+        }
+    }
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use refit_oci::Platform;
+
+    use super::*;
+    use crate::docker::check::tests::recipe;
+
+    #[test]
+    fn options_follow_the_recipe() {
+        let mut recipe = recipe("FROM a\n", &Platform::linux_arm64());
+        let pairs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs
+                .iter()
+                .map(|&(k, v)| (k.to_owned(), v.to_owned()))
+                .collect()
+        };
+        let plain = [("filename", "Dockerfile"), ("platform", "linux/arm64")];
+        assert_eq!(options(&recipe, &BTreeMap::new()), pairs(&plain));
+
+        recipe.build_args = pairs(&[("BUILDKIT_SYNTAX", "docker/dockerfile:1"), ("V", "1=2")]);
+        recipe.labels = pairs(&[("org.example.x", "y")]);
+        recipe.network = Some("none".to_owned());
+        recipe.no_cache = true;
+        let mut all = pairs(&plain);
+        all.extend(pairs(&[
+            ("build-arg:V", "1=2"),
+            ("label:org.example.x", "y"),
+            ("force-network-mode", "none"),
+            ("no-cache", ""),
+        ]));
+        assert_eq!(options(&recipe, &BTreeMap::new()), all);
+
+        recipe.network = Some("default".to_owned());
+        assert!(!options(&recipe, &BTreeMap::new()).contains_key("force-network-mode"));
+    }
+}
