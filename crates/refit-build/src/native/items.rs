@@ -1,6 +1,11 @@
 //! The sources of a COPY or ADD, found in what they are copied from.
 
-use std::{fs::File, io, path::PathBuf, sync::Arc};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use refit_context::Ignore;
 
@@ -126,29 +131,37 @@ fn archive(
     let Some(NodeKind::File(data)) = origin.tree.get(&followed).map(|node| &node.kind) else {
         return Ok(None);
     };
+    let mut head = Vec::new();
+    let reader = bench.contents.reader(data, &mut bench.bases)?;
+    let read = reader.take(unpack::HEAD as u64).read_to_end(&mut head);
     let file = bench.contents.new_file("archive");
-    let mut reader = bench.contents.reader(data, &mut bench.bases)?;
-    let copied = File::create(&file).and_then(|mut out| io::copy(&mut reader, &mut out));
-    copied.map_err(|source| ContentError::Io {
+    let io_error = |source| ContentError::Io {
         path: file.clone(),
         source,
-    })?;
-    let unpack_error = |source| TransferError::Unpack {
+    };
+    read.map_err(io_error)?;
+    match Archive::promised(&head) {
+        Archive::Tar => {}
+        Archive::No => return Ok(None),
+        Archive::Unreadable(compression) => {
+            return Err(TransferError::Refused {
+                message: format!(
+                    "the native engine cannot read `{path}`, which is compressed with {compression}"
+                ),
+                hint: format!(
+                    "compress it with gzip or zstd, or copy it as it is with COPY; {DOCKER_CAN}"
+                ),
+            });
+        }
+    }
+    let mut reader = bench.contents.reader(data, &mut bench.bases)?;
+    let copied = File::create(&file).and_then(|mut out| io::copy(&mut reader, &mut out));
+    copied.map_err(io_error)?;
+    let archive = Archive::of_file(&file).map_err(|source| TransferError::Unpack {
         path: path.to_string(),
         source,
-    };
-    match unpack::archive(&file).map_err(unpack_error)? {
-        Archive::Tar => Ok(Some(Item::Unpack(file, path.clone()))),
-        Archive::No => Ok(None),
-        Archive::Unreadable(compression) => Err(TransferError::Refused {
-            message: format!(
-                "the native engine cannot read `{path}`, which is compressed with {compression}"
-            ),
-            hint: format!(
-                "compress it with gzip or zstd, or copy it as it is with COPY; {DOCKER_CAN}"
-            ),
-        }),
-    }
+    })?;
+    Ok((archive == Archive::Tar).then(|| Item::Unpack(file, path.clone())))
 }
 
 /// BuildKit would let each file replace the one before.

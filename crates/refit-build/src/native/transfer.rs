@@ -80,21 +80,12 @@ pub(crate) fn transfer(
     // With `--link` nothing of what is below is looked at; with `--chmod` BuildKit does not link.
     let is_linked = request.link && request.chmod.is_none();
     let tree = if is_linked {
+        refuse_names(request)?;
         FileTable::default()
     } else {
         draft.take_tree(&mut bench.bases)?
     };
     let mut edit = Edit::new(tree);
-    if let Some(names) = request
-        .chown
-        .as_deref()
-        .filter(|text| is_linked && OwnerSpec::parse(text).files().next().is_some())
-    {
-        return Err(TransferError::Refused {
-            message: format!("with `--link` the names in `--chown={names}` cannot be looked up"),
-            hint: "write numbers, or leave `--link` out".to_owned(),
-        });
-    }
     let rules = rules(request, &edit, bench)?;
     let current = draft.config.config.working_dir.as_deref().unwrap_or("/");
     let destination = Destination::parse(current, &request.destination);
@@ -174,6 +165,21 @@ fn fetches(request: &Request, remote: &str) -> TransferError {
     TransferError::Refused {
         message: format!("COPY cannot fetch `{remote}`"),
         hint: "ADD fetches URLs and git repositories".to_owned(),
+    }
+}
+
+/// BuildKit would look for them in an empty file system, and take root.
+fn refuse_names(request: &Request) -> Result<(), TransferError> {
+    let names = request
+        .chown
+        .as_deref()
+        .filter(|text| OwnerSpec::parse(text).files().next().is_some());
+    match names {
+        None => Ok(()),
+        Some(names) => Err(TransferError::Refused {
+            message: format!("with `--link` the names in `--chown={names}` cannot be looked up"),
+            hint: "write numbers, or leave `--link` out".to_owned(),
+        }),
     }
 }
 

@@ -22,6 +22,9 @@ use super::{
 /// An archive that unpacks to more bytes than this is taken for a bomb.
 const MAX_PLAIN_BYTES: u64 = 64 << 30;
 
+/// A tar's header.
+pub(crate) const HEAD: usize = 512;
+
 /// What ADD makes of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Archive {
@@ -46,26 +49,38 @@ pub(crate) enum UnpackError {
     Io { path: String, source: io::Error },
 }
 
-/// Looks at the beginning of the file at `path`, as moby's archive detection does.
-pub(crate) fn archive(path: &Path) -> Result<Archive, UnpackError> {
-    let mut start = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(6).read_to_end(&mut start))
-        .map_err(|source| io_error(path, source))?;
-    match start.as_slice() {
-        [b'B', b'Z', b'h', ..] => return Ok(Archive::Unreadable("bzip2")),
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => return Ok(Archive::Unreadable("xz")),
-        _ => {}
+impl Archive {
+    /// What the first bytes of a file promise, up to [`HEAD`] of them: moby's archive detection.
+    pub(crate) fn promised(head: &[u8]) -> Self {
+        match head {
+            [b'B', b'Z', b'h', ..] => Self::Unreadable("bzip2"),
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Unreadable("xz"),
+            [0x1f, 0x8b, 0x08, ..]
+            | [0x28, 0xb5, 0x2f, 0xfd, ..]
+            | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Tar,
+            _ if is_tar_header(head) => Self::Tar,
+            _ => Self::No,
+        }
     }
+
+    /// What the file at `path` is, once it is decompressed. What cannot be, or is too short, is no archive.
+    pub(crate) fn of_file(path: &Path) -> Result<Self, UnpackError> {
+        let mut plain = open_layer(path, media_type::OCI_LAYER, MAX_PLAIN_BYTES)?;
+        let mut head = [0; HEAD];
+        let is_tar = plain.read_exact(&mut head).is_ok() && is_tar_header(&head);
+        Ok(if is_tar { Self::Tar } else { Self::No })
+    }
+}
+
+fn is_tar_header(head: &[u8]) -> bool {
     let mut header = Header::new_old();
-    let plain = open_layer(path, media_type::OCI_LAYER, MAX_PLAIN_BYTES)?;
-    // What cannot be decompressed, or is too short, is no archive.
-    let is_read = { plain }.read_exact(header.as_mut_bytes()).is_ok();
-    let is_empty = header.as_bytes().iter().all(|byte| *byte == 0);
+    if head.len() != HEAD || head.iter().all(|byte| *byte == 0) {
+        return false;
+    }
+    header.as_mut_bytes().copy_from_slice(head);
     let written = header.cksum().ok();
     header.set_cksum();
-    let is_tar = is_read && !is_empty && written.is_some() && written == header.cksum().ok();
-    Ok(if is_tar { Archive::Tar } else { Archive::No })
+    written.is_some() && written == header.cksum().ok()
 }
 
 /// Unpacks the archive at `path` into the folder `destination`, which is resolved. The data of its files goes behind
@@ -238,12 +253,11 @@ mod tests {
             (b"\xfd7zXZ\0\0\x04".to_vec(), Archive::Unreadable("xz")),
         ] {
             fs::write(&path, &bytes).unwrap();
-            assert_eq!(
-                archive(&path).unwrap(),
-                expect,
-                "{:?}",
-                &bytes[..bytes.len().min(8)]
-            );
+            let archive = match Archive::promised(&bytes[..bytes.len().min(HEAD)]) {
+                Archive::Tar => Archive::of_file(&path).unwrap(),
+                other => other,
+            };
+            assert_eq!(archive, expect, "{:?}", &bytes[..bytes.len().min(8)]);
         }
     }
 

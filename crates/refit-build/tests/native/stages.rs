@@ -1,6 +1,9 @@
 //! Stages, other images, triggers.
 
-use refit_build::engine::LayerSource;
+use std::collections::BTreeMap;
+
+use refit_build::engine::{Engine as _, LayerSource};
+use refit_oci::{Document, Exact, Index, media_type};
 
 use super::fixture::{Wanted, World};
 
@@ -107,12 +110,68 @@ async fn a_base_that_nobody_looks_into_is_not_read() {
             .join(layer.hex()),
     )
     .unwrap();
-    let built = refit_build::engine::Engine::build(&world.engine, &recipe, &mut Vec::new())
-        .await
-        .unwrap();
+    let built = world.engine.build(&recipe, &mut Vec::new()).await.unwrap();
     assert_eq!(built.layers.len(), 2);
     let error = world.error("FROM base\nCOPY f /x\n", &["f"]).await;
     assert_eq!(error, "cannot read the base `docker.io/library/base`");
+}
+
+#[tokio::test]
+async fn bases_of_dockers_types_become_ocis_and_an_index_is_refused() {
+    let world = World::with_base(&[&["usr/bin/", "bin -> usr/bin"]]).await;
+    let (repository, pin) = (
+        world.repository("base"),
+        world.recipe(&Wanted::of("FROM base\n", &[])),
+    );
+    let Document::Manifest(manifest) = world
+        .layout
+        .document(&repository, &pin.pins[0].manifest)
+        .await
+        .unwrap()
+    else {
+        panic!("the base is a manifest");
+    };
+    let mut docker = manifest.value.clone();
+    docker.media_type = Some(media_type::DOCKER_MANIFEST.to_owned());
+    docker.config.media_type = media_type::DOCKER_CONFIG.to_owned();
+    docker.layers[0].media_type = media_type::DOCKER_LAYER_GZIP.to_owned();
+    let docker = Exact::encode(media_type::DOCKER_MANIFEST, docker);
+    let index = Index::new(vec![docker.descriptor()], BTreeMap::new());
+    let index = Document::Index(Exact::encode(media_type::OCI_INDEX, index));
+    let docker = Document::Manifest(docker);
+    world
+        .layout
+        .push_document(&repository, &docker, None)
+        .await
+        .unwrap();
+    world
+        .layout
+        .push_document(&repository, &index, None)
+        .await
+        .unwrap();
+
+    let mut recipe = world.recipe(&Wanted::of("FROM base\nCOPY f /bin/\n", &["f"]));
+    recipe.pins[0].manifest = docker.digest().clone();
+    let built = world.engine.build(&recipe, &mut Vec::new()).await.unwrap();
+    let types: Vec<&str> = built
+        .layers
+        .iter()
+        .map(|layer| layer.descriptor.media_type.as_str())
+        .collect();
+    assert_eq!(types, [media_type::OCI_LAYER_GZIP; 2]);
+    assert_eq!(built.layers[0].descriptor, manifest.value.layers[0]);
+
+    recipe.pins[0].manifest = index.digest().clone();
+    let error = world
+        .engine
+        .build(&recipe, &mut Vec::new())
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.ends_with("is an index, and a platform's manifest was meant"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
