@@ -51,7 +51,7 @@ pub(super) async fn all(
             unreachable: &unreachable,
         };
         let result = match stuck_parent {
-            Some(parent) => image.nothing(format!("skipped: its parent {parent} did not move")),
+            Some(parent) => image.nothing(&format!("skipped: its parent {parent} did not move")),
             None => image.publish(&mut records).await,
         };
         if result.failed.is_some() {
@@ -76,10 +76,10 @@ struct Image<'a> {
 }
 
 impl Image<'_> {
-    fn nothing(&self, why: String) -> Published {
+    fn nothing(&self, why: &str) -> Published {
         Published {
-            failed: Some(why.clone()),
-            ..self.unmoved(None, &why)
+            failed: Some(why.to_owned()),
+            ..self.unmoved(None, why)
         }
     }
 
@@ -105,7 +105,7 @@ impl Image<'_> {
     async fn publish(&self, records: &mut Vec<Record>) -> Published {
         match self.try_publish(records).await {
             Ok(published) => published,
-            Err(failed) => self.nothing(failed.message),
+            Err(failed) => self.nothing(&failed.message),
         }
     }
 
