@@ -331,7 +331,7 @@ mod tests {
     fn run(base: &[&str], text: &str, rules: &CopyRules) -> Result<Edit, CopyError> {
         let (source, destination) = text.rsplit_once(' ').unwrap();
         let (from, mut edit) = (tree(&CONTEXT), Edit::new(tree(base)));
-        let destination = Destination::parse("/work", destination);
+        let destination = Destination::parse("/home", destination);
         for path in matches(&from, source, "the context")? {
             copy(
                 &mut edit,
@@ -367,9 +367,9 @@ mod tests {
         check(&["bin/"], "app /bin", &["bin/app"]);
         check(&[], "/app /", &["app"]);
         check(&[], "../../app /x", &["x"]);
-        check(&[], "app .", &["work", "work/app"]);
-        check(&[], "app sub/", &["work", "work/sub", "work/sub/app"]);
-        check(&["work/"], "app name", &["work/name"]);
+        check(&[], "app .", &["home", "home/app"]);
+        check(&[], "app sub/", &["home", "home/sub", "home/sub/app"]);
+        check(&["home/"], "app name", &["home/name"]);
         check(&[], "app ..", &["app"]);
     }
 
