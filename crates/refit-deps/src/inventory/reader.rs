@@ -1,137 +1,27 @@
-//! The inventory: all images of a repository at one state of its files, from the configuration or from a scan.
+//! From the configuration's entries, or a scan's finds, to images.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use refit_dockerfile::{Dockerfile, NamedContext, is_template, looks_like_dockerfile};
+use refit_dockerfile::Dockerfile;
 use refit_oci::{Platform, Reference, Repository};
 
+use super::{
+    Files,
+    checked::{Checked, ENGINES, PINNED},
+    clean, text_of,
+};
 use crate::{
-    config::{self, CONFIG_PATH, ConfigFile, GlobEntry, ImageKeys},
+    config::{CONFIG_PATH, ConfigFile, GlobEntry, ImageKeys},
     glob::Glob,
-    image::{EMBEDDED_HOST, EngineChoice, Image, Pinned},
+    image::{EMBEDDED_HOST, Image},
     names,
     problem::Problem,
 };
 
-/// The files of a repository at one state: a commit's tree, the index or a working tree.
-pub struct Files<'a> {
-    /// Every path, relative to the root.
-    pub paths: &'a BTreeSet<String>,
-    /// A file's bytes; none if it can't be read.
-    pub read: &'a dyn Fn(&str) -> Option<Vec<u8>>,
-    /// The repository's own name: of an image whose Dockerfile lies in the root.
-    pub name: &'a str,
-    /// The line that `{{.Line}}` in tags stands for.
-    pub line: &'a str,
-}
-
-/// All images of a repository, and what is wrong with it.
-#[derive(Clone, Debug, Default)]
-pub struct Inventory {
-    /// Sorted by name; names are unique.
-    pub images: Vec<Image>,
-    /// What could not be read; the images beside it are good.
-    pub problems: Vec<Problem>,
-    /// Dockerfiles that belong to no image, with a configuration only.
-    pub unlisted: Vec<String>,
-    /// Whether there is a configuration file.
-    pub configured: bool,
-    /// The configuration's `[sweep]`.
-    pub sweep: config::SweepKeys,
-}
-
-impl Inventory {
-    /// The image of that name.
-    pub fn image(&self, name: &str) -> Option<&Image> {
-        self.images
-            .binary_search_by(|image| image.name.as_str().cmp(name))
-            .ok()
-            .map(|at| &self.images[at])
-    }
-}
-
-/// Reads the inventory of `files`: the configuration where there is one, else every Dockerfile that a scan finds.
-pub fn read(files: &Files<'_>) -> Inventory {
-    let mut reader = Reader {
-        files,
-        parsed: BTreeMap::new(),
-        problems: Vec::new(),
-    };
-    let config = match text_of(files, CONFIG_PATH) {
-        Some(text) => {
-            let (config, problems) = config::parse(CONFIG_PATH, &text);
-            reader.problems.extend(problems);
-            Some(config)
-        }
-        None => None,
-    };
-    let found = dockerfiles(files);
-    let mut images = match &config {
-        Some(config) => reader.configured(config, &found),
-        None => reader.scanned(&found),
-    };
-    images.sort_by(|a, b| a.name.cmp(&b.name));
-    images.dedup_by(|later, first| {
-        let twice = later.name == first.name;
-        if twice {
-            let message = format!(
-                "two images are named `{}`: `{}` and this one",
-                first.name, first.dockerfile
-            );
-            reader
-                .problems
-                .push(Problem::of_file(&later.dockerfile, message));
-        }
-        twice
-    });
-    reader.claimed_twice(&images);
-    let mut inventory = Inventory {
-        images,
-        problems: reader.problems,
-        ..Inventory::default()
-    };
-    if let Some(config) = config {
-        let ignored: Vec<Glob> = config.ignore.iter().map(|glob| Glob::new(glob)).collect();
-        let listed: BTreeSet<&str> = inventory
-            .images
-            .iter()
-            .map(|i| i.dockerfile.as_str())
-            .collect();
-        let unlisted = found
-            .iter()
-            .filter(|p| !listed.contains(p.as_str()) && !ignored.iter().any(|g| g.matches(p)));
-        inventory.unlisted = unlisted.cloned().collect();
-        inventory.configured = true;
-        inventory.sweep = config.sweep;
-    }
-    inventory
-}
-
-/// The Dockerfiles among the paths, templates left out.
-pub fn dockerfiles(files: &Files<'_>) -> Vec<String> {
-    let named = files
-        .paths
-        .iter()
-        .filter(|path| looks_like_dockerfile(names::file_name(path)));
-    let real =
-        named.filter(|path| text_of(files, path).is_none_or(|text| !is_template(path, &text)));
-    real.cloned().collect()
-}
-
-fn text_of(files: &Files<'_>, path: &str) -> Option<String> {
-    if !files.paths.contains(path) {
-        return None;
-    }
-    (files.read)(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-}
-
-struct Reader<'a> {
-    files: &'a Files<'a>,
-    parsed: BTreeMap<String, Option<Arc<Dockerfile>>>,
-    problems: Vec<Problem>,
+pub(super) struct Reader<'a> {
+    pub(super) files: &'a Files<'a>,
+    pub(super) parsed: BTreeMap<String, Option<Arc<Dockerfile>>>,
+    pub(super) problems: Vec<Problem>,
 }
 
 /// One image before its keys are checked.
@@ -144,7 +34,7 @@ struct Draft {
 }
 
 impl Reader<'_> {
-    fn scanned(&mut self, found: &[String]) -> Vec<Image> {
+    pub(super) fn scanned(&mut self, found: &[String]) -> Vec<Image> {
         let names = names::assign(found, self.files.name);
         let drafts = found.iter().zip(names).map(|(path, name)| Draft {
             name,
@@ -156,7 +46,7 @@ impl Reader<'_> {
         drafts.filter_map(|draft| self.image(draft)).collect()
     }
 
-    fn configured(&mut self, config: &ConfigFile, found: &[String]) -> Vec<Image> {
+    pub(super) fn configured(&mut self, config: &ConfigFile, found: &[String]) -> Vec<Image> {
         let push_to = self.push_to(config);
         let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
         for entry in &config.images {
@@ -339,7 +229,7 @@ impl Reader<'_> {
     }
 
     /// Two images that claim one tag are an error naming both, before anything is built.
-    fn claimed_twice(&mut self, images: &[Image]) {
+    pub(super) fn claimed_twice(&mut self, images: &[Image]) {
         let mut claims: BTreeMap<Reference, &str> = BTreeMap::new();
         for image in images {
             for tag in image.moving_tags() {
@@ -357,7 +247,7 @@ impl Reader<'_> {
         }
     }
 
-    fn config_problem(&mut self, message: String, hint: &str) {
+    pub(super) fn config_problem(&mut self, message: String, hint: &str) {
         self.problems
             .push(Problem::of_file(CONFIG_PATH, message).with_hint(hint));
     }
@@ -393,89 +283,6 @@ fn destinations(
     push_to.iter().map(under).collect()
 }
 
-const ENGINES: [(&str, EngineChoice); 3] = [
-    ("auto", EngineChoice::Auto),
-    ("docker", EngineChoice::Docker),
-    ("native", EngineChoice::Native),
-];
-const PINNED: [(&str, Pinned); 2] = [("report", Pinned::Report), ("follow", Pinned::Follow)];
-
-/// The keys of one image, each problem naming the image.
-struct Checked<'r, 'a> {
-    reader: &'r mut Reader<'a>,
-    image: &'r str,
-}
-
-impl Checked<'_, '_> {
-    fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
-        &mut self,
-        key: &str,
-        text: &str,
-    ) -> Option<T> {
-        text.parse()
-            .map_err(|error| self.problem(&format!("`{key}`: {error}"), "mend the value"))
-            .ok()
-    }
-
-    fn tags(&mut self, key: &str, tags: Vec<String>) -> Vec<String> {
-        let line = names::slug(self.reader.files.line);
-        let expanded = tags.into_iter().map(|tag| {
-            tag.replace("{{.Line}}", &line)
-                .replace("{{ .Line }}", &line)
-        });
-        let good = |tag: &String| {
-            self.parse::<Reference>(key, &format!("x/x:{tag}"))
-                .is_some()
-        };
-        expanded.filter(good).collect()
-    }
-
-    fn contexts(&mut self, contexts: BTreeMap<String, String>) -> BTreeMap<String, NamedContext> {
-        let mut parsed = BTreeMap::new();
-        for (name, value) in contexts {
-            let context = if let Some(image) = value.strip_prefix("image:") {
-                Some(NamedContext::InRepo(image.to_owned()))
-            } else if value == "docker-image://scratch" {
-                Some(NamedContext::Scratch)
-            } else if let Some(reference) = value.strip_prefix("docker-image://") {
-                self.parse("build-contexts", reference)
-                    .map(NamedContext::Image)
-            } else {
-                let message = format!("`build-contexts`: `{name} = \"{value}\"` is no image");
-                self.problem(&message, "give `image:NAME` or `docker-image://REFERENCE`");
-                None
-            };
-            parsed.extend(context.map(|context| (name, context)));
-        }
-        parsed
-    }
-
-    fn choice<T: Copy + Default>(
-        &mut self,
-        key: &str,
-        value: Option<String>,
-        known: &[(&str, T)],
-    ) -> T {
-        let Some(value) = value else {
-            return T::default();
-        };
-        if let Some((_, choice)) = known.iter().find(|(word, _)| *word == value) {
-            return *choice;
-        }
-        let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
-        self.problem(
-            &format!("`{key} = \"{value}\"` is unknown"),
-            &format!("one of `{}`", words.join("`, `")),
-        );
-        T::default()
-    }
-
-    fn problem(&mut self, message: &str, hint: &str) {
-        self.reader
-            .config_problem(format!("image `{}`: {message}", self.image), hint);
-    }
-}
-
 /// `{dir}` is the folder's own name as a slug, `{path}` the whole folder, `{suffix}` what the file's own name says beside
 /// "Dockerfile".
 fn placeholders(pattern: &str, dockerfile: &str) -> String {
@@ -485,19 +292,4 @@ fn placeholders(pattern: &str, dockerfile: &str) -> String {
         .replace("{dir}", &names::slug(names::file_name(folder)))
         .replace("{path}", &names::slug(folder))
         .replace("{suffix}", &names::slug(suffix))
-}
-
-/// A repository path without `.`, empty components or a leading slash; `..` takes its parent away.
-pub fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
 }

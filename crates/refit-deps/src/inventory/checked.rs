@@ -1,0 +1,99 @@
+//! An image's keys, checked one by one.
+
+use std::collections::BTreeMap;
+
+use refit_dockerfile::NamedContext;
+use refit_oci::Reference;
+
+use super::reader::Reader;
+use crate::{
+    image::{EngineChoice, Pinned},
+    names,
+};
+
+pub(super) const ENGINES: [(&str, EngineChoice); 3] = [
+    ("auto", EngineChoice::Auto),
+    ("docker", EngineChoice::Docker),
+    ("native", EngineChoice::Native),
+];
+pub(super) const PINNED: [(&str, Pinned); 2] =
+    [("report", Pinned::Report), ("follow", Pinned::Follow)];
+
+/// The keys of one image, each problem naming the image.
+pub(super) struct Checked<'r, 'a> {
+    pub(super) reader: &'r mut Reader<'a>,
+    pub(super) image: &'r str,
+}
+
+impl Checked<'_, '_> {
+    pub(super) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &mut self,
+        key: &str,
+        text: &str,
+    ) -> Option<T> {
+        text.parse()
+            .map_err(|error| self.problem(&format!("`{key}`: {error}"), "mend the value"))
+            .ok()
+    }
+
+    pub(super) fn tags(&mut self, key: &str, tags: Vec<String>) -> Vec<String> {
+        let line = names::slug(self.reader.files.line);
+        let expanded = tags.into_iter().map(|tag| {
+            tag.replace("{{.Line}}", &line)
+                .replace("{{ .Line }}", &line)
+        });
+        let good = |tag: &String| {
+            self.parse::<Reference>(key, &format!("x/x:{tag}"))
+                .is_some()
+        };
+        expanded.filter(good).collect()
+    }
+
+    pub(super) fn contexts(
+        &mut self,
+        contexts: BTreeMap<String, String>,
+    ) -> BTreeMap<String, NamedContext> {
+        let mut parsed = BTreeMap::new();
+        for (name, value) in contexts {
+            let context = if let Some(image) = value.strip_prefix("image:") {
+                Some(NamedContext::InRepo(image.to_owned()))
+            } else if value == "docker-image://scratch" {
+                Some(NamedContext::Scratch)
+            } else if let Some(reference) = value.strip_prefix("docker-image://") {
+                self.parse("build-contexts", reference)
+                    .map(NamedContext::Image)
+            } else {
+                let message = format!("`build-contexts`: `{name} = \"{value}\"` is no image");
+                self.problem(&message, "give `image:NAME` or `docker-image://REFERENCE`");
+                None
+            };
+            parsed.extend(context.map(|context| (name, context)));
+        }
+        parsed
+    }
+
+    pub(super) fn choice<T: Copy + Default>(
+        &mut self,
+        key: &str,
+        value: Option<String>,
+        known: &[(&str, T)],
+    ) -> T {
+        let Some(value) = value else {
+            return T::default();
+        };
+        if let Some((_, choice)) = known.iter().find(|(word, _)| *word == value) {
+            return *choice;
+        }
+        let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+        self.problem(
+            &format!("`{key} = \"{value}\"` is unknown"),
+            &format!("one of `{}`", words.join("`, `")),
+        );
+        T::default()
+    }
+
+    pub(super) fn problem(&mut self, message: &str, hint: &str) {
+        self.reader
+            .config_problem(format!("image `{}`: {message}", self.image), hint);
+    }
+}

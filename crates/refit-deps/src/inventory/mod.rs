@@ -1,0 +1,144 @@
+//! The inventory: all images of a repository at one state of its files, from the configuration or from a scan.
+
+mod checked;
+mod reader;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use refit_dockerfile::{is_template, looks_like_dockerfile};
+
+use crate::{
+    config::{self, CONFIG_PATH},
+    glob::Glob,
+    image::Image,
+    names,
+    problem::Problem,
+};
+use reader::Reader;
+
+/// The files of a repository at one state: a commit's tree, the index or a working tree.
+pub struct Files<'a> {
+    /// Every path, relative to the root.
+    pub paths: &'a BTreeSet<String>,
+    /// A file's bytes; none if it can't be read.
+    pub read: &'a dyn Fn(&str) -> Option<Vec<u8>>,
+    /// The repository's own name: of an image whose Dockerfile lies in the root.
+    pub name: &'a str,
+    /// The line that `{{.Line}}` in tags stands for.
+    pub line: &'a str,
+}
+
+/// All images of a repository, and what is wrong with it.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// Sorted by name; names are unique.
+    pub images: Vec<Image>,
+    /// What could not be read; the images beside it are good.
+    pub problems: Vec<Problem>,
+    /// Dockerfiles that belong to no image, with a configuration only.
+    pub unlisted: Vec<String>,
+    /// Whether there is a configuration file.
+    pub configured: bool,
+    /// The configuration's `[sweep]`.
+    pub sweep: config::SweepKeys,
+}
+
+impl Inventory {
+    /// The image of that name.
+    pub fn image(&self, name: &str) -> Option<&Image> {
+        self.images
+            .binary_search_by(|image| image.name.as_str().cmp(name))
+            .ok()
+            .map(|at| &self.images[at])
+    }
+}
+
+/// Reads the inventory of `files`: the configuration where there is one, else every Dockerfile that a scan finds.
+pub fn read(files: &Files<'_>) -> Inventory {
+    let mut reader = Reader {
+        files,
+        parsed: BTreeMap::new(),
+        problems: Vec::new(),
+    };
+    let config = match text_of(files, CONFIG_PATH) {
+        Some(text) => {
+            let (config, problems) = config::parse(CONFIG_PATH, &text);
+            reader.problems.extend(problems);
+            Some(config)
+        }
+        None => None,
+    };
+    let found = dockerfiles(files);
+    let mut images = match &config {
+        Some(config) => reader.configured(config, &found),
+        None => reader.scanned(&found),
+    };
+    images.sort_by(|a, b| a.name.cmp(&b.name));
+    images.dedup_by(|later, first| {
+        let twice = later.name == first.name;
+        if twice {
+            let message = format!(
+                "two images are named `{}`: `{}` and this one",
+                first.name, first.dockerfile
+            );
+            reader
+                .problems
+                .push(Problem::of_file(&later.dockerfile, message));
+        }
+        twice
+    });
+    reader.claimed_twice(&images);
+    let mut inventory = Inventory {
+        images,
+        problems: reader.problems,
+        ..Inventory::default()
+    };
+    if let Some(config) = config {
+        let ignored: Vec<Glob> = config.ignore.iter().map(|glob| Glob::new(glob)).collect();
+        let listed: BTreeSet<&str> = inventory
+            .images
+            .iter()
+            .map(|i| i.dockerfile.as_str())
+            .collect();
+        let unlisted = found
+            .iter()
+            .filter(|p| !listed.contains(p.as_str()) && !ignored.iter().any(|g| g.matches(p)));
+        inventory.unlisted = unlisted.cloned().collect();
+        inventory.configured = true;
+        inventory.sweep = config.sweep;
+    }
+    inventory
+}
+
+/// The Dockerfiles among the paths, templates left out.
+pub fn dockerfiles(files: &Files<'_>) -> Vec<String> {
+    let named = files
+        .paths
+        .iter()
+        .filter(|path| looks_like_dockerfile(names::file_name(path)));
+    let real =
+        named.filter(|path| text_of(files, path).is_none_or(|text| !is_template(path, &text)));
+    real.cloned().collect()
+}
+
+fn text_of(files: &Files<'_>, path: &str) -> Option<String> {
+    if !files.paths.contains(path) {
+        return None;
+    }
+    (files.read)(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A repository path without `.`, empty components or a leading slash; `..` takes its parent away.
+pub fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
