@@ -7,6 +7,7 @@ mod failures;
 mod hub;
 mod interrupted;
 mod lineage;
+mod lines;
 mod races;
 mod releases;
 mod said;

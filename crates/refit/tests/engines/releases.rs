@@ -97,3 +97,125 @@ fn needs_engine_docker20_a_release_takes_its_dependents_along_where_asked() {
     bench.refit(&["sweep"]).exits(0).mentions("nothing to do");
     bench.refit(&["status", "--exit-code"]).exits(0);
 }
+
+#[test]
+fn needs_engine_docker26_a_foreign_image_is_written_over_on_command_alone() {
+    let (hub, bench) = lineage::released(Version::V26);
+    hub.copy("base/os:1", "team/web:latest");
+    let (foreign, base) = (
+        hub.digest("team/web:latest"),
+        hub.digest("team/base:latest"),
+    );
+    hub.push_base("2", "1");
+    let ran = bench.refit(&["sweep", "--format", "json"]).exits(1).json();
+    let states: Vec<_> = ran["states"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| json!([s["image"], s["state"]]))
+        .collect();
+    assert_eq!(states, [json!(["web", "foreign"])]);
+    // Its child is built on what the tag holds, and that has no greeting.
+    let failed: Vec<_> = ran["failed"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| text(&f["target"]))
+        .collect();
+    assert_eq!(failed, ["shop@linux/amd64", "shop@linux/arm64"]);
+    assert_ne!(hub.digest("team/base:latest"), base);
+    assert_eq!(hub.digest("team/web:latest"), foreign);
+    bench
+        .refit(&["build", "web", "--push"])
+        .exits(1)
+        .mentions("foreign");
+    assert_eq!(hub.digest("team/web:latest"), foreign);
+    bench
+        .refit(&["build", "web", "--push", "--take-over"])
+        .exits(0);
+    bench.refit(&["sweep"]).exits(0);
+    bench
+        .refit(&["status", "--exit-code"])
+        .exits(0)
+        .mentions("none of 6 targets is stale");
+}
+
+#[test]
+fn needs_engine_docker20_a_forced_sweep_builds_anew_and_is_then_fresh() {
+    let (hub, bench) = lineage::released(Version::V20);
+    let images = ["base", "web", "shop"];
+    let manifests = || images.map(|image| hub.manifests(&format!("team/{image}:latest")));
+    let before = manifests();
+    let ran = bench
+        .refit(&["sweep", "base", "--force", "--format", "json"])
+        .exits(0)
+        .json();
+    assert_eq!(ran["failed"], json!([]));
+    let after = manifests();
+    assert!(
+        before[0]
+            .iter()
+            .all(|(platform, manifest)| after[0][platform] != *manifest)
+    );
+    assert_eq!(before[1..], after[1..], "only what was named");
+    // What comes from the cache prints nothing.
+    let logs = bench.refit(&["logs", "base"]).exits(0).stdout;
+    assert_eq!(
+        logs.lines().filter(|line| *line == "#5 1").count(),
+        2,
+        "{logs}"
+    );
+    bench
+        .refit(&["sweep", "base"])
+        .exits(0)
+        .mentions("nothing to do");
+    // Its children are built on it by the next sweep.
+    bench.refit(&["sweep"]).exits(0);
+    let last = manifests();
+    assert_eq!(last[0], after[0]);
+    assert_ne!(last[2], after[2]);
+    bench.refit(&["sweep"]).exits(0).mentions("nothing to do");
+}
+
+#[test]
+fn needs_engine_docker26_a_dirty_working_tree_is_built_for_this_machine_alone() {
+    let (hub, bench) = lineage::released(Version::V26);
+    let tags = || ["base", "web", "shop"].map(|image| hub.tags(&format!("team/{image}")));
+    let before = (
+        tags(),
+        bench.git(&["for-each-ref", "refs/notes/refit"]).line(),
+    );
+    bench.write(&[("web/page", "not committed\n")]);
+    let ran = bench
+        .refit(&["build", "shop", "--format", "json"])
+        .exits(0)
+        .json();
+    let images: Vec<_> = ran["images"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|i| text(&i["name"]))
+        .collect();
+    assert_eq!(images.last().map(String::as_str), Some("shop"));
+    let reference = text(&ran["images"].as_array().unwrap().last().unwrap()["reference"]);
+    assert!(
+        reference.starts_with("refit.local/shop@sha256:"),
+        "{reference}"
+    );
+    assert_eq!(
+        (
+            tags(),
+            bench.git(&["for-each-ref", "refs/notes/refit"]).line()
+        ),
+        before,
+        "nothing is published"
+    );
+    bench
+        .refit(&["logs", "web@linux/arm64"])
+        .exits(0)
+        .mentions("web says not committed on aarch64");
+    bench
+        .refit(&["sweep"])
+        .exits(0)
+        .mentions("nothing to do: 6 targets are built on what the bases are now");
+}
