@@ -1,6 +1,7 @@
 //! The plan: which targets are built, on what, in which order, why, and what is left alone.
 
 mod assemble;
+mod dependencies;
 mod evaluate;
 mod release;
 mod status;

@@ -1,0 +1,256 @@
+//! What a target's dependencies resolve to now: an in-repo parent's verdict, or what a registry says.
+
+use refit_dockerfile::{Found, FoundSource, Kind, Resolved as ResolvedFile};
+use refit_oci::{Digest, Document, Platform, Reference, Repository};
+use refit_platform::best_match;
+
+use super::{
+    PlannedPin,
+    evaluate::{Candidate, Evaluator, Verdict},
+};
+use crate::{
+    image::{Image, Pinned},
+    observe::Answer,
+    pin::{self, Pin},
+    reason::StateKind,
+};
+
+impl Evaluator<'_> {
+    /// What all dependencies of a target resolve to now. An error is a state of the target. Everything unknown is
+    /// asked for before the first `None`.
+    pub(super) fn pins(
+        &self,
+        image: &Image,
+        file: &ResolvedFile,
+        candidates: &[Candidate],
+    ) -> Option<Result<Vec<PlannedPin>, StateKind>> {
+        let all: Vec<_> = file
+            .found
+            .iter()
+            .map(|found| self.pin(image, found, candidates))
+            .collect();
+        let mut pins = Vec::new();
+        let mut problem = None;
+        for pin in all {
+            match pin? {
+                Ok(pin) if pins.contains(&pin) => {}
+                Ok(pin) => pins.push(pin),
+                Err(kind) => problem = problem.or(Some(kind)),
+            }
+        }
+        Some(problem.map_or(Ok(pins), Err))
+    }
+
+    fn pin(
+        &self,
+        child: &Image,
+        found: &Found,
+        candidates: &[Candidate],
+    ) -> Option<Result<PlannedPin, StateKind>> {
+        let parent = self.lookup.ground.edges.parent(&child.name, found);
+        let parent = parent.and_then(|parent| self.lookup.ground.inventory.image(parent.image));
+        let known = |reference: &Reference, repository: &Repository, index, manifest| {
+            let (reference, platform) = (reference.clone(), found.platform.clone());
+            let pin = Pin {
+                kind: found.kind,
+                reference,
+                platform,
+                index,
+                manifest: Some(manifest),
+            };
+            PlannedPin::Known {
+                pin,
+                repository: repository.clone(),
+                parent: parent.map(|parent| parent.name.clone()),
+            }
+        };
+        let Some(parent) = parent else {
+            let FoundSource::Reference(reference) = &found.source else {
+                return Some(Err(StateKind::Broken {
+                    message: format!("`{}` is no image here", found.written),
+                }));
+            };
+            let current = self.external(reference, found, child.pinned, candidates)?;
+            return Some(current.map(|(index, manifest)| {
+                known(reference, reference.repository(), index, manifest)
+            }));
+        };
+        let lead = parent.lead_tag();
+        let reference = match &found.source {
+            FoundSource::Reference(reference) => reference.clone(),
+            FoundSource::InRepo(_) => match lead
+                .clone()
+                .or_else(|| parent.destination().tagged("latest").ok())
+            {
+                Some(reference) => reference,
+                None => return Some(Err(StateKind::NoMovingTag)),
+            },
+        };
+        match self.target(parent, &found.platform)? {
+            Verdict::Kept(manifest) => {
+                Some(Ok(known(&reference, parent.destination(), None, manifest)))
+            }
+            Verdict::Step(step) => Some(Ok(PlannedPin::Step {
+                kind: found.kind,
+                platform: found.platform.clone(),
+                target: step.target,
+                repository: step.repository,
+                reference,
+            })),
+            Verdict::Absent => Some(Err(StateKind::MissingTag {
+                tag: lead.unwrap_or(reference),
+            })),
+            Verdict::Left => {
+                let current = self.external(
+                    &lead.unwrap_or_else(|| reference.clone()),
+                    found,
+                    Pinned::Report,
+                    candidates,
+                )?;
+                Some(
+                    current.map(|(_, manifest)| {
+                        known(&reference, parent.destination(), None, manifest)
+                    }),
+                )
+            }
+        }
+    }
+
+    /// What a reference resolves to for a dependency's platform: the index, where it is one, and the platform's manifest.
+    fn external(
+        &self,
+        reference: &Reference,
+        found: &Found,
+        pinned: Pinned,
+        candidates: &[Candidate],
+    ) -> Option<Result<(Option<Digest>, Digest), StateKind>> {
+        let platform = &found.platform;
+        let pins = || {
+            candidates
+                .iter()
+                .flat_map(|c| &c.pins)
+                .filter(|p| p.same_dependency(reference, platform))
+        };
+        if self
+            .scope
+            .base
+            .as_ref()
+            .is_some_and(|base| base != reference)
+            && let Some((index, manifest)) =
+                pins().find_map(|p| Some((p.index.clone(), p.manifest.clone()?)))
+        {
+            return Some(Ok((index, manifest)));
+        }
+        let watched = match reference.digest() {
+            Some(_) if pinned == Pinned::Follow => reference.without_digest(),
+            Some(_) => None,
+            None => Some(reference.clone()),
+        };
+        let digest = match (&watched, reference.digest()) {
+            (None, Some(digest)) => digest,
+            (watched, _) => match self.lookup.tag(watched.as_ref().unwrap_or(reference))? {
+                Answer::Found(digest) => digest,
+                Answer::Missing => {
+                    return Some(Err(StateKind::MissingTag {
+                        tag: reference.clone(),
+                    }));
+                }
+                Answer::Failed(message) => return Some(Err(unreachable(reference, message))),
+            },
+        };
+        // The cheapest level: the index that a build recorded is still the tag's.
+        if let Some(manifest) = pins()
+            .filter(|p| p.index.as_ref() == Some(digest))
+            .find_map(|p| p.manifest.clone())
+        {
+            return Some(Ok((Some(digest.clone()), manifest)));
+        }
+        if pins().any(|p| p.index.is_none() && p.manifest.as_ref() == Some(digest)) {
+            return Some(Ok((None, digest.clone())));
+        }
+        let missing_platform = || {
+            Err(StateKind::MissingPlatform {
+                reference: reference.clone(),
+                platform: platform.clone(),
+            })
+        };
+        let missing_tag = || {
+            Err(StateKind::MissingTag {
+                tag: reference.clone(),
+            })
+        };
+        let (index, manifest, says_platform) =
+            match self.lookup.document(reference.repository(), digest)? {
+                Answer::Found(document) => match document.as_ref() {
+                    Document::Index(index) => match best_match(&index.value, platform) {
+                        Some(entry) => (
+                            Some(digest.clone()),
+                            &entry.digest,
+                            entry.platform.is_some(),
+                        ),
+                        None => return Some(missing_platform()),
+                    },
+                    Document::Manifest(_) => (None, digest, false),
+                },
+                Answer::Missing => return Some(missing_tag()),
+                Answer::Failed(message) => return Some(Err(unreachable(reference, message))),
+            };
+        // Files may be copied from an image of any platform; what a stage executes must be of its own.
+        if !says_platform && matches!(found.kind, Kind::Base | Kind::Stage) {
+            match self.lookup.config(reference.repository(), manifest)? {
+                Answer::Found(config) if !pin::fits(config, platform) => {
+                    return Some(missing_platform());
+                }
+                Answer::Found(_) => {}
+                Answer::Missing => return Some(missing_tag()),
+                Answer::Failed(message) => return Some(Err(unreachable(reference, message))),
+            }
+        }
+        Some(Ok((index, manifest.clone())))
+    }
+
+    /// Reports each dependency that is pinned by digest while its tag has moved on. None while a tag is unknown.
+    pub(super) fn report_pinned(
+        &self,
+        image: &Image,
+        platform: &Platform,
+        file: &ResolvedFile,
+    ) -> Option<()> {
+        let mut complete = Some(());
+        for found in &file.found {
+            let FoundSource::Reference(reference) = &found.source else {
+                continue;
+            };
+            let (Some(pinned), Some(tag)) = (reference.digest(), reference.without_digest()) else {
+                continue;
+            };
+            if image.pinned == Pinned::Follow {
+                continue;
+            }
+            match self.lookup.tag(&tag) {
+                None => complete = None,
+                Some(Answer::Found(current)) if current != pinned => {
+                    let (pinned, current) = (pinned.clone(), current.clone());
+                    self.state(
+                        &image.name,
+                        Some(platform),
+                        StateKind::Pinned {
+                            reference: tag,
+                            pinned,
+                            current,
+                        },
+                    );
+                }
+                Some(_) => {}
+            }
+        }
+        complete
+    }
+}
+
+fn unreachable(reference: &Reference, message: &str) -> StateKind {
+    StateKind::Unreachable {
+        reference: reference.clone(),
+        message: message.to_owned(),
+    }
+}
