@@ -32,7 +32,7 @@ use refit_oci::{Descriptor, Digest, Document, media_type};
 use tokio::sync::oneshot;
 
 pub use access::{Access, Login, TokenService};
-pub use fault::Fault;
+pub use fault::{Fault, Gate};
 pub use image::{Image, index, layer, read_layer};
 
 use store::Store;

@@ -1,6 +1,11 @@
 //! Misbehaviour on request.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::Notify;
 
 /// One way to misbehave.
 #[derive(Clone, Debug)]
@@ -27,8 +32,51 @@ pub enum Fault {
     Without(&'static str),
     /// The answer takes so long.
     Slow(Duration),
+    /// The answer waits until the test lets it go: a moment to look around, to interfere, or to kill the client.
+    Held(Gate),
     /// The connection is cut before an answer.
     Disconnect,
+}
+
+/// Where a request waits. Clones are the same gate.
+#[derive(Clone, Debug, Default)]
+pub struct Gate {
+    shared: Arc<GateState>,
+}
+
+#[derive(Debug, Default)]
+struct GateState {
+    arrived: Mutex<bool>,
+    arrival: Condvar,
+    opened: Notify,
+}
+
+impl Gate {
+    /// Waits until a request stands before the gate; false if none comes within a minute.
+    pub fn wait(&self) -> bool {
+        let arrived = self.shared.arrived.lock();
+        let arrived = arrived.unwrap_or_else(PoisonError::into_inner);
+        let waited =
+            self.shared
+                .arrival
+                .wait_timeout_while(arrived, Duration::from_mins(1), |arrived| !*arrived);
+        let (arrived, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        *arrived
+    }
+
+    /// Lets the request go on, and one that has yet to come.
+    pub fn open(&self) {
+        self.shared.opened.notify_one();
+    }
+
+    pub(super) async fn pass(&self) {
+        {
+            let arrived = self.shared.arrived.lock();
+            *arrived.unwrap_or_else(PoisonError::into_inner) = true;
+        }
+        self.shared.arrival.notify_all();
+        self.shared.opened.notified().await;
+    }
 }
 
 /// A fault waiting for its requests.

@@ -65,6 +65,10 @@ async fn serve(Here(shared): Here<Arc<Shared>>, request: Request<Body>) -> Respo
             tokio::time::sleep(*delay).await;
             answer(&shared, &call)
         }
+        Some(Fault::Held(gate)) => {
+            gate.pass().await;
+            answer(&shared, &call)
+        }
         _ => answer(&shared, &call),
     };
     shared.state().log.push(call.logged(Some(reply.status)));
