@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures_util::{StreamExt as _, stream};
@@ -41,6 +41,8 @@ pub(crate) struct Observer<'p> {
     pub(crate) records: Records,
     snapshots: Mutex<BTreeMap<ObjectId, Arc<Snapshot>>>,
     answers: Mutex<Answers>,
+    /// Registry hosts that did not answer, with what happened: they are not waited for a second time.
+    offline: Mutex<BTreeMap<String, String>>,
 }
 
 impl<'p> Observer<'p> {
@@ -54,7 +56,7 @@ impl<'p> Observer<'p> {
         let records = project.records()?;
         let tip = Arc::new(tip);
         let snapshots = tip.commit.iter().map(|commit| (commit.clone(), Arc::clone(&tip))).collect();
-        Ok(Self { project, registries, line, tip, records, snapshots: Mutex::new(snapshots), answers: Mutex::default() })
+        Ok(Self { project, registries, line, tip, records, snapshots: Mutex::new(snapshots), answers: Mutex::default(), offline: Mutex::default() })
     }
 
     /// Computes, observing whatever the computation asks for.
@@ -99,32 +101,35 @@ impl<'p> Observer<'p> {
     }
 
     async fn tag(&self, tag: &Reference) -> Answer<Digest> {
-        match self.registries.registry(tag.repository().registry()).head(tag).await {
-            Ok(Head::Found { digest, .. }) => Answer::Found(digest),
-            Ok(Head::Missing) => Answer::Missing,
-            Err(error) => Answer::Failed(chain(&error)),
+        let host = tag.repository().registry();
+        let registry = self.registries.registry(host);
+        match self.ask(host, registry.head(tag)).await {
+            Answer::Found(Head::Found { digest, .. }) => Answer::Found(digest),
+            Answer::Found(Head::Missing) | Answer::Missing => Answer::Missing,
+            Answer::Failed(message) => Answer::Failed(message),
         }
     }
 
     /// A document by digest, from the cache where it is there: what a digest names never changes.
     async fn document(&self, repository: &Repository, digest: &Digest) -> Answer<Arc<Document>> {
+        let host = repository.registry();
         let cached = self.cached(digest);
-        if repository.registry() != EMBEDDED_HOST
+        if host != EMBEDDED_HOST
             && let Ok(bytes) = std::fs::read(&cached)
             && digest.verifies(&bytes)
             && let Ok(document) = Document::decode(None, bytes)
         {
             return Answer::Found(Arc::new(document));
         }
-        match self.registries.registry(repository.registry()).document(repository, digest).await {
-            Ok(document) => {
-                if repository.registry() != EMBEDDED_HOST {
-                    remember(&cached, document.bytes());
-                }
-                Answer::Found(Arc::new(document))
-            }
-            Err(RegistryError::Missing { .. }) => Answer::Missing,
-            Err(error) => Answer::Failed(chain(&error)),
+        let registry = self.registries.registry(host);
+        let answer = self.ask(host, registry.document(repository, digest)).await;
+        if let (Answer::Found(document), true) = (&answer, host != EMBEDDED_HOST) {
+            remember(&cached, document.bytes());
+        }
+        match answer {
+            Answer::Found(document) => Answer::Found(Arc::new(document)),
+            Answer::Missing => Answer::Missing,
+            Answer::Failed(message) => Answer::Failed(message),
         }
     }
 
@@ -139,14 +144,38 @@ impl<'p> Observer<'p> {
             Answer::Failed(message) => return Answer::Failed(message),
         };
         let registry = self.registries.registry(repository.registry());
-        match registry.blob_bytes(repository, &descriptor, DOCUMENT_LIMIT).await {
-            Ok(bytes) => match serde_json::from_slice(&bytes) {
+        let bytes = registry.blob_bytes(repository, &descriptor, DOCUMENT_LIMIT);
+        match self.ask(repository.registry(), bytes).await {
+            Answer::Found(bytes) => match serde_json::from_slice(&bytes) {
                 Ok(config) => Answer::Found(Arc::new(config)),
                 Err(error) => Answer::Failed(format!("the config of `{repository}@{manifest}` is malformed: {error}")),
             },
-            Err(RegistryError::Missing { .. }) => Answer::Missing,
-            Err(error) => Answer::Failed(chain(&error)),
+            Answer::Missing => Answer::Missing,
+            Answer::Failed(message) => Answer::Failed(message),
         }
+    }
+
+    /// Sends a request, unless its host has been waited for in vain already.
+    async fn ask<T>(&self, host: &str, request: impl Future<Output = Result<T, RegistryError>>) -> Answer<T> {
+        let known = self.offline().get(host).cloned();
+        if let Some(message) = known {
+            return Answer::Failed(message);
+        }
+        match request.await {
+            Ok(found) => Answer::Found(found),
+            Err(RegistryError::Missing { .. }) => Answer::Missing,
+            Err(error) => {
+                let message = chain(&error);
+                if error.is_offline() {
+                    self.offline().insert(host.to_owned(), message.clone());
+                }
+                Answer::Failed(message)
+            }
+        }
+    }
+
+    fn offline(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.offline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn cached(&self, digest: &Digest) -> PathBuf {
@@ -318,8 +347,15 @@ fn entry(entry: &ContextEntry) -> Option<SourceEntry> {
     Some(SourceEntry { path: entry.path.clone(), mode, id: entry.id.clone()? })
 }
 
-/// How every target stands, and how many requests it took to know.
-pub(crate) async fn status(project: &Project) -> Result<(Status, Requests), CommandError> {
+/// How every target stands, at the tip that was asked about.
+pub(crate) struct Standing {
+    pub(crate) status: Status,
+    pub(crate) tip: Arc<Snapshot>,
+    pub(crate) requests: Requests,
+}
+
+/// How every target of the commit that is checked out stands; of the working tree where there is no commit yet.
+pub(crate) async fn status(project: &Project) -> Result<Standing, CommandError> {
     let name = project.current_line()?;
     let tip = match project.repo.head()? {
         refit_git::Head::Commit { id, .. } => project.at(&id)?,
@@ -331,5 +367,6 @@ pub(crate) async fn status(project: &Project) -> Result<(Status, Requests), Comm
     let observer = Observer::new(project, line, tip, project.registries_with(patience))?;
     let mut status = observer.resolve(plan::status).await?;
     status.plan.problems.clone_from(&observer.tip.problems);
-    Ok((status, observer.registries.requests()))
+    let requests = observer.registries.requests();
+    Ok(Standing { status, tip: observer.tip, requests })
 }
