@@ -96,8 +96,16 @@ pub fn status(ground: &Ground<'_>) -> Resolved<Status> {
 impl Evaluator<'_> {
     /// Notes a target whose tip differs from what is published. None while something is unknown.
     fn unreleased(&self, image: &Image, platform: &Platform) -> Option<()> {
-        let Publication::Ours(published) = self.publication(image)? else {
-            return Some(());
+        let published = match self.publication(image)? {
+            Publication::Ours(published) => published,
+            Publication::Never => {
+                // What can't be built is more than unpublished.
+                if let Err(kind) = self.scanned(image, platform) {
+                    self.state(&image.name, Some(platform), kind);
+                }
+                return Some(());
+            }
+            Publication::Other(_) => return Some(()),
         };
         let Some(manifest) = published.platforms.get(platform) else {
             return Some(());
@@ -148,7 +156,13 @@ fn row(target: Target, plan: &Plan) -> StatusRow {
             Some(state) => Word::Reported(state.word()),
             None => Word::Fresh,
         },
-        (None, false) => Word::Reported(states.first().map_or("unpublished", StateKind::word)),
+        (None, false) => {
+            let broken = states
+                .iter()
+                .find(|s| matches!(s, StateKind::Broken { .. }));
+            let state = broken.or_else(|| states.first());
+            Word::Reported(state.map_or("unpublished", StateKind::word))
+        }
     };
     StatusRow {
         reasons: step.map(|s| s.reasons.clone()).unwrap_or_default(),
