@@ -88,8 +88,8 @@ pub(crate) struct Environment {
 pub(crate) struct Terminal {
     /// Standard output's width in columns; none if it is no terminal.
     pub(crate) stdout_width: Option<usize>,
-    /// Whether standard error is a terminal.
-    pub(crate) stderr: bool,
+    /// Standard error's width in columns; none if it is no terminal.
+    pub(crate) stderr_width: Option<usize>,
     /// Whether colours are unwelcome whatever the terminal can do.
     pub(crate) no_color: bool,
 }
@@ -184,10 +184,10 @@ fn terminal() -> Terminal {
         .ok()
         .and_then(|columns| columns.parse().ok());
     let measured = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-    let stdout = std::io::stdout().is_terminal();
+    let width = || columns.or_else(measured).unwrap_or(80);
     Terminal {
-        stdout_width: stdout.then(|| columns.or_else(measured).unwrap_or(80)),
-        stderr: std::io::stderr().is_terminal(),
+        stdout_width: std::io::stdout().is_terminal().then(width),
+        stderr_width: std::io::stderr().is_terminal().then(width),
         no_color: dumb,
     }
 }

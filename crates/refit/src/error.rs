@@ -43,6 +43,16 @@ impl Exit {
             Self::Partial
         }
     }
+
+    /// The worse of two.
+    #[must_use]
+    pub(crate) fn or(self, other: Self) -> Self {
+        if self.code() >= other.code() {
+            self
+        } else {
+            other
+        }
+    }
 }
 
 /// Why a command ends without its result.

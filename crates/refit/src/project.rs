@@ -126,7 +126,7 @@ impl Project {
 
     /// The images of the index: what the next commit would hold.
     pub(crate) fn staged(&self) -> Result<Snapshot, CommandError> {
-        self.of_entries(None, self.repo.staged()?, &self.current_line()?)
+        Ok(self.of_entries(None, self.repo.staged()?, &self.current_line()?))
     }
 
     /// The images at a commit, for the line that is checked out.
@@ -136,7 +136,7 @@ impl Project {
 
     /// The images at a commit, for a line: `{{.Line}}` in tags stands for it.
     pub(crate) fn at_on(&self, commit: &ObjectId, line: &str) -> Result<Snapshot, CommandError> {
-        self.of_entries(Some(commit.clone()), self.repo.tree(commit)?, line)
+        Ok(self.of_entries(Some(commit.clone()), self.repo.tree(commit)?, line))
     }
 
     fn of_entries(
@@ -144,11 +144,11 @@ impl Project {
         commit: Option<ObjectId>,
         entries: Vec<refit_git::Entry>,
         line: &str,
-    ) -> Result<Snapshot, CommandError> {
+    ) -> Snapshot {
         let files = entries.into_iter().filter(|entry| entry.mode != Mode::Submodule);
         let blobs: BTreeMap<String, ObjectId> = files.map(|entry| (entry.path, entry.id)).collect();
         let paths = blobs.keys().cloned().collect();
-        Ok(self.snapshot(commit, paths, &|path| self.repo.blob(blobs.get(path)?).ok(), line))
+        self.snapshot(commit, paths, &|path| self.repo.blob(blobs.get(path)?).ok(), line)
     }
 
     fn snapshot(

@@ -28,6 +28,7 @@ use crate::{
 ///
 /// Example: `refit build web --push` releases `web` and whatever it is built on that was never published.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct BuildArgs {
     /// Only these images, and unpublished images that they are built on
     #[arg(value_name = "IMAGE")]
@@ -78,30 +79,29 @@ pub(crate) async fn run(app: &App, args: &BuildArgs) -> Result<Exit, CommandErro
             run::show_plan(&app.ui, &plan);
             nothing_to_build(app, &plan);
         }
-        return Ok(run::worse(Exit::with(&plan.problems), run::exit_of_states(&plan.states, true)));
+        return Ok(run::exit_of_build(&plan));
     }
     if !json {
-        run::show_plan(&app.ui, &plan);
+        run::announce(&app.ui, &plan);
     }
     if plan.steps.is_empty() {
         if json {
-            app.ui.json(&run::plan_json(&plan, "tip", observer.registries.requests()));
+            app.ui.json(&run::nothing_json(&plan, observer.registries.requests()));
         } else {
             nothing_to_build(app, &plan);
         }
-        return Ok(run::worse(Exit::with(&plan.problems), run::exit_of_states(&plan.states, true)));
+        return Ok(run::exit_of_build(&plan));
     }
     let ran = run::apply(app, &observer, &plan, RunKind::Build, remote).await?;
     if json {
-        app.ui.json(&run::ran_json(&plan, &ran));
+        app.ui.json(&run::ran_json(&plan, &ran, observer.registries.requests()));
     } else {
         run::show_applied(&app.ui, &ran);
         if args.push && !args.with_dependents {
             now_stale(app, &observer, &plan);
         }
     }
-    let before = run::worse(Exit::with(&plan.problems), run::exit_of_states(&plan.states, true));
-    Ok(run::worse(run::exit(&ran), before))
+    Ok(run::exit_of_applied(&ran.applied).or(run::exit_of_build(&plan)))
 }
 
 /// The line and the tip that is built: HEAD's commit, or a working tree that differs from it, which can't be pushed.

@@ -55,7 +55,7 @@ pub(crate) fn run(app: &App, args: &ImagesArgs) -> Result<Exit, CommandError> {
     let snapshot = app.project()?.working()?;
     match args.format.format {
         Format::Json => app.ui.json(&view(&snapshot)),
-        Format::Human => app.ui.data(&table(&snapshot)),
+        Format::Human => app.ui.table(&table(&snapshot)),
     }
     Ok(report::snapshot(app, &snapshot))
 }
@@ -94,7 +94,7 @@ fn image_view(image: &Image) -> ImageView<'_> {
     }
 }
 
-fn table(snapshot: &Snapshot) -> String {
+fn table(snapshot: &Snapshot) -> Table {
     let mut table = Table::with_header(&["IMAGE", "DOCKERFILE", "PLATFORMS", "PUBLISHED AS"]);
     for image in &snapshot.inventory.images {
         let platforms = image
@@ -124,5 +124,5 @@ fn table(snapshot: &Snapshot) -> String {
             Style::new(),
         );
     }
-    table.render()
+    table
 }

@@ -41,7 +41,7 @@ pub(crate) fn run(app: &App, args: &RunsArgs) -> Result<Exit, CommandError> {
             format_version: 1,
             runs: &runs,
         }),
-        Format::Human => app.ui.data(&table(app, &runs)),
+        Format::Human => app.ui.table(&table(app, &runs)),
     }
     for problem in &problems {
         app.ui.error(&chain(problem));
@@ -56,7 +56,7 @@ pub(crate) fn run(app: &App, args: &RunsArgs) -> Result<Exit, CommandError> {
     })
 }
 
-fn table(app: &App, runs: &[RunRecord]) -> String {
+fn table(app: &App, runs: &[RunRecord]) -> Table {
     let now = app.environment.now();
     let mut table = Table::with_header(&["RUN", "KIND", "OUTCOME", "STARTED", "TARGETS"]);
     for run in runs {
@@ -69,7 +69,7 @@ fn table(app: &App, runs: &[RunRecord]) -> String {
         ];
         table.row(cells, style(run.outcome));
     }
-    table.render()
+    table
 }
 
 /// How an outcome looks.

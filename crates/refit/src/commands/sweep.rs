@@ -58,7 +58,7 @@ pub(crate) async fn run(app: &App, args: &SweepArgs) -> Result<Exit, CommandErro
     for line in &lines {
         let (document, line_exit) = sweep_line(app, args, &project, line, &mut claimed, remote.clone()).await?;
         documents.push(document);
-        exit = run::worse(exit, line_exit);
+        exit = exit.or(line_exit);
     }
     if args.format.format == Format::Json {
         app.ui.json(&merge(documents));
@@ -106,25 +106,30 @@ async fn sweep_line(
     plan.states.extend(taken);
     plan.problems.clone_from(&observer.tip.problems);
     let rebuild_from = if tip_rule { "tip" } else { "release" };
-    let after = run::exit_of_states(&plan.states, false);
+    let after = run::exit_of_sweep(&plan);
     let json = args.format.format == Format::Json;
     if args.dry_run || plan.steps.is_empty() {
-        let document = run::plan_json(&plan, rebuild_from, observer.registries.requests());
         if !json {
             run::show_plan(&app.ui, &plan);
             nothing_to_do(app, &plan, &observer);
         }
-        let document = if args.dry_run { document } else { nothing_json(&document) };
+        let requests = observer.registries.requests();
+        let document = if args.dry_run {
+            run::plan_json(&plan, rebuild_from, requests)
+        } else {
+            run::nothing_json(&plan, requests)
+        };
         return Ok((document, after));
     }
     if !json {
-        run::show_plan(&app.ui, &plan);
+        run::announce(&app.ui, &plan);
     }
     let ran = run::apply(app, &observer, &plan, RunKind::Sweep, remote).await?;
     if !json {
         run::show_applied(&app.ui, &ran);
     }
-    Ok((run::ran_json(&plan, &ran), run::worse(run::exit(&ran), after)))
+    let document = run::ran_json(&plan, &ran, observer.registries.requests());
+    Ok((document, run::exit_of_applied(&ran.applied).or(after)))
 }
 
 /// The lines that are swept: `[sweep] branches`, else the remote's default branch, else the current one.
@@ -218,6 +223,11 @@ fn nothing_to_do(app: &App, plan: &Plan, observer: &Observer<'_>) {
         (0, 0) => String::new(),
         (head, get) => format!(" (asked with {} and {})", count(head, "HEAD"), count(get, "GET")),
     };
+    if plan.states.iter().any(|state| matches!(state.kind, StateKind::Unreachable { .. })) {
+        let known = if plan.kept.is_empty() { String::new() } else { format!("; {} fresh", count(plan.kept.len(), "target")) };
+        app.ui.note(&format!("nothing was done: a registry is unreachable, so not all is known{known}{asked}"));
+        return;
+    }
     if plan.kept.is_empty() {
         app.ui.note(&format!("nothing to do: nothing of `{}` is published{asked}", observer.line.name));
         if plan.states.iter().all(|state| state.kind == StateKind::Unpublished) {
@@ -232,14 +242,6 @@ fn nothing_to_do(app: &App, plan: &Plan, observer: &Observer<'_>) {
 
 fn to_usize(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
-}
-
-/// The document of a sweep that had nothing to do.
-fn nothing_json(plan: &Value) -> Value {
-    json!({
-        "format_version": 1, "run": null, "images": [], "failed": [],
-        "states": plan["states"], "kept": plan["kept"], "requests": plan["requests"],
-    })
 }
 
 /// One document for all lines: lists appended, counts added.

@@ -1,5 +1,6 @@
 //! The terminal: data on stdout, everything said about it on stderr. Nothing else in refit prints.
 
+mod states;
 mod table;
 mod words;
 
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 use crate::{environment::Terminal, error::CommandError};
 
+pub(crate) use states::{for_images, reason, state_words, states, way_out};
 pub(crate) use table::Table;
 pub(crate) use words::{age, count, platforms, reference, sentence_list};
 
@@ -82,7 +84,7 @@ impl Ui {
         };
         Self {
             stdout: choose(terminal.stdout_width.is_some()),
-            stderr: choose(terminal.stderr),
+            stderr: choose(terminal.stderr_width.is_some()),
             terminal,
             verbosity,
             closed: AtomicBool::new(false),
@@ -115,6 +117,11 @@ impl Ui {
         self.note_written(written);
     }
 
+    /// Results as a table, no wider than the terminal where words can be moved to a next line.
+    pub(crate) fn table(&self, table: &Table) {
+        self.data(&table.render(self.terminal.stdout_width));
+    }
+
     /// Results as one JSON document.
     pub(crate) fn json(&self, value: &impl Serialize) {
         let text = serde_json::to_string_pretty(value).expect("results have only string keys");
@@ -143,6 +150,20 @@ impl Ui {
         }
     }
 
+    /// What is about to be done, as a table without a mark.
+    pub(crate) fn note_table(&self, table: &Table) {
+        for line in table.render(self.terminal.stderr_width).lines() {
+            self.note(line);
+        }
+    }
+
+    /// The lines of a file that an error is about.
+    pub(crate) fn excerpt(&self, excerpt: Option<&str>) {
+        for line in excerpt.into_iter().flat_map(str::lines) {
+            self.stderr_line(&format!("  {line}"));
+        }
+    }
+
     /// A problem of a file as an error, with the lines it is about.
     pub(crate) fn problem(&self, problem: &Problem) {
         self.error(&problem.to_string());
@@ -161,11 +182,7 @@ impl Ui {
     }
 
     fn below(&self, problem: &Problem) {
-        if let Some(excerpt) = &problem.excerpt {
-            for line in excerpt.lines() {
-                self.stderr_line(&format!("  {line}"));
-            }
-        }
+        self.excerpt(problem.excerpt.as_deref());
         if let Some(hint) = &problem.hint {
             self.hint(hint);
         }

@@ -5,6 +5,11 @@ use comfy_table::ContentArrangement;
 
 use super::DIM;
 
+/// Blanks between columns.
+const GAP: u16 = 2;
+/// A last column that is narrower than this is left to the terminal.
+const NARROW: usize = 24;
+
 /// Rows of text; columns are as wide as their widest cell.
 pub(crate) struct Table {
     header: Option<Vec<String>>,
@@ -33,44 +38,90 @@ impl Table {
         self.rows.push((cells, style));
     }
 
-    /// The lines, without trailing blanks. Empty without rows.
-    pub(crate) fn render(&self) -> String {
+    /// The lines, without trailing blanks. Empty without rows. Where a width is given, words of the last column that
+    /// do not fit go on below each other.
+    pub(crate) fn render(&self, width: Option<usize>) -> String {
         if self.rows.is_empty() {
             return String::new();
         }
+        let rows = self.wrapped(width);
         let mut table = comfy_table::Table::new();
         table
             .load_preset(comfy_table::presets::NOTHING)
             .set_content_arrangement(ContentArrangement::Disabled);
         // Laid out without styles, as their codes would count as text.
-        table.add_rows(
-            self.header
-                .iter()
-                .chain(self.rows.iter().map(|(cells, _)| cells)),
-        );
+        table.add_rows(self.header.iter().chain(&rows));
         table
             .column_iter_mut()
-            .for_each(|column| _ = column.set_padding((0, 2)));
-        let mut lines: Vec<String> = table
-            .lines()
-            .map(|line| line.trim_end().to_owned())
-            .collect();
-        let body = if self.header.is_some() {
-            lines[0] = format!("{DIM}{}{DIM:#}", lines[0]);
-            &mut lines[1..]
-        } else {
-            &mut lines[..]
-        };
-        for (line, (cells, style)) in body.iter_mut().zip(&self.rows) {
-            if let Some(rest) = cells
-                .first()
-                .and_then(|first| line.strip_prefix(first.as_str()))
-            {
-                *line = format!("{style}{}{style:#}{rest}", cells[0]);
+            .for_each(|column| _ = column.set_padding((0, GAP)));
+        let mut laid_out = table.lines().map(|line| line.trim_end().to_owned());
+        let mut lines = Vec::new();
+        if self.header.is_some() {
+            lines.extend(laid_out.next().map(|line| format!("{DIM}{line}{DIM:#}")));
+        }
+        for ((_, style), cells) in self.rows.iter().zip(&rows) {
+            let first = cells.first().map_or("", String::as_str);
+            for (i, line) in laid_out.by_ref().take(height(cells)).enumerate() {
+                lines.push(match line.strip_prefix(first).filter(|_| i == 0) {
+                    Some(rest) => format!("{style}{first}{style:#}{rest}"),
+                    None => line,
+                });
             }
         }
         lines.join("\n") + "\n"
     }
+
+    /// The cells, those of the last column with line breaks where they would pass `width`.
+    fn wrapped(&self, width: Option<usize>) -> Vec<Vec<String>> {
+        let mut rows: Vec<Vec<String>> = self.rows.iter().map(|(cells, _)| cells.clone()).collect();
+        let n_columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let Some(last) = n_columns.checked_sub(1) else {
+            return rows;
+        };
+        let all = || {
+            self.header
+                .iter()
+                .chain(self.rows.iter().map(|(cells, _)| cells))
+        };
+        let widest = |column: usize| {
+            let cells = all().filter_map(|cells| cells.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let start: usize = (0..last).map(|column| widest(column) + usize::from(GAP)).sum();
+        let room = width.and_then(|width| width.checked_sub(start));
+        if let Some(room) = room.filter(|room| *room >= NARROW) {
+            let cells = rows.iter_mut().filter_map(|cells| cells.get_mut(last));
+            cells.for_each(|cell| *cell = wrap(cell, room));
+        }
+        rows
+    }
+}
+
+fn height(cells: &[String]) -> usize {
+    cells
+        .iter()
+        .map(|cell| cell.split('\n').count())
+        .max()
+        .unwrap_or(1)
+}
+
+/// Breaks lines at blanks; a word that is wider than `room` stays whole, as it may be meant to be copied.
+fn wrap(text: &str, room: usize) -> String {
+    let mut wrapped = String::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        let n = word.chars().count();
+        if used > 0 && used + 1 + n > room {
+            wrapped.push('\n');
+            used = 0;
+        } else if !wrapped.is_empty() {
+            wrapped.push(' ');
+            used += 1;
+        }
+        wrapped.push_str(word);
+        used += n;
+    }
+    wrapped
 }
 
 #[cfg(test)]
@@ -78,7 +129,11 @@ mod tests {
     use super::*;
 
     fn plain(table: &Table) -> String {
-        anstream::adapter::strip_str(&table.render()).to_string()
+        within(table, None)
+    }
+
+    fn within(table: &Table, width: Option<usize>) -> String {
+        anstream::adapter::strip_str(&table.render(width)).to_string()
     }
 
     #[test]
@@ -93,7 +148,27 @@ mod tests {
     }
 
     #[test]
+    fn the_last_column_goes_on_below_itself_where_the_terminal_ends() {
+        let mut table = Table::new();
+        table.row(
+            vec!["stale".into(), "the base is another one now".into()],
+            Style::new(),
+        );
+        table.row(
+            vec!["ok".into(), "a-word-that-is-wider-than-the-terminal".into()],
+            Style::new(),
+        );
+        table.row(vec!["ok".into(), String::new()], Style::new());
+        assert_eq!(
+            within(&table, Some(32)),
+            "stale  the base is another one\n       now\nok     a-word-that-is-wider-than-the-terminal\nok\n"
+        );
+        let narrow = within(&table, Some(20));
+        assert_eq!(narrow, plain(&table), "too narrow for columns");
+    }
+
+    #[test]
     fn no_rows_no_text() {
-        assert_eq!(Table::with_header(&["A"]).render(), "");
+        assert_eq!(Table::with_header(&["A"]).render(None), "");
     }
 }

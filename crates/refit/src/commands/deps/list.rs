@@ -72,7 +72,7 @@ pub(super) fn run(app: &App, args: &ListArgs) -> Result<Exit, CommandError> {
     let view = view(&snapshot, &args.images);
     match args.format.format {
         Format::Json => app.ui.json(&view),
-        Format::Human => app.ui.data(&table(&snapshot, &view)),
+        Format::Human => app.ui.table(&table(&snapshot, &view)),
     }
     Ok(report::snapshot(app, &snapshot))
 }
@@ -131,7 +131,7 @@ fn dependency<'a>(snapshot: &'a Snapshot, image: &str, found: &'a Found) -> Depe
     }
 }
 
-fn table(snapshot: &Snapshot, view: &ListView<'_>) -> String {
+fn table(snapshot: &Snapshot, view: &ListView<'_>) -> Table {
     // Image, kind, reference, place and note, with the platforms that have the row.
     let mut rows: Vec<([String; 5], BTreeSet<&Platform>)> = Vec::new();
     for target in &view.targets {
@@ -166,5 +166,5 @@ fn table(snapshot: &Snapshot, view: &ListView<'_>) -> String {
         let of = platforms(of, all);
         table.row(vec![image, of, kind, name, place, note], Style::new());
     }
-    table.render()
+    table
 }

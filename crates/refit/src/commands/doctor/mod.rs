@@ -119,13 +119,13 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Exit, CommandErr
             format_version: 1,
             checks: &checks,
         }),
-        Format::Human => app.ui.data(&table(&checks)),
+        Format::Human => app.ui.table(&table(&checks)),
     }
     let is_wrong = checks.iter().any(|check| check.state == State::Wrong);
     Ok(if is_wrong { Exit::Partial } else { Exit::Fine })
 }
 
-fn table(checks: &[Check]) -> String {
+fn table(checks: &[Check]) -> Table {
     let mut table = Table::new();
     for check in checks {
         let (word, style): (&str, Style) = match check.state {
@@ -141,7 +141,7 @@ fn table(checks: &[Check]) -> String {
             table.row(vec![String::new(), String::new(), format!("→ {mend}")], DIM);
         }
     }
-    table.render()
+    table
 }
 
 fn first(error: &CommandError) -> Option<String> {

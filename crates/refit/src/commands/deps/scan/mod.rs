@@ -241,7 +241,7 @@ fn print_table(app: &App, results: &[ScanResult]) {
         let platforms = platforms.into_iter().collect::<Vec<_>>().join(",");
         table.row(vec![place, kind.to_owned(), name, platforms], Style::new());
     }
-    app.ui.data(&table.render());
+    app.ui.table(&table);
     let free = results
         .iter()
         .filter(|r| r.error.is_none() && r.dependencies.is_empty());

@@ -1,115 +1,20 @@
-//! `refit status`: how every target stands. Read-only; what cannot be reached is a state, not a failure.
+//! `refit status` for people: one line for the targets of an image that stand alike.
 
 use std::collections::BTreeSet;
 
 use anstyle::Style;
-use clap::Args;
 use refit_deps::{
-    plan::{PlanView, Status, StatusRow, Word},
+    plan::{Status, StatusRow, Word},
     reason::{Reason, StateKind},
 };
-use refit_dockerfile::Kind;
+use refit_dockerfile::{FoundSource, Kind};
 use refit_oci::Platform;
-use refit_registry::Requests;
-use serde::Serialize;
-use serde_json::{Value, json};
 
-use super::{App, report};
 use crate::{
-    cli::FormatArgs,
-    error::{CommandError, Exit},
-    observe,
-    project::{Project, Snapshot},
-    run,
-    ui::{self, DIM, ERROR, Format, GOOD, Table, WARNING, count, platforms},
+    commands::App,
+    project::Snapshot,
+    ui::{self, DIM, ERROR, GOOD, Table, WARNING, count, platforms},
 };
-
-/// Show which images are stale, and why
-///
-/// Asks registries what the bases and the published images are now, and changes nothing. A target is stale once a
-/// base on its platform is another one than what it was built on. What is fresh is shown with `-v`.
-#[derive(Debug, Args)]
-#[command(after_long_help = "Examples:\n  \
-    refit status\n  \
-    refit status --exit-code || refit sweep\n  \
-    refit status --format json")]
-pub(crate) struct StatusArgs {
-    /// End with exit code 1 if a target is stale
-    #[arg(long)]
-    exit_code: bool,
-    #[command(flatten)]
-    format: FormatArgs,
-}
-
-#[derive(Debug, Serialize)]
-struct StatusView<'a> {
-    format_version: u32,
-    targets: Vec<TargetView<'a>>,
-    states: Value,
-    stale: usize,
-    total: usize,
-    requests: Value,
-}
-
-#[derive(Debug, Serialize)]
-struct TargetView<'a> {
-    target: String,
-    image: &'a str,
-    platform: &'a Platform,
-    status: &'static str,
-    reasons: &'a [Reason],
-}
-
-pub(crate) async fn run(app: &App, args: &StatusArgs) -> Result<Exit, CommandError> {
-    let project = app.project()?;
-    let snapshot = tip(&project)?;
-    let (status, requests) = observe::status(&project).await?;
-    let n_stale = status
-        .rows
-        .iter()
-        .filter(|row| row.word == Word::Stale)
-        .count();
-    match args.format.format {
-        Format::Json => app.ui.json(&view(&status, n_stale, requests)),
-        Format::Human => print(app, &snapshot, &status, n_stale),
-    }
-    let exit = report::snapshot(app, &snapshot);
-    if args.format.format == Format::Human {
-        hints(app, &snapshot, &status, n_stale);
-    }
-    Ok(if args.exit_code && n_stale > 0 {
-        Exit::Partial
-    } else {
-        exit
-    })
-}
-
-/// What is asked about: the commit that is checked out, else the working tree.
-fn tip(project: &Project) -> Result<Snapshot, CommandError> {
-    match project.repo.head()? {
-        refit_git::Head::Commit { id, .. } => project.at(&id),
-        refit_git::Head::Unborn { .. } => project.working(),
-    }
-}
-
-fn view(status: &Status, stale: usize, requests: Requests) -> StatusView<'_> {
-    let targets = status.rows.iter().map(|row| TargetView {
-        target: row.target.to_string(),
-        image: &row.target.image,
-        platform: &row.target.platform,
-        status: row.word.as_str(),
-        reasons: &row.reasons,
-    });
-    let plan = serde_json::to_value(PlanView::of(&status.plan, "release")).unwrap_or_default();
-    StatusView {
-        format_version: 1,
-        targets: targets.collect(),
-        states: plan.get("states").cloned().unwrap_or_else(|| json!([])),
-        stale,
-        total: status.rows.len(),
-        requests: json!({ "head": requests.head, "get": requests.get }),
-    }
-}
 
 /// Targets of one image that stand alike.
 struct Group<'a> {
@@ -119,7 +24,8 @@ struct Group<'a> {
     text: String,
 }
 
-fn print(app: &App, snapshot: &Snapshot, status: &Status, n_stale: usize) {
+/// Prints what is not as it should be; with `-v` everything.
+pub(super) fn print(app: &App, snapshot: &Snapshot, status: &Status, n_stale: usize) {
     let pad = status
         .rows
         .iter()
@@ -165,7 +71,7 @@ fn print(app: &App, snapshot: &Snapshot, status: &Status, n_stale: usize) {
         ];
         table.row(cells, style(group.word));
     }
-    app.ui.data(&table.render());
+    app.ui.table(&table);
     if !status.rows.is_empty() {
         app.ui.data(&summary(n_stale, status.rows.len()));
     }
@@ -212,12 +118,12 @@ fn text(snapshot: &Snapshot, row: &StatusRow, pad: usize) -> String {
     }
     match said(row) {
         Some(StateKind::Unpublished) | None => bases(snapshot, row),
-        Some(state) => run::state_words(state).0,
+        Some(state) => ui::state_words(state),
     }
 }
 
 /// The state that a row's word is about.
-fn said(row: &StatusRow) -> Option<&StateKind> {
+pub(super) fn said(row: &StatusRow) -> Option<&StateKind> {
     row.states
         .iter()
         .find(|state| row.word == Word::Reported(state.word()))
@@ -238,8 +144,8 @@ fn bases(snapshot: &Snapshot, row: &StatusRow) -> String {
     match snapshot.edges.parent(&row.target.image, base) {
         Some(parent) => format!("{} of this repository", parent.image),
         None => match &base.source {
-            refit_dockerfile::FoundSource::Reference(reference) => ui::reference(reference),
-            refit_dockerfile::FoundSource::InRepo(name) => format!("{name} of this repository"),
+            FoundSource::Reference(reference) => ui::reference(reference),
+            FoundSource::InRepo(name) => format!("{name} of this repository"),
         },
     }
 }
@@ -266,32 +172,7 @@ fn reason_text(reason: &Reason, pad: usize) -> String {
                 to.short()
             )
         }
-        other => run::reason(other),
-    }
-}
-
-fn hints(app: &App, snapshot: &Snapshot, status: &Status, n_stale: usize) {
-    if n_stale > 0 {
-        app.ui.hint("run `refit sweep --dry-run` to see the plan");
-    }
-    let unpublished = |row: &StatusRow| row.word == Word::Reported("unpublished");
-    if !status.rows.is_empty() && status.rows.iter().all(unpublished) {
-        if !snapshot.inventory.configured {
-            app.ui.hint("run `refit init` to write the configuration");
-        }
-        app.ui.hint("run `refit build --push` to publish");
-    }
-    let hint = |row: &StatusRow| {
-        let state = said(row).filter(|_| !unpublished(row))?;
-        Some(
-            run::state_words(state)
-                .1?
-                .replace("IMAGE", &row.target.image),
-        )
-    };
-    let hints: BTreeSet<String> = status.rows.iter().filter_map(hint).collect();
-    for hint in &hints {
-        app.ui.hint(hint);
+        other => ui::reason(other),
     }
 }
 

@@ -1,0 +1,82 @@
+//! `refit status`: how every target stands. Read-only; what cannot be reached is a state, not a failure.
+
+mod rows;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clap::Args;
+use refit_deps::plan::{Status, StatusRow, Word};
+
+use super::{App, report};
+use crate::{
+    cli::FormatArgs,
+    error::{CommandError, Exit},
+    observe,
+    project::Snapshot,
+    ui::{self, Format},
+};
+
+/// Show which images are stale, and why
+///
+/// Asks registries what the bases and the published images are now, and changes nothing. A target is stale once a
+/// base on its platform is another one than what it was built on. What is fresh is shown with `-v`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    refit status\n  \
+    refit status --exit-code || refit sweep\n  \
+    refit status --format json")]
+pub(crate) struct StatusArgs {
+    /// End with exit code 1 if a target is stale
+    #[arg(long)]
+    exit_code: bool,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+pub(crate) async fn run(app: &App, args: &StatusArgs) -> Result<Exit, CommandError> {
+    let project = app.project()?;
+    let standing = observe::status(&project).await?;
+    let (status, tip) = (&standing.status, &standing.tip);
+    let n_stale = status
+        .rows
+        .iter()
+        .filter(|row| row.word == Word::Stale)
+        .count();
+    match args.format.format {
+        Format::Json => app.ui.json(&view::view(status, n_stale, standing.requests)),
+        Format::Human => rows::print(app, tip, status, n_stale),
+    }
+    let exit = report::snapshot(app, tip);
+    if args.format.format == Format::Human {
+        hints(app, tip, status, n_stale);
+    }
+    Ok(if args.exit_code && n_stale > 0 {
+        Exit::Partial
+    } else {
+        exit
+    })
+}
+
+fn hints(app: &App, snapshot: &Snapshot, status: &Status, n_stale: usize) {
+    if n_stale > 0 {
+        app.ui.hint("run `refit sweep --dry-run` to see the plan");
+    }
+    let unpublished = |row: &StatusRow| row.word == Word::Reported("unpublished");
+    if !status.rows.is_empty() && status.rows.iter().all(unpublished) {
+        if !snapshot.inventory.configured {
+            app.ui.hint("run `refit init` to write the configuration");
+        }
+        app.ui.hint("run `refit build --push` to publish");
+        return;
+    }
+    let mut hints: BTreeMap<&'static str, BTreeSet<&str>> = BTreeMap::new();
+    for row in status.rows.iter().filter(|row| !unpublished(row)) {
+        if let Some(hint) = rows::said(row).and_then(ui::way_out) {
+            hints.entry(hint).or_default().insert(&row.target.image);
+        }
+    }
+    for (hint, images) in &hints {
+        app.ui.hint(&ui::for_images(hint, images));
+    }
+}

@@ -1,0 +1,51 @@
+//! How a run ends the process.
+
+use refit_build::apply::Applied;
+use refit_deps::{
+    plan::Plan,
+    reason::{State, StateKind},
+};
+
+use crate::error::Exit;
+
+/// The exit code of what was done.
+pub(crate) fn exit_of_applied(applied: &Applied) -> Exit {
+    if applied.failed() {
+        Exit::Partial
+    } else {
+        Exit::Fine
+    }
+}
+
+/// The exit code of what a sweep could not even try. What others decided is reported, and fine.
+pub(crate) fn exit_of_sweep(plan: &Plan) -> Exit {
+    worst(plan.states.iter().map(out_of_reach))
+}
+
+/// The exit code of what a build could not even try. It was asked for its images: one that is not its to write is left
+/// undone.
+pub(crate) fn exit_of_build(plan: &Plan) -> Exit {
+    let undone = plan.states.iter().map(|state| match state.kind {
+        StateKind::Foreign { .. }
+        | StateKind::MovedElsewhere { .. }
+        | StateKind::NewerIsPublished { .. }
+        | StateKind::ReleaseSourceGone { .. }
+        | StateKind::ReleaseSourceUnknown => Exit::Partial,
+        _ => out_of_reach(state),
+    });
+    worst(undone).or(Exit::with(&plan.problems))
+}
+
+fn out_of_reach(state: &State) -> Exit {
+    match state.kind {
+        StateKind::Unreachable { .. } => Exit::CannotDo,
+        StateKind::Broken { .. }
+        | StateKind::MissingTag { .. }
+        | StateKind::MissingPlatform { .. } => Exit::Partial,
+        _ => Exit::Fine,
+    }
+}
+
+fn worst(exits: impl Iterator<Item = Exit>) -> Exit {
+    exits.fold(Exit::Fine, Exit::or)
+}

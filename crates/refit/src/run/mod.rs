@@ -1,0 +1,174 @@
+//! A run: a plan applied as one, its logs and records kept.
+
+mod engines;
+mod exit;
+mod json;
+mod shown;
+mod watch;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+};
+
+use jiff::Timestamp;
+use refit_build::apply::{self, Applied, Failed, Outcome, Site};
+use refit_deps::{
+    plan::Plan,
+    reason::Reason,
+    record::Record,
+    sentence::{self, BaseMove},
+};
+use refit_git::notes::Batch;
+use refit_logs::{RunId, RunKind, RunSettings, Secrets};
+
+use self::{engines::engines, watch::TerminalWatch};
+use crate::{commands::App, error::CommandError, observe::Observer, workshop::LineWorkshop};
+
+pub(crate) use exit::{exit_of_applied, exit_of_build, exit_of_sweep};
+pub(crate) use json::{nothing_json, plan_json, ran_json};
+pub(crate) use shown::{announce, show_applied, show_plan};
+
+/// How many targets are built at the same time on this machine.
+const SLOTS: usize = 2;
+
+/// What a run came to.
+pub(crate) struct Ran {
+    pub(crate) id: RunId,
+    pub(crate) applied: Applied,
+}
+
+/// Applies a plan as one run: logs kept, records written after every wave, a sentence for people at the end.
+pub(crate) async fn apply(
+    app: &App,
+    observer: &Observer<'_>,
+    plan: &Plan,
+    kind: RunKind,
+    remote: Option<String>,
+) -> Result<Ran, CommandError> {
+    let engines = engines(app, plan).await?;
+    let project = observer.project;
+    let id = RunId::new(Timestamp::now(), randomness());
+    let scratch = tempfile::Builder::new().prefix("refit-").tempdir();
+    let scratch =
+        scratch.map_err(|e| CommandError::new(format!("cannot make a temporary folder: {e}")))?;
+    let settings = RunSettings {
+        clock: Timestamp::now,
+        secrets: Secrets::default(),
+    };
+    let run = project.archive().start(id, kind, settings)?;
+    let watch = TerminalWatch { ui: &app.ui };
+    let workshop = LineWorkshop {
+        observer,
+        watch: &watch,
+        message: format!("refit: {} {id}", kind.as_str()),
+        remote,
+        kept: Mutex::default(),
+    };
+    let site = Site {
+        registries: &observer.registries,
+        engines: &engines,
+        workshop: &workshop,
+        run: &run,
+        clock: Timestamp::now,
+        scratch: scratch.path().to_owned(),
+        slots: SLOTS,
+    };
+    let applied = match apply::apply(plan, &site).await {
+        Ok(applied) => applied,
+        Err(failed) => {
+            run.finish(refit_logs::Outcome::Failed)?;
+            return Err(command_error(&failed));
+        }
+    };
+    let outcome = if applied.failed() {
+        refit_logs::Outcome::Failed
+    } else {
+        refit_logs::Outcome::Succeeded
+    };
+    run.finish(outcome)?;
+    if let Some(commit) = &observer.line.commit {
+        let kept = workshop
+            .kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(text) = sentence_of(plan, &applied, kind, id, &kept) {
+            let sentences = BTreeMap::from([(commit.clone(), vec![text])]);
+            let message = format!("refit: {} {id}", kind.as_str());
+            workshop.append(&Batch {
+                records: BTreeMap::new(),
+                sentences,
+                message,
+            })?;
+        }
+    }
+    Ok(Ran { id, applied })
+}
+
+fn randomness() -> [u8; 10] {
+    let bytes = ulid::Ulid::new().to_bytes();
+    let mut random = [0; 10];
+    random.copy_from_slice(&bytes[6..]);
+    random
+}
+
+fn command_error(failed: &Failed) -> CommandError {
+    let error = CommandError::new(&failed.message);
+    match &failed.hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// The run's line in `git log --notes=refit`; none if nothing was published.
+fn sentence_of(
+    plan: &Plan,
+    applied: &Applied,
+    kind: RunKind,
+    id: RunId,
+    kept: &[Record],
+) -> Option<String> {
+    let published: BTreeSet<String> = kept
+        .iter()
+        .filter_map(|record| match record {
+            Record::Publish(publish) => Some(publish.image.clone()),
+            _ => None,
+        })
+        .collect();
+    if published.is_empty() {
+        return None;
+    }
+    let mut moves: BTreeSet<BaseMove> = BTreeSet::new();
+    for reason in plan.steps.iter().flat_map(|step| &step.reasons) {
+        if let Reason::BaseChanged {
+            reference,
+            from,
+            to,
+            ..
+        } = reason
+        {
+            moves.insert(BaseMove {
+                reference: reference.clone(),
+                from: from.clone(),
+                to: to.clone(),
+            });
+        }
+    }
+    let kept_targets = plan.kept.len()
+        + applied
+            .done
+            .iter()
+            .filter(|d| matches!(d.outcome, Outcome::Kept(_)))
+            .count();
+    let moves: Vec<BaseMove> = moves.into_iter().collect();
+    let date = Timestamp::now().strftime("%Y-%m-%d").to_string();
+    Some(sentence::run(
+        &date,
+        kind.as_str(),
+        &id.to_string(),
+        &published,
+        kept_targets,
+        &moves,
+    ))
+}

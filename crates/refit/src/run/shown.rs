@@ -1,0 +1,256 @@
+//! A plan, and what became of it, for people.
+
+use refit_build::apply::{Done, Outcome, Published};
+use refit_deps::{
+    plan::{Action, Plan, PlannedPublication, Step},
+    reason::{Reason, StateKind},
+};
+use refit_logs::RunId;
+use refit_oci::{Digest, Reference};
+
+use super::Ran;
+use crate::ui::{self, GOOD, Table, Ui, count};
+
+/// Shows a plan that is asked for: it is the result.
+pub(crate) fn show_plan(ui: &Ui, plan: &Plan) {
+    ui.table(&steps(plan));
+    ui.table(&moves(plan));
+    remarks(ui, plan);
+}
+
+/// Says what is about to be done.
+pub(crate) fn announce(ui: &Ui, plan: &Plan) {
+    ui.note_table(&steps(plan));
+    ui.note_table(&moves(plan));
+    remarks(ui, plan);
+}
+
+/// What is built, and why.
+fn steps(plan: &Plan) -> Table {
+    let mut table = Table::new();
+    for step in &plan.steps {
+        let (action, why) = action(plan, step);
+        let wave = format!("wave {}", step.wave);
+        table.row(
+            vec![action.to_owned(), step.target.to_string(), wave, why],
+            GOOD,
+        );
+    }
+    table
+}
+
+fn action(plan: &Plan, step: &Step) -> (&'static str, String) {
+    let mut why: Vec<String> = step.reasons.iter().map(ui::reason).collect();
+    if step.action == Action::Rebuild {
+        return ("rebuild", why.join("; "));
+    }
+    if step.reasons == [Reason::NeverBuilt] {
+        why.clear();
+    }
+    why.push("it is built already".to_owned());
+    let of_image = |p: &&PlannedPublication| p.image == step.target.image;
+    let moves_tags = plan
+        .publications
+        .iter()
+        .find(of_image)
+        .is_some_and(|p| !p.tags.is_empty());
+    let word = if moves_tags { "publish" } else { "keep" };
+    (word, why.join("; "))
+}
+
+/// Which tags move then.
+fn moves(plan: &Plan) -> Table {
+    let mut table = Table::new();
+    for publication in plan.publications.iter().filter(|p| !p.tags.is_empty()) {
+        let tags: Vec<String> = publication.tags.iter().map(Reference::familiar).collect();
+        let kept: Vec<String> = publication.kept.keys().map(ToString::to_string).collect();
+        let kept = if kept.is_empty() {
+            String::new()
+        } else {
+            format!("{} kept", kept.join(", "))
+        };
+        let cells = ["move", &publication.image, &tags.join(", "), &kept];
+        table.row(cells.map(str::to_owned).to_vec(), GOOD);
+    }
+    table
+}
+
+/// What else a person should know of a plan.
+fn remarks(ui: &Ui, plan: &Plan) {
+    for publication in &plan.publications {
+        if let (Some(over), Some(expects)) = (&publication.over, &publication.expects) {
+            let what = match over {
+                StateKind::Foreign { .. } => "refit did not publish",
+                _ => "was put there since",
+            };
+            ui.warning(&format!(
+                "{}: this writes over {}, which {what}",
+                publication.image,
+                expects.short()
+            ));
+        }
+    }
+    ui::states(ui, &plan.states);
+    for problem in &plan.problems {
+        ui.problem(problem);
+    }
+}
+
+/// Tells a person what became of a run: its images as results, everything else beside them.
+pub(crate) fn show_applied(ui: &Ui, ran: &Ran) {
+    let mut table = Table::new();
+    for published in &ran.applied.published {
+        if let Some(cells) = result(published) {
+            table.row(cells, GOOD);
+        }
+    }
+    ui.table(&table);
+    for published in &ran.applied.published {
+        complain(ui, published);
+    }
+    ui.note(&summary(ran.id, &ran.applied.done));
+}
+
+/// The image, and where it is: its tags and what they hold, else the reference by digest that alone leads to it.
+fn result(published: &Published) -> Option<Vec<String>> {
+    let reference = published.reference.as_ref()?;
+    if published.failed.is_some() || stays(published) {
+        return None;
+    }
+    let moved = published.tags.iter().filter(|(_, moved)| moved.is_ok());
+    let moved: Vec<String> = moved.map(|(tag, _)| tag.familiar()).collect();
+    let image = published.image.clone();
+    if moved.is_empty() {
+        return Some(vec![image, reference.to_string(), String::new()]);
+    }
+    let now = reference.digest().map(Digest::short).unwrap_or_default();
+    let change = match &published.previous {
+        Some(previous) => format!("{} → {now}", previous.short()),
+        None => now.to_owned(),
+    };
+    Some(vec![image, moved.join(", "), change])
+}
+
+/// Whether everything came to what is published already.
+fn stays(published: &Published) -> bool {
+    let digest = published.reference.as_ref().and_then(Reference::digest);
+    published.failed.is_none()
+        && published.previous.is_some()
+        && digest == published.previous.as_ref()
+}
+
+fn complain(ui: &Ui, published: &Published) {
+    let image = &published.image;
+    if let Some(why) = &published.failed {
+        ui.error(&format!("{image}: {why}"));
+        return;
+    }
+    if stays(published) {
+        ui.note(&format!("{image}: what is published stays"));
+        return;
+    }
+    for (tag, moved) in &published.tags {
+        if let Err(why) = moved {
+            ui.warning(&format!("{image}: {} did not move: {why}", tag.familiar()));
+        }
+    }
+}
+
+/// `run 01J…: 3 targets built, 2 taken as built before`, and where the output is if there is any.
+fn summary(id: RunId, done: &[Done]) -> String {
+    let counted = [
+        ("built", count_of(done, |o| matches!(o, Outcome::Built(_)))),
+        (
+            "taken as built before",
+            count_of(done, |o| matches!(o, Outcome::Staged(_))),
+        ),
+        ("kept", count_of(done, |o| matches!(o, Outcome::Kept(_)))),
+        (
+            "failed",
+            count_of(done, |o| matches!(o, Outcome::Failed(_))),
+        ),
+        (
+            "skipped",
+            count_of(done, |o| matches!(o, Outcome::Skipped(_))),
+        ),
+    ];
+    let mut parts = Vec::new();
+    for (what, n) in counted.into_iter().filter(|(_, n)| *n > 0) {
+        parts.push(if parts.is_empty() {
+            format!("{} {what}", count(n, "target"))
+        } else {
+            format!("{n} {what}")
+        });
+    }
+    let output = if done.iter().any(|done| done.log.is_some()) {
+        "; `refit logs` shows the output"
+    } else {
+        ""
+    };
+    format!("run {id}: {}{output}", parts.join(", "))
+}
+
+fn count_of(done: &[Done], is_meant: impl Fn(&Outcome) -> bool) -> usize {
+    done.iter().filter(|done| is_meant(&done.outcome)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use refit_build::apply::Failed;
+    use super::*;
+
+    fn said(outcomes: &[Outcome]) -> String {
+        let done: Vec<Done> = outcomes
+            .iter()
+            .map(|outcome| Done {
+                target: "web@linux/amd64".parse().unwrap(),
+                outcome: outcome.clone(),
+                log: matches!(outcome, Outcome::Built(_)).then(|| Digest::sha256(b"log")),
+            })
+            .collect();
+        let id = RunId::new(Timestamp::UNIX_EPOCH, [0; 10]);
+        let text = summary(id, &done);
+        text.strip_prefix(&format!("run {id}: "))
+            .unwrap()
+            .to_owned()
+    }
+
+    #[test]
+    fn a_run_says_what_was_built_and_what_was_not() {
+        let manifest = Digest::sha256(b"m");
+        let (built, staged) = (
+            Outcome::Built(manifest.clone()),
+            Outcome::Staged(manifest.clone()),
+        );
+        let failed = Outcome::Failed(Failed {
+            message: "RUN".to_owned(),
+            excerpt: None,
+            hint: None,
+        });
+        let skipped = Outcome::Skipped("its parent failed".to_owned());
+        for (outcomes, expect) in [
+            (
+                vec![built.clone()],
+                "1 target built; `refit logs` shows the output",
+            ),
+            (
+                vec![staged.clone(), staged.clone()],
+                "2 targets taken as built before",
+            ),
+            (
+                vec![
+                    built,
+                    staged,
+                    Outcome::Kept(manifest),
+                    failed.clone(),
+                    skipped.clone(),
+                ],
+                "1 target built, 1 taken as built before, 1 kept, 1 failed, 1 skipped; `refit logs` shows the output",
+            ),
+            (vec![failed, skipped], "1 target failed, 1 skipped"),
+        ] {
+            assert_eq!(said(&outcomes), expect);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What the terminal shows of builds while they run.
+
+use refit_build::apply::{Done, Outcome};
+use refit_platform::Target;
+
+use crate::{
+    ui::{DIM, Ui},
+    workshop::Watch,
+};
+
+/// Writes builds and outcomes to the terminal, each line with the target that it is of.
+pub(super) struct TerminalWatch<'a> {
+    pub(super) ui: &'a Ui,
+}
+
+impl Watch for TerminalWatch<'_> {
+    fn line(&self, target: &Target, line: &str) {
+        self.ui.note(&format!("{DIM}{target} |{DIM:#} {line}"));
+    }
+
+    fn done(&self, done: &Done) {
+        let target = &done.target;
+        match &done.outcome {
+            Outcome::Built(manifest) => {
+                self.ui
+                    .note(&format!("{target}: built {}", manifest.short()));
+            }
+            Outcome::Staged(manifest) => {
+                let text = format!("{target}: built before, {} is taken", manifest.short());
+                self.ui.note(&text);
+            }
+            Outcome::Kept(manifest) => {
+                let text = format!("{target}: unchanged, {} is kept", manifest.short());
+                self.ui.note(&text);
+            }
+            Outcome::Skipped(why) => self.ui.warning(&format!("{target}: skipped, {why}")),
+            Outcome::Failed(failed) => {
+                self.ui.error(&format!("{target}: {}", failed.message));
+                self.ui.excerpt(failed.excerpt.as_deref());
+                if let Some(hint) = &failed.hint {
+                    self.ui.hint(hint);
+                }
+                if done.log.is_some() {
+                    let text = format!("`refit logs {}` shows its output", target.image);
+                    self.ui.hint(&text);
+                }
+            }
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        self.ui.warning(message);
+    }
+}

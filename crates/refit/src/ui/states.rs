@@ -1,0 +1,193 @@
+//! Reasons and states in words, and what helps.
+
+use std::collections::BTreeSet;
+
+use refit_deps::reason::{Reason, State, StateKind};
+
+use super::{Ui, sentence_list};
+
+/// More names than this in one command are not read.
+const MANY: usize = 5;
+
+/// A reason in words.
+pub(crate) fn reason(reason: &Reason) -> String {
+    match reason {
+        Reason::BaseChanged {
+            reference,
+            from: Some(from),
+            to,
+            ..
+        } => {
+            format!("{} {} → {}", reference.familiar(), from.short(), to.short())
+        }
+        Reason::BaseChanged {
+            reference,
+            from: None,
+            to,
+            ..
+        } => {
+            format!("{} {} is new to it", reference.familiar(), to.short())
+        }
+        Reason::ParentRebuilt { parent } => format!("its parent {} is rebuilt", parent.image),
+        Reason::PlatformAdded => "the platform is not published yet".to_owned(),
+        Reason::Forced => "forced".to_owned(),
+        Reason::NeverBuilt => "there is no build of it yet".to_owned(),
+        Reason::SourceChanged => "its Dockerfile changed".to_owned(),
+        Reason::ConfigChanged => "its configuration changed".to_owned(),
+        Reason::ContextChanged => "files of its context changed".to_owned(),
+    }
+}
+
+/// The states that a person should know of, equal ones in one line, each with a way out.
+pub(crate) fn states(ui: &Ui, states: &[State]) {
+    let mut groups: Vec<(&StateKind, Vec<String>, BTreeSet<&str>)> = Vec::new();
+    for state in states {
+        let of = match &state.platform {
+            Some(platform) => format!("{}@{platform}", state.image),
+            None => state.image.clone(),
+        };
+        if let Some((_, names, images)) = groups.iter_mut().find(|(kind, ..)| **kind == state.kind)
+        {
+            names.push(of);
+            images.insert(&state.image);
+        } else {
+            let images = BTreeSet::from([state.image.as_str()]);
+            groups.push((&state.kind, vec![of], images));
+        }
+    }
+    for (kind, names, images) in groups {
+        let text = format!(
+            "{}: {}: {}",
+            sentence_list(&names),
+            kind.word(),
+            state_words(kind)
+        );
+        // Nobody has to do anything about an image that is meant to be so.
+        match kind {
+            StateKind::Unpublished | StateKind::NoMovingTag => ui.note(&text),
+            _ => ui.warning(&text),
+        }
+        if let Some(hint) = way_out(kind) {
+            ui.hint(&for_images(hint, &images));
+        }
+    }
+}
+
+/// A hint with the images' names in it, unless they are too many to be read.
+pub(crate) fn for_images(hint: &str, images: &BTreeSet<&str>) -> String {
+    if images.len() > MANY {
+        return hint.replace("IMAGE", "IMAGE…");
+    }
+    let names: Vec<&str> = images.iter().copied().collect();
+    hint.replace("IMAGE", &names.join(" "))
+}
+
+/// A state in words.
+pub(crate) fn state_words(kind: &StateKind) -> String {
+    match kind {
+        StateKind::Foreign { tag, digest } => {
+            let tag = tag.familiar();
+            format!("{tag} holds {}, which refit did not publish", digest.short())
+        }
+        StateKind::MovedElsewhere {
+            tag,
+            digest,
+            published,
+        } => {
+            let was = published.as_ref();
+            let was = was.map(|p| format!(", and {} was published last", p.short()));
+            let (tag, was) = (tag.familiar(), was.unwrap_or_default());
+            format!("{tag} holds {}{was}; it is left alone", digest.short())
+        }
+        StateKind::Held { reason } => reason.clone(),
+        StateKind::Pinned {
+            reference,
+            pinned,
+            current,
+        } => {
+            let reference = reference.familiar();
+            let (pinned, current) = (pinned.short(), current.short());
+            format!("{reference} is {current} now, and the pin is {pinned}")
+        }
+        StateKind::NoMovingTag => "it has no moving tag, so it is built by name only".to_owned(),
+        StateKind::MissingTag { tag } => format!("{} is not there", tag.familiar()),
+        StateKind::MissingPlatform {
+            reference,
+            platform,
+        } => format!("{} does not offer {platform}", reference.familiar()),
+        StateKind::Unreachable { reference, message } => {
+            format!("{}: {message}", reference.familiar())
+        }
+        StateKind::ReleaseSourceUnknown => "nothing says which commit was released".to_owned(),
+        StateKind::NewerIsPublished { commit } => {
+            let commit = commit.short();
+            format!("commit {commit} is published, which is newer; nothing moves")
+        }
+        StateKind::ReleaseSourceGone { message } | StateKind::Broken { message } => message.clone(),
+        StateKind::Behind {
+            tag,
+            digest,
+            published,
+        } => {
+            let (tag, published) = (tag.familiar(), published.short());
+            match digest {
+                Some(digest) => {
+                    format!("{tag} holds {}, and {published} is published", digest.short())
+                }
+                None => format!("{tag} does not hold {published}, which is published"),
+            }
+        }
+        StateKind::Unpublished => "nothing is published yet".to_owned(),
+        StateKind::Unreleased { reasons } => {
+            let why: Vec<String> = reasons.iter().map(reason).collect();
+            why.join("; ")
+        }
+    }
+}
+
+/// What helps; `IMAGE` stands for the image.
+pub(crate) fn way_out(kind: &StateKind) -> Option<&'static str> {
+    Some(match kind {
+        StateKind::Foreign { .. } => "`refit build IMAGE --push --take-over` writes over it",
+        StateKind::MovedElsewhere { .. } => {
+            "`refit build IMAGE --push --take-over` moves on from it"
+        }
+        StateKind::Pinned { .. } => {
+            "change the digest in the Dockerfile, or set `pinned = \"follow\"` in `.config/refit.toml`"
+        }
+        StateKind::Unreachable { .. } => "`refit doctor` says what is missing",
+        StateKind::ReleaseSourceGone { .. } | StateKind::ReleaseSourceUnknown => {
+            "`refit build IMAGE --push` releases what is there now"
+        }
+        StateKind::NewerIsPublished { .. } => "run `git fetch`, or check out a newer commit",
+        StateKind::Unpublished | StateKind::Unreleased { .. } => {
+            "`refit build IMAGE --push` releases it"
+        }
+        StateKind::Held { .. }
+        | StateKind::NoMovingTag
+        | StateKind::MissingTag { .. }
+        | StateKind::MissingPlatform { .. }
+        | StateKind::Broken { .. }
+        | StateKind::Behind { .. } => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_names_the_images_it_is_for() {
+        let hint = "`refit build IMAGE --push` releases it";
+        let filled = |images: &[&str]| for_images(hint, &images.iter().copied().collect());
+        assert_eq!(filled(&["web"]), "`refit build web --push` releases it");
+        assert_eq!(
+            filled(&["web", "api"]),
+            "`refit build api web --push` releases it"
+        );
+        assert_eq!(
+            filled(&["a", "b", "c", "d", "e", "f"]),
+            "`refit build IMAGE… --push` releases it"
+        );
+    }
+}
