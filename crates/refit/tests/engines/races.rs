@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -18,7 +19,11 @@ struct Sweep {
 
 impl Sweep {
     fn start(bench: &Bench) -> Self {
-        let mut command = bench.refit_command(&bench.repository(), &["sweep"]);
+        Self::start_in(bench, &bench.repository())
+    }
+
+    fn start_in(bench: &Bench, folder: &Path) -> Self {
+        let mut command = bench.refit_command(folder, &["sweep"]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let errors = BufReader::new(child.stderr.take().unwrap());
@@ -146,4 +151,63 @@ fn needs_engine_docker20_an_interrupt_ends_a_sweep_and_what_it_staged_is_taken_u
         .iter()
         .map(|t| text(&t["action"]));
     assert_eq!(actions.collect::<Vec<_>>(), ["keep", "publish"]);
+}
+
+#[test]
+fn needs_engine_docker20_two_machines_that_sweep_at_once_agree_in_the_end() {
+    let (hub, bench) = lineage::released(Version::V20);
+    let origin = bench.beside("origin.git");
+    bench
+        .git(&[
+            "clone",
+            "--quiet",
+            "--mirror",
+            ".",
+            origin.to_str().unwrap(),
+        ])
+        .exits(0);
+    let machines = ["one", "two"].map(|name| {
+        let folder = bench.beside(name);
+        bench
+            .git_in(
+                &origin,
+                &["clone", "--quiet", ".", folder.to_str().unwrap()],
+            )
+            .exits(0);
+        folder
+    });
+    hub.push_base("1", "2");
+    let sweeps = [0, 1].map(|n| Sweep::start_in(&bench, &machines[n]));
+    let ended = sweeps.map(Sweep::end);
+    assert!(
+        ended.iter().any(|said| said.code == Some(0)),
+        "{}\n{}",
+        ended[0],
+        ended[1]
+    );
+    assert!(
+        ended.iter().all(|said| matches!(said.code, Some(0 | 1))),
+        "{}\n{}",
+        ended[0],
+        ended[1]
+    );
+    let before = hub.digest("team/shop:latest");
+    for folder in &machines {
+        bench
+            .refit_in(folder, &["sweep"])
+            .exits(0)
+            .mentions("nothing to do: 6 targets are built on what the bases are now");
+    }
+    assert_eq!(hub.digest("team/shop:latest"), before);
+    let notes = |folder: &Path| {
+        let notes = [
+            "for-each-ref",
+            "--format=%(refname) %(objectname)",
+            "refs/notes",
+        ];
+        bench.git_in(folder, &notes).exits(0).line()
+    };
+    assert_eq!(notes(&machines[0]), notes(&origin));
+    assert_eq!(notes(&machines[1]), notes(&origin));
+    bench.git_in(&origin, &["fsck", "--strict"]).exits(0);
 }
