@@ -71,7 +71,10 @@ pub struct Index {
 
 /// What a tag or digest resolves to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "few are alive at a time, and none in long lists")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few are alive at a time, and none in long lists"
+)]
 pub enum Document {
     /// One platform's manifest.
     Manifest(Exact<Manifest>),
@@ -168,10 +171,7 @@ impl Document {
         if media_type::is_index(media_type) {
             Ok(Self::Index(Exact::decode(media_type, bytes)?))
         } else if media_type::is_manifest(media_type) {
-            Ok(Self::Manifest(Exact::decode(
-                media_type,
-                bytes,
-            )?))
+            Ok(Self::Manifest(Exact::decode(media_type, bytes)?))
         } else {
             Err(DocumentError::MediaType {
                 digest: Digest::sha256(&bytes),

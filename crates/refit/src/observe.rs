@@ -55,14 +55,34 @@ impl<'p> Observer<'p> {
     ) -> Result<Self, CommandError> {
         let records = project.records()?;
         let tip = Arc::new(tip);
-        let snapshots = tip.commit.iter().map(|commit| (commit.clone(), Arc::clone(&tip))).collect();
-        Ok(Self { project, registries, line, tip, records, snapshots: Mutex::new(snapshots), answers: Mutex::default(), offline: Mutex::default() })
+        let snapshots = tip
+            .commit
+            .iter()
+            .map(|commit| (commit.clone(), Arc::clone(&tip)))
+            .collect();
+        Ok(Self {
+            project,
+            registries,
+            line,
+            tip,
+            records,
+            snapshots: Mutex::new(snapshots),
+            answers: Mutex::default(),
+            offline: Mutex::default(),
+        })
     }
 
     /// Computes, observing whatever the computation asks for.
-    pub(crate) async fn resolve<T>(&self, compute: impl Fn(&Ground<'_>) -> Resolved<T>) -> Result<T, CommandError> {
+    pub(crate) async fn resolve<T>(
+        &self,
+        compute: impl Fn(&Ground<'_>) -> Resolved<T>,
+    ) -> Result<T, CommandError> {
         for _ in 0..ROUNDS {
-            let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let answers = self
+                .answers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
             let ground = Ground {
                 line: &self.line,
                 inventory: &self.tip.inventory,
@@ -76,23 +96,46 @@ impl<'p> Observer<'p> {
                 Resolved::Needs(needs) => self.answer(needs).await,
             }
         }
-        Err(CommandError::new("the registries' answers lead on without an end"))
+        Err(CommandError::new(
+            "the registries' answers lead on without an end",
+        ))
     }
 
     async fn answer(&self, needs: Needs) {
-        let tags = stream::iter(needs.tags.iter().map(|tag| async move { (tag.clone(), self.tag(tag).await) }));
+        let tags = stream::iter(
+            needs
+                .tags
+                .iter()
+                .map(|tag| async move { (tag.clone(), self.tag(tag).await) }),
+        );
         let tags: Vec<_> = tags.buffer_unordered(CONCURRENCY).collect().await;
-        let documents = needs.documents.iter().map(|(repository, digest)| async move {
-            let key = (repository.clone(), digest.clone());
-            (key, self.document(repository, digest).await)
-        });
-        let documents: Vec<_> = stream::iter(documents).buffer_unordered(CONCURRENCY).collect().await;
-        let configs = needs.configs.iter().map(|(repository, manifest)| async move {
-            let key = (repository.clone(), manifest.clone());
-            (key, self.config(repository, manifest).await)
-        });
-        let configs: Vec<_> = stream::iter(configs).buffer_unordered(CONCURRENCY).collect().await;
-        let releases: Vec<_> = needs.releases.iter().map(|key| (key.clone(), self.release(key))).collect();
+        let documents = needs
+            .documents
+            .iter()
+            .map(|(repository, digest)| async move {
+                let key = (repository.clone(), digest.clone());
+                (key, self.document(repository, digest).await)
+            });
+        let documents: Vec<_> = stream::iter(documents)
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await;
+        let configs = needs
+            .configs
+            .iter()
+            .map(|(repository, manifest)| async move {
+                let key = (repository.clone(), manifest.clone());
+                (key, self.config(repository, manifest).await)
+            });
+        let configs: Vec<_> = stream::iter(configs)
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await;
+        let releases: Vec<_> = needs
+            .releases
+            .iter()
+            .map(|key| (key.clone(), self.release(key)))
+            .collect();
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.tags.extend(tags);
         answers.documents.extend(documents);
@@ -138,7 +181,9 @@ impl<'p> Observer<'p> {
         let descriptor = match self.document(repository, manifest).await {
             Answer::Found(document) => match document.as_ref() {
                 Document::Manifest(manifest) => manifest.value.config.clone(),
-                Document::Index(_) => return Answer::Failed(format!("`{repository}@{manifest}` is an index")),
+                Document::Index(_) => {
+                    return Answer::Failed(format!("`{repository}@{manifest}` is an index"));
+                }
             },
             Answer::Missing => return Answer::Missing,
             Answer::Failed(message) => return Answer::Failed(message),
@@ -148,7 +193,9 @@ impl<'p> Observer<'p> {
         match self.ask(repository.registry(), bytes).await {
             Answer::Found(bytes) => match serde_json::from_slice(&bytes) {
                 Ok(config) => Answer::Found(Arc::new(config)),
-                Err(error) => Answer::Failed(format!("the config of `{repository}@{manifest}` is malformed: {error}")),
+                Err(error) => Answer::Failed(format!(
+                    "the config of `{repository}@{manifest}` is malformed: {error}"
+                )),
             },
             Answer::Missing => Answer::Missing,
             Answer::Failed(message) => Answer::Failed(message),
@@ -156,7 +203,11 @@ impl<'p> Observer<'p> {
     }
 
     /// Sends a request, unless its host has been waited for in vain already.
-    async fn ask<T>(&self, host: &str, request: impl Future<Output = Result<T, RegistryError>>) -> Answer<T> {
+    async fn ask<T>(
+        &self,
+        host: &str,
+        request: impl Future<Output = Result<T, RegistryError>>,
+    ) -> Answer<T> {
         let known = self.offline().get(host).cloned();
         if let Some(message) = known {
             return Answer::Failed(message);
@@ -192,7 +243,9 @@ impl<'p> Observer<'p> {
             Ok(snapshot) => snapshot,
             Err(error) => return Answer::Failed(error.message),
         };
-        let Some(image) = snapshot.inventory.image(name) else { return Answer::Missing };
+        let Some(image) = snapshot.inventory.image(name) else {
+            return Answer::Missing;
+        };
         let relation = match self.relation(commit.as_ref()) {
             Ok(relation) => relation,
             Err(error) => return Answer::Failed(error.message),
@@ -203,12 +256,21 @@ impl<'p> Observer<'p> {
             image.platforms.clone_from(&tip.platforms);
         }
         let sources = sources(self.project, &snapshot, &image);
-        Answer::Found(Arc::new(Release { image, sources, relation }))
+        Answer::Found(Arc::new(Release {
+            image,
+            sources,
+            relation,
+        }))
     }
 
     /// The images at a commit, read once.
     pub(crate) fn snapshot(&self, commit: &ObjectId) -> Result<Arc<Snapshot>, CommandError> {
-        let known = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner).get(commit).cloned();
+        let known = self
+            .snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(commit)
+            .cloned();
         if let Some(known) = known {
             return Ok(known);
         }
@@ -224,13 +286,18 @@ impl<'p> Observer<'p> {
             },
         };
         let snapshot = Arc::new(snapshot);
-        let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut snapshots = self
+            .snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         snapshots.insert(commit.clone(), Arc::clone(&snapshot));
         Ok(snapshot)
     }
 
     fn relation(&self, commit: Option<&ObjectId>) -> Result<Relation, CommandError> {
-        let (Some(commit), Some(tip)) = (commit, &self.line.commit) else { return Ok(Relation::Tip) };
+        let (Some(commit), Some(tip)) = (commit, &self.line.commit) else {
+            return Ok(Relation::Tip);
+        };
         if commit == tip {
             return Ok(Relation::Tip);
         }
@@ -248,11 +315,19 @@ impl<'p> Observer<'p> {
     }
 }
 
-fn ancestry(repo: &refit_git::Repo, commit: &ObjectId, tip: &ObjectId) -> Result<Relation, CommandError> {
+fn ancestry(
+    repo: &refit_git::Repo,
+    commit: &ObjectId,
+    tip: &ObjectId,
+) -> Result<Relation, CommandError> {
     if repo.is_ancestor(commit, tip)? {
         return Ok(Relation::Ancestor);
     }
-    Ok(if repo.is_ancestor(tip, commit)? { Relation::Newer } else { Relation::Elsewhere })
+    Ok(if repo.is_ancestor(tip, commit)? {
+        Relation::Newer
+    } else {
+        Relation::Elsewhere
+    })
 }
 
 /// A cache write that fails costs a request some day, and nothing now.
@@ -267,12 +342,22 @@ fn remember(path: &std::path::Path, bytes: &[u8]) {
 }
 
 /// The sources of all targets of an image. A target whose Dockerfile or context can't be read has none.
-pub(crate) fn sources(project: &Project, snapshot: &Snapshot, image: &Image) -> BTreeMap<Platform, Source> {
+pub(crate) fn sources(
+    project: &Project,
+    snapshot: &Snapshot,
+    image: &Image,
+) -> BTreeMap<Platform, Source> {
     let mut sources = BTreeMap::new();
-    let Ok(listed) = context(project, snapshot, image) else { return sources };
-    let Ok(dockerfile) = dockerfile_id(project, snapshot, image) else { return sources };
+    let Ok(listed) = context(project, snapshot, image) else {
+        return sources;
+    };
+    let Ok(dockerfile) = dockerfile_id(project, snapshot, image) else {
+        return sources;
+    };
     for platform in &image.platforms {
-        let Some(Ok(file)) = scan::scan(image, platform, project.build_platform()) else { continue };
+        let Some(Ok(file)) = scan::scan(image, platform, project.build_platform()) else {
+            continue;
+        };
         let entries = seen(&listed, &file.inputs).into_iter().filter_map(entry);
         let entries: Vec<SourceEntry> = entries.collect();
         sources.insert(platform.clone(), source(image, &dockerfile, &entries));
@@ -301,32 +386,48 @@ pub(crate) fn with_location<T>(
 ) -> Result<T, CommandError> {
     match (&snapshot.commit, project.repo.work_dir()) {
         (Some(commit), _) => {
-            let location = Location::Commit { repo: &project.repo, commit, folder: &image.context };
+            let location = Location::Commit {
+                repo: &project.repo,
+                commit,
+                folder: &image.context,
+            };
             body(&location, &image.dockerfile)
         }
         (None, Some(root)) => {
             let dir = root.join(&image.context);
-            let location = Location::Dir { dir: &dir, repo: Some(&project.repo) };
+            let location = Location::Dir {
+                dir: &dir,
+                repo: Some(&project.repo),
+            };
             body(&location, &root.join(&image.dockerfile).to_string_lossy())
         }
         (None, None) => Err(CommandError::new("a bare repository has no working tree")),
     }
 }
 
-fn dockerfile_id(project: &Project, snapshot: &Snapshot, image: &Image) -> Result<ObjectId, CommandError> {
+fn dockerfile_id(
+    project: &Project,
+    snapshot: &Snapshot,
+    image: &Image,
+) -> Result<ObjectId, CommandError> {
     let missing = || CommandError::new(format!("`{}` is not there", image.dockerfile));
     match (&snapshot.commit, project.repo.work_dir()) {
         (Some(commit), _) => {
             let found = project.repo.blob_at(commit, &clean(&image.dockerfile))?;
             found.map(|(id, _)| id).ok_or_else(missing)
         }
-        (None, Some(root)) => Ok(project.repo.hash_object(&root.join(&image.dockerfile), &image.dockerfile)?),
+        (None, Some(root)) => Ok(project
+            .repo
+            .hash_object(&root.join(&image.dockerfile), &image.dockerfile)?),
         (None, None) => Err(missing()),
     }
 }
 
 /// The entries that a reachable instruction can see.
-pub(crate) fn seen<'e>(listed: &'e [ContextEntry], inputs: &[ContextInput]) -> Vec<&'e ContextEntry> {
+pub(crate) fn seen<'e>(
+    listed: &'e [ContextEntry],
+    inputs: &[ContextInput],
+) -> Vec<&'e ContextEntry> {
     let mut patterns = Vec::new();
     for input in inputs {
         match input {
@@ -344,7 +445,11 @@ fn entry(entry: &ContextEntry) -> Option<SourceEntry> {
         EntryKind::Symlink => EntryMode::Symlink,
         EntryKind::Submodule => EntryMode::Submodule,
     };
-    Some(SourceEntry { path: entry.path.clone(), mode, id: entry.id.clone()? })
+    Some(SourceEntry {
+        path: entry.path.clone(),
+        mode,
+        id: entry.id.clone()?,
+    })
 }
 
 /// How every target stands, at the tip that was asked about.
@@ -361,12 +466,23 @@ pub(crate) async fn status(project: &Project) -> Result<Standing, CommandError> 
         refit_git::Head::Commit { id, .. } => project.at(&id)?,
         refit_git::Head::Unborn { .. } => project.working()?,
     };
-    let line = Line { name, commit: tip.commit.clone() };
+    let line = Line {
+        name,
+        commit: tip.commit.clone(),
+    };
     // Someone waits at a terminal: what does not answer soon is reported as unreachable.
-    let patience = Patience { attempts: 2, connect_timeout: std::time::Duration::from_secs(5), ..Patience::default() };
+    let patience = Patience {
+        attempts: 2,
+        connect_timeout: std::time::Duration::from_secs(5),
+        ..Patience::default()
+    };
     let observer = Observer::new(project, line, tip, project.registries_with(patience))?;
     let mut status = observer.resolve(plan::status).await?;
     status.plan.problems.clone_from(&observer.tip.problems);
     let requests = observer.registries.requests();
-    Ok(Standing { status, tip: observer.tip, requests })
+    Ok(Standing {
+        status,
+        tip: observer.tip,
+        requests,
+    })
 }

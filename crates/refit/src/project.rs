@@ -57,7 +57,11 @@ impl Project {
     pub(crate) fn open(dir: &Path, environment: &Environment) -> Result<Self, CommandError> {
         let repo = Repo::discover(dir)?;
         let user = user_config::read(environment.user_config.as_deref())?;
-        Ok(Self { repo, user, environment: environment.clone() })
+        Ok(Self {
+            repo,
+            user,
+            environment: environment.clone(),
+        })
     }
 
     /// The repository's own name: its folder's.
@@ -68,7 +72,10 @@ impl Project {
             None => self.repo.common_dir().to_owned(),
         };
         let folder = folder.canonicalize().unwrap_or(folder);
-        let name = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = folder
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
         name.strip_suffix(".git").unwrap_or(&name).to_owned()
     }
 
@@ -95,7 +102,9 @@ impl Project {
     /// The branch or other name of what is checked out.
     pub(crate) fn current_line(&self) -> Result<String, CommandError> {
         Ok(match self.repo.head()? {
-            Head::Unborn { branch } | Head::Commit { branch, .. } => branch.unwrap_or_else(|| "HEAD".to_owned()),
+            Head::Unborn { branch } | Head::Commit { branch, .. } => {
+                branch.unwrap_or_else(|| "HEAD".to_owned())
+            }
         })
     }
 
@@ -104,11 +113,18 @@ impl Project {
         let Some(root) = self.repo.work_dir().map(Path::to_owned) else {
             return match self.repo.head()? {
                 Head::Commit { id, .. } => self.at(&id),
-                Head::Unborn { .. } => Ok(self.snapshot(None, BTreeSet::new(), &|_| None, &self.current_line()?)),
+                Head::Unborn { .. } => {
+                    Ok(self.snapshot(None, BTreeSet::new(), &|_| None, &self.current_line()?))
+                }
             };
         };
-        let mut paths: BTreeSet<String> =
-            self.repo.staged()?.into_iter().filter(|e| e.mode != Mode::Submodule).map(|e| e.path).collect();
+        let mut paths: BTreeSet<String> = self
+            .repo
+            .staged()?
+            .into_iter()
+            .filter(|e| e.mode != Mode::Submodule)
+            .map(|e| e.path)
+            .collect();
         for change in self.repo.worktree_changes()? {
             match change.kind {
                 ChangeKind::Deleted if !root.join(&change.path).is_file() => {
@@ -145,10 +161,17 @@ impl Project {
         entries: Vec<refit_git::Entry>,
         line: &str,
     ) -> Snapshot {
-        let files = entries.into_iter().filter(|entry| entry.mode != Mode::Submodule);
+        let files = entries
+            .into_iter()
+            .filter(|entry| entry.mode != Mode::Submodule);
         let blobs: BTreeMap<String, ObjectId> = files.map(|entry| (entry.path, entry.id)).collect();
         let paths = blobs.keys().cloned().collect();
-        self.snapshot(commit, paths, &|path| self.repo.blob(blobs.get(path)?).ok(), line)
+        self.snapshot(
+            commit,
+            paths,
+            &|path| self.repo.blob(blobs.get(path)?).ok(),
+            line,
+        )
     }
 
     fn snapshot(
@@ -159,21 +182,39 @@ impl Project {
         line: &str,
     ) -> Snapshot {
         let name = self.name();
-        let inventory = inventory::read(&Files { paths: &paths, read, name: &name, line });
+        let inventory = inventory::read(&Files {
+            paths: &paths,
+            read,
+            name: &name,
+            line,
+        });
         let scans = Scans::of(&inventory.images, self.build_platform());
         let edges = Edges::of(&inventory, &scans);
         let graph = Graph::of(&inventory, &scans, &edges);
         let mut problems = inventory.problems.clone();
         problems.extend(scans.problems());
         problems.extend(graph.problems(&inventory));
-        Snapshot { commit, paths, inventory, scans, edges, graph, problems }
+        Snapshot {
+            commit,
+            paths,
+            inventory,
+            scans,
+            edges,
+            graph,
+            problems,
+        }
     }
 
     /// Every record of the notes.
     pub(crate) fn records(&self) -> Result<Records, CommandError> {
         let present = !self.repo.notes_absent(notes::RECORDS)?;
         let notes = self.repo.notes_all(notes::RECORDS)?;
-        Ok(Records::read(notes.iter().flat_map(|(_, lines)| lines.iter().map(String::as_str)), present))
+        Ok(Records::read(
+            notes
+                .iter()
+                .flat_map(|(_, lines)| lines.iter().map(String::as_str)),
+            present,
+        ))
     }
 
     /// The registries, as the user has set them up.
@@ -197,7 +238,11 @@ impl Snapshot {
     /// The image of that name, or an error with the nearest ones.
     pub(crate) fn image(&self, name: &str) -> Result<&Image, CommandError> {
         self.inventory.image(name).ok_or_else(|| {
-            let known = self.inventory.images.iter().map(|image| image.name.as_str());
+            let known = self
+                .inventory
+                .images
+                .iter()
+                .map(|image| image.name.as_str());
             let near = refit_deps::problem::nearest(name, known);
             let error = CommandError::new(format!("there is no image `{name}`"));
             match near {

@@ -34,15 +34,25 @@ struct RegistryEntry {
 
 /// Reads the file; without one, everything has its default.
 pub(crate) fn read(path: Option<&Path>) -> Result<UserConfig, CommandError> {
-    let Some(path) = path else { return Ok(UserConfig::default()) };
+    let Some(path) = path else {
+        return Ok(UserConfig::default());
+    };
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(UserConfig::default()),
-        Err(error) => return Err(CommandError::new(format!("cannot read `{}`: {error}", path.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(UserConfig::default());
+        }
+        Err(error) => {
+            return Err(CommandError::new(format!(
+                "cannot read `{}`: {error}",
+                path.display()
+            )));
+        }
     };
     let mut config: UserConfig = toml::from_str(&text).map_err(|error| {
         let at = error.span().unwrap_or_default();
-        let problem = refit_deps::problem::Problem::at(&path.to_string_lossy(), &text, at, error.message());
+        let problem =
+            refit_deps::problem::Problem::at(&path.to_string_lossy(), &text, at, error.message());
         CommandError::new("the user's configuration can't be read").problems(vec![problem])
     })?;
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -58,8 +68,11 @@ impl UserConfig {
     /// The settings by host.
     pub(crate) fn hosts(&self) -> BTreeMap<String, HostSettings> {
         let hosts = self.registries.iter().map(|(host, entry)| {
-            let settings =
-                HostSettings { plain_http: entry.plain_http, layout: entry.layout.clone(), ca: entry.ca.clone() };
+            let settings = HostSettings {
+                plain_http: entry.plain_http,
+                layout: entry.layout.clone(),
+                ca: entry.ca.clone(),
+            };
             (host.clone(), settings)
         });
         hosts.collect()

@@ -55,16 +55,24 @@ impl LineWorkshop<'_> {
 
     /// The blob of an image's Dockerfile at a commit: what its records are notes on. A working tree's records are
     /// kept with HEAD's Dockerfile; one that was never committed has no place for them.
-    fn dockerfile_blob(&self, image: &str, commit: Option<&ObjectId>) -> Result<Option<ObjectId>, CommandError> {
+    fn dockerfile_blob(
+        &self,
+        image: &str,
+        commit: Option<&ObjectId>,
+    ) -> Result<Option<ObjectId>, CommandError> {
         let snapshot = self.snapshot(commit)?;
-        let Some(image) = snapshot.inventory.image(image) else { return Ok(None) };
+        let Some(image) = snapshot.inventory.image(image) else {
+            return Ok(None);
+        };
         let repo = &self.observer.project.repo;
         let head = match (commit, repo.head()?) {
             (Some(commit), _) => commit.clone(),
             (None, refit_git::Head::Commit { id, .. }) => id,
             (None, refit_git::Head::Unborn { .. }) => return Ok(None),
         };
-        Ok(repo.blob_at(&head, &clean(&image.dockerfile))?.map(|(id, _)| id))
+        Ok(repo
+            .blob_at(&head, &clean(&image.dockerfile))?
+            .map(|(id, _)| id))
     }
 
     /// Appends to the notes, and pushes them where they are pushed.
@@ -90,10 +98,17 @@ impl LineWorkshop<'_> {
                 Some(blob) => {
                     lines.entry(blob).or_default().insert(record.to_line());
                 }
-                None => self.watch.warn(&format!("`{}` has no committed Dockerfile to keep its record with", record.image())),
+                None => self.watch.warn(&format!(
+                    "`{}` has no committed Dockerfile to keep its record with",
+                    record.image()
+                )),
             }
         }
-        Ok(Batch { records: lines, sentences: BTreeMap::new(), message: self.message.clone() })
+        Ok(Batch {
+            records: lines,
+            sentences: BTreeMap::new(),
+            message: self.message.clone(),
+        })
     }
 }
 
@@ -105,7 +120,10 @@ impl Workshop for LineWorkshop<'_> {
     fn keep(&self, records: &[Record]) -> Result<(), Failed> {
         let batch = self.batch(records).map_err(failed)?;
         self.append(&batch).map_err(failed)?;
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).extend(records.iter().cloned());
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(records.iter().cloned());
         Ok(())
     }
 
@@ -131,26 +149,45 @@ impl LineWorkshop<'_> {
             None => return Err(missing()),
         };
         let listed = context(project, &snapshot, &image)?;
-        let entries: Vec<_> = seen(&listed, &resolved.inputs).into_iter().cloned().collect();
+        let entries: Vec<_> = seen(&listed, &resolved.inputs)
+            .into_iter()
+            .cloned()
+            .collect();
         let path = work_dir.join("context.tar");
-        let out = File::create(&path).map_err(|e| CommandError::new(format!("cannot write `{}`: {e}", path.display())))?;
+        let out = File::create(&path)
+            .map_err(|e| CommandError::new(format!("cannot write `{}`: {e}", path.display())))?;
         with_location(project, &snapshot, &image, |location, _| {
             refit_context::pack(location, &entries, BufWriter::new(out))?;
             Ok(())
         })?;
-        Ok(Prepared { image, file, resolved, context: ContextTar { path, entries } })
+        Ok(Prepared {
+            image,
+            file,
+            resolved,
+            context: ContextTar { path, entries },
+        })
     }
 }
 
 fn failed(error: CommandError) -> Failed {
-    Failed { message: error.message, excerpt: None, hint: error.hints.into_iter().next() }
+    Failed {
+        message: error.message,
+        excerpt: None,
+        hint: error.hints.into_iter().next(),
+    }
 }
 
 /// The remote whose notes decide, brought in, and proven writable before anything is built where something `writes`.
 /// None without a remote, and where every image goes into this clone's own store: that is nobody else's business.
-pub(crate) fn notes_remote(project: &Project, writes: bool) -> Result<Option<String>, CommandError> {
+pub(crate) fn notes_remote(
+    project: &Project,
+    writes: bool,
+) -> Result<Option<String>, CommandError> {
     let images = project.working()?.inventory.images;
-    if images.iter().all(|image| image.destination().registry() == EMBEDDED_HOST) {
+    if images
+        .iter()
+        .all(|image| image.destination().registry() == EMBEDDED_HOST)
+    {
         return Ok(None);
     }
     let remote = fetch_notes(&project.repo)?;
@@ -163,10 +200,15 @@ pub(crate) fn notes_remote(project: &Project, writes: bool) -> Result<Option<Str
 /// Brings the remote's notes in before anything is decided. Notes that can't be reached are an error: without them,
 /// rollbacks and holds are unknown.
 fn fetch_notes(repo: &refit_git::Repo) -> Result<Option<String>, CommandError> {
-    let Some(remote) = repo.default_remote() else { return Ok(None) };
+    let Some(remote) = repo.default_remote() else {
+        return Ok(None);
+    };
     let unreachable = |error: NotesError| {
-        CommandError::new(format!("the notes of `{remote}` can't be reached: {}", chain(&error)))
-            .hint(format!("try `git fetch {remote}`"))
+        CommandError::new(format!(
+            "the notes of `{remote}` can't be reached: {}",
+            chain(&error)
+        ))
+        .hint(format!("try `git fetch {remote}`"))
     };
     repo.notes_fetch(&remote).map_err(unreachable)?;
     repo.notes_unite(&remote).map_err(CommandError::from)?;

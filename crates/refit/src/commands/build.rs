@@ -55,7 +55,11 @@ pub(crate) struct BuildArgs {
 /// Runs the verb.
 pub(crate) async fn run(app: &App, args: &BuildArgs) -> Result<Exit, CommandError> {
     let project = app.project()?;
-    let remote = if args.push { workshop::notes_remote(&project, !args.dry_run)? } else { None };
+    let remote = if args.push {
+        workshop::notes_remote(&project, !args.dry_run)?
+    } else {
+        None
+    };
     let observer = observer(&project, args)?;
     for name in &args.images {
         observer.tip.image(name)?;
@@ -65,16 +69,34 @@ pub(crate) async fn run(app: &App, args: &BuildArgs) -> Result<Exit, CommandErro
     let mut dependents = BTreeSet::new();
     if args.with_dependents {
         for name in &images {
-            dependents.extend(observer.tip.graph.descendants(name).into_iter().map(str::to_owned));
+            dependents.extend(
+                observer
+                    .tip
+                    .graph
+                    .descendants(name)
+                    .into_iter()
+                    .map(str::to_owned),
+            );
         }
     }
-    let options = ReleaseOptions { images, dependents, push: args.push, take_over: args.take_over };
-    let mut plan = observer.resolve(|ground| plan::release(ground, &options)).await?;
+    let options = ReleaseOptions {
+        images,
+        dependents,
+        push: args.push,
+        take_over: args.take_over,
+    };
+    let mut plan = observer
+        .resolve(|ground| plan::release(ground, &options))
+        .await?;
     plan.problems.clone_from(&observer.tip.problems);
     let json = args.format.format == Format::Json;
     if args.dry_run {
         if json {
-            app.ui.json(&run::plan_json(&plan, "tip", observer.registries.requests()));
+            app.ui.json(&run::plan_json(
+                &plan,
+                "tip",
+                observer.registries.requests(),
+            ));
         } else {
             run::show_plan(&app.ui, &plan);
             nothing_to_build(app, &plan);
@@ -86,7 +108,8 @@ pub(crate) async fn run(app: &App, args: &BuildArgs) -> Result<Exit, CommandErro
     }
     if plan.steps.is_empty() {
         if json {
-            app.ui.json(&run::nothing_json(&plan, observer.registries.requests()));
+            app.ui
+                .json(&run::nothing_json(&plan, observer.registries.requests()));
         } else {
             nothing_to_build(app, &plan);
         }
@@ -94,7 +117,8 @@ pub(crate) async fn run(app: &App, args: &BuildArgs) -> Result<Exit, CommandErro
     }
     let ran = run::apply(app, &observer, &plan, RunKind::Build, remote).await?;
     if json {
-        app.ui.json(&run::ran_json(&plan, &ran, observer.registries.requests()));
+        app.ui
+            .json(&run::ran_json(&plan, &ran, observer.registries.requests()));
     } else {
         run::show_applied(&app.ui, &ran);
         if args.push && !args.with_dependents {
@@ -110,10 +134,15 @@ fn observer<'p>(project: &'p Project, args: &BuildArgs) -> Result<Observer<'p>, 
         Head::Commit { id, branch } => (Some(id), branch),
         Head::Unborn { branch } => (None, branch),
     };
-    let changes = if project.repo.is_bare() { Vec::new() } else { project.repo.worktree_changes()? };
+    let changes = if project.repo.is_bare() {
+        Vec::new()
+    } else {
+        project.repo.worktree_changes()?
+    };
     if args.push {
         let Some(commit) = commit else {
-            return Err(CommandError::new("there is no commit yet to publish from").hint("commit the Dockerfiles first"));
+            return Err(CommandError::new("there is no commit yet to publish from")
+                .hint("commit the Dockerfiles first"));
         };
         if let Some(change) = changes.first() {
             let differ = match changes.len() {
@@ -124,14 +153,29 @@ fn observer<'p>(project: &'p Project, args: &BuildArgs) -> Result<Observer<'p>, 
                 .hint("commit or stash the changes: only a clean commit is published"));
         }
         let Some(name) = args.line.clone().or(branch) else {
-            return Err(CommandError::new("no branch is checked out").hint("name the line with `--line NAME`"));
+            return Err(CommandError::new("no branch is checked out")
+                .hint("name the line with `--line NAME`"));
         };
         let tip = project.at_on(&commit, &name)?;
-        return Observer::new(project, Line { name, commit: Some(commit) }, tip, project.registries());
+        return Observer::new(
+            project,
+            Line {
+                name,
+                commit: Some(commit),
+            },
+            tip,
+            project.registries(),
+        );
     }
-    let name = args.line.clone().or(branch).unwrap_or_else(|| "HEAD".to_owned());
+    let name = args
+        .line
+        .clone()
+        .or(branch)
+        .unwrap_or_else(|| "HEAD".to_owned());
     let (commit, tip) = match commit {
-        Some(commit) if changes.is_empty() => (Some(commit.clone()), project.at_on(&commit, &name)?),
+        Some(commit) if changes.is_empty() => {
+            (Some(commit.clone()), project.at_on(&commit, &name)?)
+        }
         _ => (None, project.working()?),
     };
     Observer::new(project, Line { name, commit }, tip, project.registries())
@@ -140,18 +184,31 @@ fn observer<'p>(project: &'p Project, args: &BuildArgs) -> Result<Observer<'p>, 
 fn nothing_to_build(app: &App, plan: &Plan) {
     if plan.steps.is_empty() && plan.states.is_empty() {
         let verb = if plan.kept.len() == 1 { "is" } else { "are" };
-        app.ui.note(&format!("nothing to build: {} {verb} published as the commit has them", count(plan.kept.len(), "target")));
+        app.ui.note(&format!(
+            "nothing to build: {} {verb} published as the commit has them",
+            count(plan.kept.len(), "target")
+        ));
     }
 }
 
 /// The images that are stale now because a parent of theirs was released.
 fn now_stale(app: &App, observer: &Observer<'_>, plan: &Plan) {
-    let built: BTreeSet<&str> = plan.steps.iter().map(|step| step.target.image.as_str()).collect();
-    let stale: BTreeSet<&str> =
-        built.iter().flat_map(|image| observer.tip.graph.descendants(image)).filter(|i| !built.contains(i)).collect();
+    let built: BTreeSet<&str> = plan
+        .steps
+        .iter()
+        .map(|step| step.target.image.as_str())
+        .collect();
+    let stale: BTreeSet<&str> = built
+        .iter()
+        .flat_map(|image| observer.tip.graph.descendants(image))
+        .filter(|i| !built.contains(i))
+        .collect();
     if !stale.is_empty() {
         let names: Vec<&str> = stale.into_iter().collect();
-        app.ui.note(&format!("built on these and left as they are: {}", sentence_list(&names)));
+        app.ui.note(&format!(
+            "built on these and left as they are: {}",
+            sentence_list(&names)
+        ));
         app.ui.hint("run `refit sweep` to patch them");
     }
 }

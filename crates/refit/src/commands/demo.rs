@@ -23,18 +23,26 @@ pub(crate) struct DemoArgs {
 
 /// Runs the verb.
 pub(crate) fn run(app: &App, args: &DemoArgs) -> Result<Exit, CommandError> {
-    let cannot = |error: std::io::Error| CommandError::new(format!("cannot make the demo's folder: {error}"));
+    let cannot = |error: std::io::Error| {
+        CommandError::new(format!("cannot make the demo's folder: {error}"))
+    };
     let dir = match &args.dir {
         Some(dir) => {
             let dir = app.environment.current_dir.join(dir);
             std::fs::create_dir_all(&dir).map_err(cannot)?;
             if std::fs::read_dir(&dir).map_err(cannot)?.next().is_some() {
-                return Err(CommandError::new(format!("`{}` is not empty", dir.display()))
-                    .hint("give a new folder with `--dir`"));
+                return Err(
+                    CommandError::new(format!("`{}` is not empty", dir.display()))
+                        .hint("give a new folder with `--dir`"),
+                );
             }
             dir
         }
-        None => tempfile::Builder::new().prefix("refit-demo-").tempdir().map_err(cannot)?.keep(),
+        None => tempfile::Builder::new()
+            .prefix("refit-demo-")
+            .tempdir()
+            .map_err(cannot)?
+            .keep(),
     };
     demo::play(&app.ui, &dir)
 }

@@ -56,7 +56,8 @@ pub(crate) async fn run(app: &App, args: &SweepArgs) -> Result<Exit, CommandErro
     let mut exit = Exit::Fine;
     let mut documents: Vec<Value> = Vec::new();
     for line in &lines {
-        let (document, line_exit) = sweep_line(app, args, &project, line, &mut claimed, remote.clone()).await?;
+        let (document, line_exit) =
+            sweep_line(app, args, &project, line, &mut claimed, remote.clone()).await?;
         documents.push(document);
         exit = exit.or(line_exit);
     }
@@ -75,7 +76,10 @@ async fn sweep_line(
     remote: Option<String>,
 ) -> Result<(Value, Exit), CommandError> {
     let Some(commit) = &line.commit else {
-        return Err(CommandError::new(format!("`{}` has no commit yet", line.name)).hint("commit something first"));
+        return Err(
+            CommandError::new(format!("`{}` has no commit yet", line.name))
+                .hint("commit something first"),
+        );
     };
     let tip = project.at_on(commit, &line.name)?;
     for name in &args.images {
@@ -83,7 +87,14 @@ async fn sweep_line(
     }
     refuse_broken_inventory(&tip.inventory.problems)?;
     let observer = Observer::new(project, line.clone(), tip, project.registries())?;
-    if !observer.records.present && observer.tip.inventory.images.iter().any(|i| i.lead_tag().is_some()) {
+    if !observer.records.present
+        && observer
+            .tip
+            .inventory
+            .images
+            .iter()
+            .any(|i| i.lead_tag().is_some())
+    {
         app.ui.note("no records here yet: what the images' own annotations say is taken, and rollbacks are unknown");
     }
     let tip_rule = observer.tip.inventory.sweep.rebuild_from.as_deref() == Some("tip");
@@ -91,17 +102,33 @@ async fn sweep_line(
     let taken = claim(&observer, line, claimed);
     if !taken.is_empty() {
         let all = observer.tip.inventory.images.iter().map(|i| i.name.clone());
-        selected = if selected.is_empty() { all.collect() } else { selected };
+        selected = if selected.is_empty() {
+            all.collect()
+        } else {
+            selected
+        };
         selected.retain(|name| !taken.iter().any(|state| state.image == *name));
     }
     let mut plan = if !taken.is_empty() && selected.is_empty() {
         Plan::default()
     } else if tip_rule {
-        let options = ReleaseOptions { images: selected, push: true, ..ReleaseOptions::default() };
-        observer.resolve(|ground| plan::release(ground, &options)).await?
+        let options = ReleaseOptions {
+            images: selected,
+            push: true,
+            ..ReleaseOptions::default()
+        };
+        observer
+            .resolve(|ground| plan::release(ground, &options))
+            .await?
     } else {
-        let options = SweepOptions { images: selected, base: args.base.clone(), force: args.force };
-        observer.resolve(|ground| plan::sweep(ground, &options)).await?
+        let options = SweepOptions {
+            images: selected,
+            base: args.base.clone(),
+            force: args.force,
+        };
+        observer
+            .resolve(|ground| plan::sweep(ground, &options))
+            .await?
     };
     plan.states.extend(taken);
     plan.problems.clone_from(&observer.tip.problems);
@@ -148,11 +175,17 @@ fn lines(project: &Project) -> Result<Vec<Line>, CommandError> {
         let commit = match project.repo.branch_tip(&name)? {
             Some(commit) => Some(commit),
             None => match project.repo.head()? {
-                refit_git::Head::Commit { id, branch } if branch.as_deref() == Some(&name) || branch.is_none() => Some(id),
+                refit_git::Head::Commit { id, branch }
+                    if branch.as_deref() == Some(&name) || branch.is_none() =>
+                {
+                    Some(id)
+                }
                 refit_git::Head::Unborn { .. } => None,
                 refit_git::Head::Commit { .. } => {
-                    return Err(CommandError::new(format!("there is no branch or tag `{name}`"))
-                        .hint("mend `[sweep] branches` in .config/refit.toml"));
+                    return Err(
+                        CommandError::new(format!("there is no branch or tag `{name}`"))
+                            .hint("mend `[sweep] branches` in .config/refit.toml"),
+                    );
                 }
             },
         };
@@ -163,12 +196,20 @@ fn lines(project: &Project) -> Result<Vec<Line>, CommandError> {
 
 /// The lines that names and globs stand for, in their order, each once.
 fn matching(project: &Project, patterns: &[String]) -> Result<Vec<String>, CommandError> {
-    let known = project.repo.branches()?.into_iter().chain(project.repo.tags()?);
+    let known = project
+        .repo
+        .branches()?
+        .into_iter()
+        .chain(project.repo.tags()?);
     let known: Vec<String> = known.map(|(name, _)| name).collect();
     let mut names: Vec<String> = Vec::new();
     for pattern in patterns {
         let found: Vec<String> = if pattern.contains(['*', '?']) {
-            known.iter().filter(|name| refit_deps::glob_matches(pattern, name)).cloned().collect()
+            known
+                .iter()
+                .filter(|name| refit_deps::glob_matches(pattern, name))
+                .cloned()
+                .collect()
         } else {
             vec![pattern.clone()]
         };
@@ -179,21 +220,34 @@ fn matching(project: &Project, patterns: &[String]) -> Result<Vec<String>, Comma
         }
     }
     if names.is_empty() {
-        return Err(CommandError::new(format!("`[sweep] branches` matches no branch: {}", patterns.join(", ")))
-            .hint("run `git branch --remotes` to see them"));
+        return Err(CommandError::new(format!(
+            "`[sweep] branches` matches no branch: {}",
+            patterns.join(", ")
+        ))
+        .hint("run `git branch --remotes` to see them"));
     }
     Ok(names)
 }
 
 /// The first line that claims a tag owns it; a later one reports it and does not move it.
-fn claim(observer: &Observer<'_>, line: &Line, claimed: &mut BTreeMap<Reference, String>) -> Vec<State> {
+fn claim(
+    observer: &Observer<'_>,
+    line: &Line,
+    claimed: &mut BTreeMap<Reference, String>,
+) -> Vec<State> {
     let mut taken = Vec::new();
     for image in &observer.tip.inventory.images {
-        let Some(lead) = image.lead_tag() else { continue };
+        let Some(lead) = image.lead_tag() else {
+            continue;
+        };
         match claimed.get(&lead) {
             Some(owner) => {
                 let reason = format!("{} belongs to the line `{owner}`", lead.familiar());
-                taken.push(State { image: image.name.clone(), platform: None, kind: StateKind::Held { reason } });
+                taken.push(State {
+                    image: image.name.clone(),
+                    platform: None,
+                    kind: StateKind::Held { reason },
+                });
             }
             None => {
                 claimed.insert(lead, line.name.clone());
@@ -204,7 +258,9 @@ fn claim(observer: &Observer<'_>, line: &Line, claimed: &mut BTreeMap<Reference,
 }
 
 /// A configuration that says two things at once must not decide what is pushed where.
-pub(crate) fn refuse_broken_inventory(problems: &[refit_deps::problem::Problem]) -> Result<(), CommandError> {
+pub(crate) fn refuse_broken_inventory(
+    problems: &[refit_deps::problem::Problem],
+) -> Result<(), CommandError> {
     let of_config = |p: &&refit_deps::problem::Problem| p.file == refit_deps::config::CONFIG_PATH;
     let problems: Vec<_> = problems.iter().filter(of_config).cloned().collect();
     if problems.is_empty() {
@@ -221,23 +277,47 @@ fn nothing_to_do(app: &App, plan: &Plan, observer: &Observer<'_>) {
     let requests = observer.registries.requests();
     let asked = match (to_usize(requests.head), to_usize(requests.get)) {
         (0, 0) => String::new(),
-        (head, get) => format!(" (asked with {} and {})", count(head, "HEAD"), count(get, "GET")),
+        (head, get) => format!(
+            " (asked with {} and {})",
+            count(head, "HEAD"),
+            count(get, "GET")
+        ),
     };
-    if plan.states.iter().any(|state| matches!(state.kind, StateKind::Unreachable { .. })) {
-        let known = if plan.kept.is_empty() { String::new() } else { format!("; {} fresh", count(plan.kept.len(), "target")) };
-        app.ui.note(&format!("nothing was done: a registry is unreachable, so not all is known{known}{asked}"));
+    if plan
+        .states
+        .iter()
+        .any(|state| matches!(state.kind, StateKind::Unreachable { .. }))
+    {
+        let known = if plan.kept.is_empty() {
+            String::new()
+        } else {
+            format!("; {} fresh", count(plan.kept.len(), "target"))
+        };
+        app.ui.note(&format!(
+            "nothing was done: a registry is unreachable, so not all is known{known}{asked}"
+        ));
         return;
     }
     if plan.kept.is_empty() {
-        app.ui.note(&format!("nothing to do: nothing of `{}` is published{asked}", observer.line.name));
-        if plan.states.iter().all(|state| state.kind == StateKind::Unpublished) {
-            app.ui.hint("run `refit build --push` to publish a first time");
+        app.ui.note(&format!(
+            "nothing to do: nothing of `{}` is published{asked}",
+            observer.line.name
+        ));
+        if plan
+            .states
+            .iter()
+            .all(|state| state.kind == StateKind::Unpublished)
+        {
+            app.ui
+                .hint("run `refit build --push` to publish a first time");
         }
         return;
     }
     let kept = count(plan.kept.len(), "target");
     let verb = if plan.kept.len() == 1 { "is" } else { "are" };
-    app.ui.note(&format!("nothing to do: {kept} {verb} built on what the bases are now{asked}"));
+    app.ui.note(&format!(
+        "nothing to do: {kept} {verb} built on what the bases are now{asked}"
+    ));
 }
 
 fn to_usize(n: u64) -> usize {
@@ -247,15 +327,20 @@ fn to_usize(n: u64) -> usize {
 /// One document for all lines: lists appended, counts added.
 fn merge(documents: Vec<Value>) -> Value {
     let mut documents = documents.into_iter();
-    let Some(mut merged) = documents.next() else { return json!({ "format_version": 1 }) };
+    let Some(mut merged) = documents.next() else {
+        return json!({ "format_version": 1 });
+    };
     for document in documents {
         for key in ["steps", "kept", "states", "errors", "images", "failed"] {
-            if let (Some(Value::Array(all)), Some(Value::Array(more))) = (merged.get_mut(key), document.get(key)) {
+            if let (Some(Value::Array(all)), Some(Value::Array(more))) =
+                (merged.get_mut(key), document.get(key))
+            {
                 all.extend(more.iter().cloned());
             }
         }
         for key in ["head", "get"] {
-            let sum = merged["requests"][key].as_u64().unwrap_or(0) + document["requests"][key].as_u64().unwrap_or(0);
+            let sum = merged["requests"][key].as_u64().unwrap_or(0)
+                + document["requests"][key].as_u64().unwrap_or(0);
             merged["requests"][key] = json!(sum);
         }
         if merged["run"].is_null() {

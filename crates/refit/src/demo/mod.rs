@@ -66,13 +66,20 @@ struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     fn new(ui: &'a Ui, dir: &'a Path) -> Result<Self, CommandError> {
-        let own = std::env::current_exe().map_err(|e| CommandError::new(format!("cannot find refit itself: {e}")))?;
+        let own = std::env::current_exe()
+            .map_err(|e| CommandError::new(format!("cannot find refit itself: {e}")))?;
         // The hooks and the script find this refit first.
         let own_dir = own.parent().map(Path::to_owned).unwrap_or_default();
         let before = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::iter::once(own_dir).chain(std::env::split_paths(&before));
-        let path = std::env::join_paths(folders).map_err(|e| CommandError::new(format!("cannot set PATH: {e}")))?;
-        Ok(Self { ui, dir, settings: dir.join("config.toml"), path })
+        let path = std::env::join_paths(folders)
+            .map_err(|e| CommandError::new(format!("cannot set PATH: {e}")))?;
+        Ok(Self {
+            ui,
+            dir,
+            settings: dir.join("config.toml"),
+            path,
+        })
     }
 
     fn say(&self, text: &str) {
@@ -84,8 +91,11 @@ impl<'a> Stage<'a> {
         for (path, text) in files {
             let path = self.dir.join(folder).join(path);
             let parent = path.parent().unwrap_or(self.dir);
-            let written = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, text));
-            written.map_err(|e| CommandError::new(format!("cannot write `{}`: {e}", path.display())))?;
+            let written =
+                std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, text));
+            written.map_err(|e| {
+                CommandError::new(format!("cannot write `{}`: {e}", path.display()))
+            })?;
         }
         Ok(())
     }
@@ -115,8 +125,14 @@ impl<'a> Stage<'a> {
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_PAGER", "cat")
-            .envs([("GIT_AUTHOR_NAME", "Demo"), ("GIT_AUTHOR_EMAIL", "demo@example.com")])
-            .envs([("GIT_COMMITTER_NAME", "Demo"), ("GIT_COMMITTER_EMAIL", "demo@example.com")])
+            .envs([
+                ("GIT_AUTHOR_NAME", "Demo"),
+                ("GIT_AUTHOR_EMAIL", "demo@example.com"),
+            ])
+            .envs([
+                ("GIT_COMMITTER_NAME", "Demo"),
+                ("GIT_COMMITTER_EMAIL", "demo@example.com"),
+            ])
             .stdin(Stdio::null())
             .stdout(stdout())
             .stderr(stderr())
@@ -124,7 +140,9 @@ impl<'a> Stage<'a> {
         match status {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(CommandError::new(format!("`{line}` ended with {status}"))),
-            Err(error) => Err(CommandError::new(format!("`{line}` could not be started: {error}"))),
+            Err(error) => Err(CommandError::new(format!(
+                "`{line}` could not be started: {error}"
+            ))),
         }
     }
 }

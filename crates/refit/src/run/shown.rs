@@ -196,9 +196,9 @@ fn count_of(done: &[Done], is_meant: impl Fn(&Outcome) -> bool) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use jiff::Timestamp;
     use refit_build::apply::Failed;
-    use super::*;
 
     fn said(outcomes: &[Outcome]) -> String {
         let done: Vec<Done> = outcomes

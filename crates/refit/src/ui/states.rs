@@ -87,7 +87,10 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
     match kind {
         StateKind::Foreign { tag, digest } => {
             let tag = tag.familiar();
-            format!("{tag} holds {}, which refit did not publish", digest.short())
+            format!(
+                "{tag} holds {}, which refit did not publish",
+                digest.short()
+            )
         }
         StateKind::MovedElsewhere {
             tag,
@@ -132,7 +135,10 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
             let (tag, published) = (tag.familiar(), published.short());
             match digest {
                 Some(digest) => {
-                    format!("{tag} holds {}, and {published} is published", digest.short())
+                    format!(
+                        "{tag} holds {}, and {published} is published",
+                        digest.short()
+                    )
                 }
                 None => format!("{tag} does not hold {published}, which is published"),
             }

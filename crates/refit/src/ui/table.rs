@@ -87,7 +87,9 @@ impl Table {
             let cells = all().filter_map(|cells| cells.get(column));
             cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
         };
-        let start: usize = (0..last).map(|column| widest(column) + usize::from(GAP)).sum();
+        let start: usize = (0..last)
+            .map(|column| widest(column) + usize::from(GAP))
+            .sum();
         let room = width.and_then(|width| width.checked_sub(start));
         if let Some(room) = room.filter(|room| *room >= NARROW) {
             let cells = rows.iter_mut().filter_map(|cells| cells.get_mut(last));
