@@ -1,10 +1,19 @@
 //! Go's `filepath.Match`: the pattern language of `COPY` sources and of a component of an ignore rule.
+//!
+//! ```
+//! use refit_context::glob::Glob;
+//!
+//! let glob = Glob::parse("conf/*.[ch]")?;
+//! assert!(glob.matches("conf/a.c"));
+//! assert!(!glob.matches("conf/deep/a.c"));
+//! # Ok::<(), refit_context::glob::BadPattern>(())
+//! ```
 
 use std::{iter::Peekable, str::Chars};
 
 /// A parsed pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Glob(pub(crate) Vec<Token>);
+pub struct Glob(pub(crate) Vec<Token>);
 
 /// What a pattern is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,15 +35,18 @@ pub(crate) enum Token {
 
 /// Why Go would answer `ErrBadPattern`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BadPattern {
+pub enum BadPattern {
+    /// `a\`.
     #[error("it ends with a `\\` that escapes nothing")]
     TrailingEscape,
+    /// `[]`, `[-]`, `[a`.
     #[error("it has a `[` whose class is empty, malformed or not closed")]
     Class,
 }
 
 impl Glob {
-    pub(crate) fn parse(pattern: &str) -> Result<Self, BadPattern> {
+    /// Reads a pattern; `\` escapes the character behind it.
+    pub fn parse(pattern: &str) -> Result<Self, BadPattern> {
         let mut tokens = Vec::new();
         let mut chars = pattern.chars().peekable();
         while let Some(c) = chars.next() {
@@ -49,8 +61,8 @@ impl Glob {
         Ok(Self(tokens))
     }
 
-    /// Whether the whole of `text` matches.
-    pub(crate) fn matches(&self, text: &str) -> bool {
+    /// Whether the whole of `text` matches. `*` and `?` stop at slashes.
+    pub fn matches(&self, text: &str) -> bool {
         let text: Vec<char> = text.chars().collect();
         let (mut token, mut at) = (0, 0);
         // Where the last `*` stands, and how far it reaches: only it need ever be reconsidered.
@@ -90,6 +102,22 @@ impl Token {
             }
         }
     }
+}
+
+/// Whether a text has a character that makes it more than a plain path; `\` escapes the next one. A malformed pattern may
+/// have one too.
+pub fn has_wildcard(text: &str) -> bool {
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                chars.next();
+            }
+            '*' | '?' | '[' => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// The part of a class behind its `[`.
@@ -174,11 +202,28 @@ mod tests {
             ("[^", "a", None),
             ("[^bc", "a", None),
             ("a[", "a", None),
+            ("a[", "ab", None),
             ("*x", "xxx", Some(true)),
+            ("", "", Some(true)),
+            ("", "a", Some(false)),
         ] {
             let found = Glob::parse(pattern).ok().map(|glob| glob.matches(text));
             assert_eq!(found, expect, "{pattern} on {text}");
         }
+    }
+
+    #[test]
+    fn many_stars_do_not_explode() {
+        let text = "a".repeat(5_000);
+        let pattern = format!("{}b", "a*".repeat(200));
+        assert!(!Glob::parse(&pattern).unwrap().matches(&text));
+    }
+
+    #[test]
+    fn an_escaped_star_is_no_wildcard() {
+        assert!(has_wildcard("a*"));
+        assert!(!has_wildcard("a\\*"));
+        assert!(!has_wildcard("a/b"));
     }
 
     proptest! {

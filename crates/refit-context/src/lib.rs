@@ -13,7 +13,7 @@
 
 mod location;
 
-mod glob;
+pub mod glob;
 mod go_path;
 mod ignore;
 mod ignore_file;

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use refit_context::Ignore;
+use refit_context::{Ignore, glob::has_wildcard};
 
 use super::{
     check::DOCKER_CAN,
@@ -20,7 +20,6 @@ use super::{
     request::Request,
     transfer::{Origin, TransferError, Workbench},
     unpack::{self, Archive},
-    wildcard,
 };
 
 /// One thing to put at the destination.
@@ -102,10 +101,7 @@ pub(crate) fn items(
 fn pivot(written: &str, origin: &Origin<'_>) -> Result<(String, String), TransferError> {
     let (folder, pattern) = written.split_once("/./").unwrap_or(("/", written));
     let pattern = ImagePath::clean(pattern);
-    if ![folder, pattern.as_str()]
-        .into_iter()
-        .any(wildcard::is_pattern)
-    {
+    if ![folder, pattern.as_str()].into_iter().any(has_wildcard) {
         let path = ImagePath::clean(folder).join(pattern.as_str());
         if !origin
             .tree

@@ -30,7 +30,6 @@ mod scope;
 mod signal;
 mod transfer;
 mod unpack;
-mod wildcard;
 
 use std::io;
 

@@ -1,7 +1,9 @@
 //! What a source with wildcards stands for.
 
+use refit_context::glob::{Glob, has_wildcard};
+
 use super::{CopyError, not_found};
-use crate::native::{file_table::FileTable, image_path::ImagePath, wildcard};
+use crate::native::{file_table::FileTable, image_path::ImagePath};
 
 /// The paths that a source stands for, links in its folders followed: one, or what its wildcards match.
 pub(crate) fn matches(
@@ -11,17 +13,17 @@ pub(crate) fn matches(
 ) -> Result<Vec<ImagePath>, CopyError> {
     let path = ImagePath::clean(source);
     let components: Vec<&str> = path.components().collect();
-    let Some(first) = components
-        .iter()
-        .position(|name| wildcard::is_pattern(name))
-    else {
+    let Some(first) = components.iter().position(|name| has_wildcard(name)) else {
         return Ok(vec![path]);
     };
     let folder = from.resolve(&components[..first].join("/"))?;
     if !from.contains(&folder) {
         return Err(not_found(&folder, place));
     }
-    let pattern = components[first..].join("/");
+    // BuildKit drops Go's `ErrBadPattern`: a malformed pattern matches nothing.
+    let Ok(pattern) = Glob::parse(&components[first..].join("/")) else {
+        return Ok(Vec::new());
+    };
     let mut matched: Vec<ImagePath> = Vec::new();
     for (path, _) in from.below(&folder) {
         let relative = path.below(&folder).unwrap_or_default();
@@ -29,7 +31,7 @@ pub(crate) fn matches(
         let comes_along = matched
             .last()
             .is_some_and(|last| path.below(last).is_some());
-        if !comes_along && wildcard::matches(&pattern, relative) {
+        if !comes_along && pattern.matches(relative) {
             matched.push(path.clone());
         }
     }
