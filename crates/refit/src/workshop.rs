@@ -19,8 +19,9 @@ use refit_platform::Target;
 
 use crate::{
     error::{CommandError, chain},
-    observe::{Observer, context, seen, with_location},
+    observe::Observer,
     project::{Project, Snapshot},
+    sources::{context, seen, with_location},
 };
 
 /// What happens while a plan is applied, for whoever watches.

@@ -8,8 +8,8 @@ use refit_oci::{ObjectId, Platform};
 
 use crate::{
     error::CommandError,
-    observe,
     project::{Project, Snapshot},
+    sources,
 };
 
 /// Images, with the sources of the targets that are to be recorded.
@@ -19,7 +19,7 @@ pub(crate) type Touched<'s> = Vec<(&'s Image, BTreeMap<Platform, Source>)>;
 pub(super) fn all<'s>(project: &Project, snapshot: &'s Snapshot) -> Touched<'s> {
     let images = snapshot.inventory.images.iter();
     images
-        .map(|image| (image, observe::sources(project, snapshot, image)))
+        .map(|image| (image, sources::sources(project, snapshot, image)))
         .collect()
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn touched<'s>(
     };
     let mut touched = Vec::new();
     for image in candidates {
-        let mut sources = observe::sources(project, snapshot, image);
+        let mut sources = sources::sources(project, snapshot, image);
         if let Some(before) = &before
             && let Some(old) = before.inventory.image(&image.name)
         {
@@ -57,7 +57,7 @@ pub(crate) fn touched<'s>(
                 touched.push((image, sources));
                 continue;
             }
-            let old = observe::sources(project, before, old);
+            let old = sources::sources(project, before, old);
             sources
                 .retain(|platform, source| old.get(platform).is_none_or(|old| old.id != source.id));
         }

@@ -1,0 +1,129 @@
+//! What of ours goes into an image: its Dockerfile, and the files of its context that an instruction can see.
+
+use std::collections::BTreeMap;
+
+use refit_context::{ContextEntry, EntryKind, Location};
+use refit_deps::{
+    image::Image,
+    inventory::clean,
+    scan,
+    source::{EntryMode, Source, SourceEntry, source},
+};
+use refit_dockerfile::ContextInput;
+use refit_oci::{ObjectId, Platform};
+
+use crate::{
+    error::CommandError,
+    project::{Project, Snapshot},
+};
+
+/// The sources of all targets of an image. A target whose Dockerfile or context can't be read has none.
+pub(crate) fn sources(
+    project: &Project,
+    snapshot: &Snapshot,
+    image: &Image,
+) -> BTreeMap<Platform, Source> {
+    let mut sources = BTreeMap::new();
+    let Ok(listed) = context(project, snapshot, image) else {
+        return sources;
+    };
+    let Ok(dockerfile) = dockerfile_id(project, snapshot, image) else {
+        return sources;
+    };
+    for platform in &image.platforms {
+        let Some(Ok(file)) = scan::scan(image, platform, project.build_platform()) else {
+            continue;
+        };
+        let entries = seen(&listed, &file.inputs).into_iter().filter_map(entry);
+        let entries: Vec<SourceEntry> = entries.collect();
+        sources.insert(platform.clone(), source(image, &dockerfile, &entries));
+    }
+    sources
+}
+
+/// The files of an image's context that its ignore file keeps.
+pub(crate) fn context(
+    project: &Project,
+    snapshot: &Snapshot,
+    image: &Image,
+) -> Result<Vec<ContextEntry>, CommandError> {
+    with_location(project, snapshot, image, |location, dockerfile| {
+        let ignore = refit_context::ignore_file(location, dockerfile)?;
+        Ok(refit_context::list(location, &ignore.ignore)?)
+    })
+}
+
+/// Calls `body` with the location of an image's context, and the Dockerfile's path as that location wants it.
+pub(crate) fn with_location<T>(
+    project: &Project,
+    snapshot: &Snapshot,
+    image: &Image,
+    body: impl FnOnce(&Location<'_>, &str) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
+    match (&snapshot.commit, project.repo.work_dir()) {
+        (Some(commit), _) => {
+            let location = Location::Commit {
+                repo: &project.repo,
+                commit,
+                folder: &image.context,
+            };
+            body(&location, &image.dockerfile)
+        }
+        (None, Some(root)) => {
+            let dir = root.join(&image.context);
+            let location = Location::Dir {
+                dir: &dir,
+                repo: Some(&project.repo),
+            };
+            body(&location, &root.join(&image.dockerfile).to_string_lossy())
+        }
+        (None, None) => Err(CommandError::new("a bare repository has no working tree")),
+    }
+}
+
+fn dockerfile_id(
+    project: &Project,
+    snapshot: &Snapshot,
+    image: &Image,
+) -> Result<ObjectId, CommandError> {
+    let missing = || CommandError::new(format!("`{}` is not there", image.dockerfile));
+    match (&snapshot.commit, project.repo.work_dir()) {
+        (Some(commit), _) => {
+            let found = project.repo.blob_at(commit, &clean(&image.dockerfile))?;
+            found.map(|(id, _)| id).ok_or_else(missing)
+        }
+        (None, Some(root)) => Ok(project
+            .repo
+            .hash_object(&root.join(&image.dockerfile), &image.dockerfile)?),
+        (None, None) => Err(missing()),
+    }
+}
+
+/// The entries that a reachable instruction can see.
+pub(crate) fn seen<'e>(
+    listed: &'e [ContextEntry],
+    inputs: &[ContextInput],
+) -> Vec<&'e ContextEntry> {
+    let mut patterns = Vec::new();
+    for input in inputs {
+        match input {
+            ContextInput::Everything => return listed.iter().collect(),
+            ContextInput::Pattern(pattern) => patterns.push(pattern.as_str()),
+        }
+    }
+    refit_context::select(listed, &patterns)
+}
+
+fn entry(entry: &ContextEntry) -> Option<SourceEntry> {
+    let mode = match entry.kind {
+        EntryKind::File => EntryMode::File,
+        EntryKind::Executable => EntryMode::Executable,
+        EntryKind::Symlink => EntryMode::Symlink,
+        EntryKind::Submodule => EntryMode::Submodule,
+    };
+    Some(SourceEntry {
+        path: entry.path.clone(),
+        mode,
+        id: entry.id.clone()?,
+    })
+}
