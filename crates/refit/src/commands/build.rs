@@ -90,6 +90,11 @@ pub(crate) async fn run(app: &App, args: &BuildArgs) -> Result<Exit, CommandErro
         .await?;
     plan.problems.clone_from(&observer.tip.problems);
     let json = args.format.format == Format::Json;
+    if !json {
+        for problem in &plan.problems {
+            app.ui.problem(problem);
+        }
+    }
     if args.dry_run {
         if json {
             app.ui.json(&run::plan_json(

@@ -136,6 +136,12 @@ async fn sweep_line(
     let rebuild_from = if tip_rule { "tip" } else { "release" };
     let after = run::exit_of_sweep(&plan);
     let json = args.format.format == Format::Json;
+    if !json {
+        // What was released is patched all the same: it could be read then.
+        for problem in &plan.problems {
+            app.ui.problem_as_warning(problem);
+        }
+    }
     if args.dry_run || plan.steps.is_empty() {
         if !json {
             run::show_plan(&app.ui, &plan);

@@ -29,6 +29,7 @@ pub(crate) fn exit_of_build(plan: &Plan) -> Exit {
         StateKind::Foreign { .. }
         | StateKind::MovedElsewhere { .. }
         | StateKind::NewerIsPublished { .. }
+        | StateKind::Claimed { .. }
         | StateKind::ReleaseSourceGone { .. }
         | StateKind::ReleaseSourceUnknown => Exit::Partial,
         _ => out_of_reach(state),

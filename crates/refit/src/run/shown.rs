@@ -91,9 +91,6 @@ fn remarks(ui: &Ui, plan: &Plan) {
         }
     }
     ui::states(ui, &plan.states);
-    for problem in &plan.problems {
-        ui.problem(problem);
-    }
 }
 
 /// Tells a person what became of a run: its images as results, everything else beside them.

@@ -170,6 +170,14 @@ impl Ui {
         self.below(problem);
     }
 
+    /// The same where the command does its job nevertheless.
+    pub(crate) fn problem_as_warning(&self, problem: &Problem) {
+        self.warning(&problem.to_string());
+        if self.verbosity >= Verbosity::Normal {
+            self.below(problem);
+        }
+    }
+
     /// How a command ended without its result.
     pub(crate) fn command_error(&self, error: &CommandError) {
         for problem in &error.problems {

@@ -127,6 +127,9 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
             format!("commit {commit} is published, which is newer; nothing moves")
         }
         StateKind::ReleaseSourceGone { message } | StateKind::Broken { message } => message.clone(),
+        StateKind::Claimed { tag, line } => {
+            format!("{} belongs to the line `{line}`", tag.familiar())
+        }
         StateKind::Behind {
             tag,
             digest,
@@ -175,6 +178,9 @@ pub(crate) fn way_out(kind: &StateKind) -> Option<&'static str> {
         | StateKind::MissingPlatform { .. }
         | StateKind::Broken { .. }
         | StateKind::Behind { .. } => return None,
+        StateKind::Claimed { .. } => {
+            "give this line's image other `tags`, such as `{{.Line}}`".to_owned()
+        }
     })
 }
 
