@@ -84,6 +84,17 @@ impl Finished {
     }
 }
 
+/// `git fetch` that moves no ref but those named behind it: without the empty `--refmap` git would also apply configured
+/// refspecs, and `+refs/notes/*:refs/notes/*` erases our notes.
+pub(crate) const FETCH: [&str; 6] = [
+    "fetch",
+    "--quiet",
+    "--no-tags",
+    "--no-recurse-submodules",
+    "--no-write-fetch-head",
+    "--refmap=",
+];
+
 impl Repo {
     /// Runs `git` in this repository and waits; a failure of git's is the caller's to judge.
     pub(crate) fn run_git(&self, args: &[&str]) -> Result<Finished, ChildError> {

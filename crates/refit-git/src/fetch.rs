@@ -2,7 +2,7 @@
 
 use refit_oci::ObjectId;
 
-use crate::{ChildError, GitError, Repo, history};
+use crate::{ChildError, GitError, Repo, child::FETCH, history};
 
 /// Why a commit could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -37,17 +37,8 @@ impl Repo {
             Err(GitError::Missing { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        if !self.has_remote(remote)? {
-            return Err(FetchError::UnknownRemote(remote.to_owned()));
-        }
-        let mut args = vec![
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-recurse-submodules",
-            "--no-write-fetch-head",
-            "--refmap=",
-        ];
+        self.known_remote(remote)?;
+        let mut args = FETCH.to_vec();
         if self.is_shallow() {
             args.push("--depth=1");
         }
@@ -71,26 +62,15 @@ impl Repo {
         if !self.is_shallow() {
             return Ok(false);
         }
-        if !self.has_remote(remote)? {
-            return Err(FetchError::UnknownRemote(remote.to_owned()));
-        }
+        self.known_remote(remote)?;
         // Named one by one: the configured refspecs may move refs that are not ours to move.
         let branches = self.branches()?;
         let refspecs: Vec<String> = branches
             .iter()
             .map(|(name, _)| format!("refs/heads/{name}"))
             .collect();
-        let mut args = vec![
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-recurse-submodules",
-            "--no-write-fetch-head",
-            "--refmap=",
-            "--unshallow",
-            "--",
-            remote,
-        ];
+        let mut args = FETCH.to_vec();
+        args.extend(["--unshallow", "--", remote]);
         args.extend(refspecs.iter().map(String::as_str));
         if refspecs.is_empty() {
             args.push("HEAD");
@@ -100,6 +80,14 @@ impl Repo {
             Ok(true)
         } else {
             Err(finished.error().into())
+        }
+    }
+
+    fn known_remote(&self, remote: &str) -> Result<(), FetchError> {
+        if self.has_remote(remote)? {
+            Ok(())
+        } else {
+            Err(FetchError::UnknownRemote(remote.to_owned()))
         }
     }
 

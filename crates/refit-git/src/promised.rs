@@ -2,7 +2,7 @@
 
 use refit_oci::ObjectId;
 
-use crate::{GitError, Repo, handles::Handle, id};
+use crate::{GitError, Repo, child::FETCH, handles::Handle, id};
 
 /// Object ids that fit on one command line.
 const BATCH: usize = 500;
@@ -31,16 +31,9 @@ impl Repo {
                 // The remote must not be told what we have: we may lack parts of it.
                 "-c",
                 "fetch.negotiationAlgorithm=noop",
-                "fetch",
-                "--quiet",
-                "--no-tags",
-                "--no-recurse-submodules",
-                "--no-write-fetch-head",
-                "--refmap=",
-                "--filter=blob:none",
-                "--",
-                &remote,
             ];
+            args.extend(FETCH);
+            args.extend(["--filter=blob:none", "--", &remote]);
             args.extend(ids.iter().map(|id| id.as_str()));
             let finished = self.run_network_git(&args);
             let failure = match finished {

@@ -8,7 +8,7 @@ use super::{
     lock::Lock,
     read, write,
 };
-use crate::{Repo, history, id, tree};
+use crate::{Repo, child::FETCH, history, id, tree};
 
 /// The commits our refs were moved to by uniting; `None` where theirs brought nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,21 +30,10 @@ impl Repo {
     pub fn notes_fetch(&self, remote: &str) -> Result<(), NotesError> {
         self.check_remote(remote)?;
         let refspec = format!("+refs/notes/refit*:{}", tracking_ref(remote, "refit*"));
-        let finished = self.run_network_git(&[
-            "fetch",
-            "--quiet",
-            "--prune",
-            "--no-tags",
-            // A partial clone would leave out what the notes say.
-            "--no-filter",
-            "--no-recurse-submodules",
-            "--no-write-fetch-head",
-            // Without this git would also apply configured refspecs, and `+refs/notes/*:refs/notes/*` erases our notes.
-            "--refmap=",
-            "--",
-            remote,
-            &refspec,
-        ])?;
+        let mut args = FETCH.to_vec();
+        // A partial clone would leave out what the notes say.
+        args.extend(["--prune", "--no-filter", "--", remote, &refspec]);
+        let finished = self.run_network_git(&args)?;
         if finished.success() {
             Ok(())
         } else {

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::{Duration, SystemTime},
@@ -152,12 +152,18 @@ fn a_ref_that_git_moves_meanwhile_is_not_overwritten() {
     );
 }
 
-#[test]
-fn a_ref_lock_that_a_killed_process_left_does_not_stop_us() {
+/// A repository whose ref for records is locked, and the lock.
+fn with_locked_records() -> (Fixture, PathBuf) {
     let fixture = Fixture::with("//- a\n1");
     let lock = fixture.path().join(format!(".git/{RECORDS}.lock"));
     fs::create_dir_all(lock.parent().unwrap()).unwrap();
     fs::write(&lock, "").unwrap();
+    (fixture, lock)
+}
+
+#[test]
+fn a_ref_lock_that_a_killed_process_left_does_not_stop_us() {
+    let (fixture, lock) = with_locked_records();
     let long_ago = SystemTime::now() - Duration::from_mins(1);
     fs::File::options()
         .write(true)
@@ -178,10 +184,7 @@ fn a_ref_lock_that_a_killed_process_left_does_not_stop_us() {
 
 #[test]
 fn a_ref_lock_that_someone_holds_is_waited_for() {
-    let fixture = Fixture::with("//- a\n1");
-    let lock = fixture.path().join(format!(".git/{RECORDS}.lock"));
-    fs::create_dir_all(lock.parent().unwrap()).unwrap();
-    fs::write(&lock, "").unwrap();
+    let (fixture, lock) = with_locked_records();
     thread::scope(|scope| {
         scope.spawn(|| {
             thread::sleep(Duration::from_millis(300));

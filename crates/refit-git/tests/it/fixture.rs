@@ -77,6 +77,15 @@ impl Fixture {
         id(&self.path(), rev)
     }
 
+    /// A clone of the newest `depth` commits, beside the repository.
+    pub(crate) fn shallow_clone(&self, depth: usize) -> PathBuf {
+        let url = format!("file://{}", self.path().display());
+        let depth = format!("--depth={depth}");
+        let parent = self.beside("");
+        git(&parent, &["clone", "--quiet", &depth, &url, "shallow"]);
+        self.beside("shallow")
+    }
+
     /// The repository as our library opens it.
     pub(crate) fn repo(&self) -> Repo {
         open(&self.path())

@@ -90,12 +90,7 @@ fn changed_paths_are_as_git_has_them() {
 #[test]
 fn a_shallow_clone_ends_where_git_ends_it() {
     let fixture = branchy();
-    let url = format!("file://{}", fixture.path().display());
-    git(
-        fixture.path().parent().unwrap(),
-        &["clone", "--quiet", "--depth=2", &url, "shallow"],
-    );
-    let shallow = fixture.beside("shallow");
+    let shallow = fixture.shallow_clone(2);
     let repo = open(&shallow);
     ancestry_agrees(&shallow, &repo);
     let boundary = id(&shallow, "HEAD~1");
@@ -115,12 +110,7 @@ fn a_shallow_clone_ends_where_git_ends_it() {
 #[test]
 fn a_shallow_clone_gets_its_history_to_tell_ancestry() {
     let fixture = branchy();
-    let url = format!("file://{}", fixture.path().display());
-    git(
-        fixture.path().parent().unwrap(),
-        &["clone", "--quiet", "--depth=1", &url, "shallow"],
-    );
-    let shallow = fixture.beside("shallow");
+    let shallow = fixture.shallow_clone(1);
     let repo = open(&shallow);
     let refs = git(&shallow, &["for-each-ref"]);
     let (old, head) = (fixture.id("HEAD~2"), fixture.id("HEAD"));
@@ -135,12 +125,7 @@ fn a_shallow_clone_gets_its_history_to_tell_ancestry() {
 #[test]
 fn a_commit_that_a_shallow_clone_lacks_is_fetched() {
     let fixture = branchy();
-    let url = format!("file://{}", fixture.path().display());
-    git(
-        fixture.path().parent().unwrap(),
-        &["clone", "--quiet", "--depth=1", &url, "shallow"],
-    );
-    let shallow = fixture.beside("shallow");
+    let shallow = fixture.shallow_clone(1);
     let repo = open(&shallow);
     let refs = git(&shallow, &["for-each-ref"]);
     let lacking = fixture.id("HEAD~2");

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use refit_git::{Environment, OpenError, Repo};
 
-use crate::fixture::{Fixture, git, open, succeeds};
+use crate::fixture::{Fixture, open, succeeds};
 
 #[test]
 fn a_repository_is_found_from_a_folder_inside() {
@@ -53,12 +53,8 @@ fn a_linked_worktree_shares_the_common_folder() {
 fn a_shallow_clone_says_so() {
     let fixture = Fixture::with("//- a\n1");
     fixture.commit("//- a\n2");
-    let url = format!("file://{}", fixture.path().display());
-    git(
-        fixture.path().parent().unwrap(),
-        &["clone", "--quiet", "--depth=1", &url, "shallow"],
-    );
-    assert!(open(&fixture.beside("shallow")).is_shallow());
+    let shallow = fixture.shallow_clone(1);
+    assert!(open(&shallow).is_shallow());
 }
 
 #[test]
