@@ -113,11 +113,9 @@ impl std::error::Error for SyntaxError {}
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, fmt::Write};
+    use std::fmt::Write;
 
-    use refit_oci::Platform;
-
-    use crate::{Settings, parse, resolve};
+    use crate::{parse, resolve::resolve_plainly};
 
     /// Every way to be wrong, as people see it.
     const WRONG: &[&str] = &[
@@ -191,16 +189,7 @@ mod tests {
     fn errors_show_their_place() {
         let mut out = String::new();
         for text in WRONG {
-            let platform = Platform::linux_amd64();
-            let none = BTreeMap::new();
-            let settings = Settings {
-                target: None,
-                platform: &platform,
-                build_platform: &platform,
-                build_args: &none,
-                contexts: &BTreeMap::new(),
-            };
-            let result = parse(text).and_then(|file| resolve(&file, &settings));
+            let result = parse(text).and_then(|file| resolve_plainly(&file));
             let error = result.map(drop).expect_err(text);
             writeln!(out, "{}", error.render("Dockerfile", text)).unwrap();
             if let Some(hint) = &error.hint {

@@ -147,23 +147,12 @@ fn is_size(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use refit_oci::Platform;
-
-    use crate::{Settings, parse, resolve};
-    use std::collections::BTreeMap;
+    use crate::{parse, resolve::resolve_plainly};
 
     #[track_caller]
     fn check(mount: &str, expect: Option<&str>) {
         let text = format!("FROM a\nARG T=cache\nRUN --mount={mount} x\n");
-        let (platform, none) = (Platform::linux_amd64(), BTreeMap::new());
-        let settings = Settings {
-            target: None,
-            platform: &platform,
-            build_platform: &platform,
-            build_args: &none,
-            contexts: &BTreeMap::new(),
-        };
-        let result = resolve(&parse(&text).unwrap(), &settings).map(drop);
+        let result = resolve_plainly(&parse(&text).unwrap()).map(drop);
         match (result, expect) {
             (Ok(()), None) => {}
             (Err(error), Some(expect)) => {

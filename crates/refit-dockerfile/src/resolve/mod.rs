@@ -199,3 +199,17 @@ impl Triggers<'_> {
         }
     }
 }
+
+/// Resolves the last stage for `linux/amd64`, with nothing given.
+#[cfg(test)]
+pub(crate) fn resolve_plainly(file: &Dockerfile) -> Result<Resolved, SyntaxError> {
+    let platform = refit_oci::Platform::linux_amd64();
+    let settings = Settings {
+        target: None,
+        platform: &platform,
+        build_platform: &platform,
+        build_args: &BTreeMap::new(),
+        contexts: &BTreeMap::new(),
+    };
+    resolve(file, &settings)
+}
