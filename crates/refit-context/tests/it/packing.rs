@@ -62,6 +62,14 @@ fn web() -> (Fixture, ObjectId) {
     (fixture, commit)
 }
 
+fn in_web<'a>(repo: &'a Repo, commit: &'a ObjectId) -> Location<'a> {
+    Location::Commit {
+        repo,
+        commit,
+        folder: "web",
+    }
+}
+
 #[test]
 fn a_commit_a_clean_checkout_and_a_bare_repository_pack_to_the_same_bytes() {
     let (fixture, commit) = web();
@@ -97,22 +105,14 @@ fn a_commit_a_clean_checkout_and_a_bare_repository_pack_to_the_same_bytes() {
     );
     let bare = Repo::discover(&bare_dir).unwrap();
     assert!(bare.is_bare());
-    let location = Location::Commit {
-        repo: &bare,
-        commit: &commit,
-        folder: "web",
-    };
+    let location = in_web(&bare, &commit);
     assert_eq!(packed(&location, &ignore).0, from_commit);
 
     // The same tree in another commit, unpacked by the real tar: nothing is lost, and nothing of us is in it.
     fixture.git(&["commit", "--quiet", "--amend", "-m", "other words"]);
     let amended = repo.resolve("HEAD").unwrap();
     assert_ne!(amended, commit);
-    let location = Location::Commit {
-        repo: &repo,
-        commit: &amended,
-        folder: "web",
-    };
+    let location = in_web(&repo, &amended);
     assert_eq!(packed(&location, &ignore).0, from_commit);
 
     let unpacked = tempfile::tempdir().unwrap();
@@ -128,11 +128,7 @@ fn a_commit_a_clean_checkout_and_a_bare_repository_pack_to_the_same_bytes() {
 fn the_tar_is_what_the_real_tar_says_it_is() {
     let (fixture, commit) = web();
     let repo = fixture.repo();
-    let location = Location::Commit {
-        repo: &repo,
-        commit: &commit,
-        folder: "web",
-    };
+    let location = in_web(&repo, &commit);
     let (_, tar) = packed(&location, &Ignore::default());
     let listing = run_tar(&["--utc", "--numeric-owner", "-tvf", "-"], &tar);
     let squeezed: Vec<String> = listing
@@ -163,11 +159,7 @@ fn the_tar_is_what_the_real_tar_says_it_is() {
 fn a_selection_packs_only_itself_and_in_any_order() {
     let (fixture, commit) = web();
     let repo = fixture.repo();
-    let location = Location::Commit {
-        repo: &repo,
-        commit: &commit,
-        folder: "web",
-    };
+    let location = in_web(&repo, &commit);
     let entries = list(&location, &Ignore::default()).unwrap();
     let mut chosen = select(&entries, ["deep", "a/*"]);
     let mut tar = Vec::new();
@@ -187,11 +179,7 @@ fn a_selection_packs_only_itself_and_in_any_order() {
 fn files_can_be_added_behind_a_packed_context() {
     let (fixture, commit) = web();
     let repo = fixture.repo();
-    let location = Location::Commit {
-        repo: &repo,
-        commit: &commit,
-        folder: "web",
-    };
+    let location = in_web(&repo, &commit);
     let (packed, tar) = packed(&location, &Ignore::default());
     let files: BTreeMap<_, _> = [
         ("Dockerfile".to_owned(), b"FROM x\n".to_vec()),
@@ -240,11 +228,7 @@ fn a_submodule_counts_but_cannot_be_packed() {
     ]);
     let commit = fixture.commit();
     let repo = fixture.repo();
-    let location = Location::Commit {
-        repo: &repo,
-        commit: &commit,
-        folder: "web",
-    };
+    let location = in_web(&repo, &commit);
     let entries = list(&location, &Ignore::default()).unwrap();
     let error = pack(&location, &entries, std::io::sink()).unwrap_err();
     assert!(

@@ -1,7 +1,7 @@
 //! Images copied between registries and layouts.
 
-use refit_oci::{Digest, Repository};
-use refit_registry::{Layout, Place, Registry, copy_image};
+use refit_oci::{Digest, Document, Repository};
+use refit_registry::{Layout, Place, Registry, RegistryError, copy_image};
 use refit_testkit::registry::{Image, Options};
 
 use crate::{Open, image};
@@ -16,6 +16,16 @@ fn place<'a>(registry: &'a dyn Registry, repository: &'a Repository) -> Place<'a
 fn two() -> [Image; 2] {
     let arm = Image::new("linux/arm64", &[&[("etc/base", "arm\n")]]);
     [image(), arm]
+}
+
+/// Copies an image of the repository `base` to the repository `web` of the same registry.
+async fn copy_to_web(open: &Open, digest: &Digest) -> Result<Document, RegistryError> {
+    let (client, from, to) = (
+        open.client(),
+        open.repository("base"),
+        open.repository("web"),
+    );
+    copy_image(place(&*client, &from), place(&*client, &to), digest).await
 }
 
 #[tokio::test]
@@ -54,13 +64,7 @@ async fn an_index_is_copied_with_everything_below_it() {
 async fn within_a_registry_blobs_are_mounted_not_sent() {
     let open = Open::start();
     let digest = open.server.put_index("base", "1", &two());
-    let (client, from, to) = (
-        open.client(),
-        open.repository("base"),
-        open.repository("web"),
-    );
-    let copied = copy_image(place(&*client, &from), place(&*client, &to), &digest).await;
-    copied.unwrap();
+    copy_to_web(&open, &digest).await.unwrap();
     assert!(open.server.document("web", &digest).is_some());
     assert_eq!(open.server.count("GET", "/blobs/"), 0);
     assert_eq!(open.server.count("PUT", "/blobs/"), 0);
@@ -73,13 +77,7 @@ async fn without_mounts_blobs_are_sent() {
         ..Options::default()
     });
     let digest = open.server.put_image("base", "1", &image());
-    let (client, from, to) = (
-        open.client(),
-        open.repository("base"),
-        open.repository("web"),
-    );
-    let copied = copy_image(place(&*client, &from), place(&*client, &to), &digest).await;
-    copied.unwrap();
+    copy_to_web(&open, &digest).await.unwrap();
     assert!(open.server.document("web", &digest).is_some());
 }
 
@@ -88,13 +86,7 @@ async fn what_is_there_already_costs_two_requests() {
     let open = Open::start();
     let digest = open.server.put_image("base", "1", &image());
     open.server.put_image("web", "1", &image());
-    let (client, from, to) = (
-        open.client(),
-        open.repository("base"),
-        open.repository("web"),
-    );
-    let copied = copy_image(place(&*client, &from), place(&*client, &to), &digest).await;
-    copied.unwrap();
+    copy_to_web(&open, &digest).await.unwrap();
     assert_eq!(open.server.count("*", ""), 2);
 }
 
@@ -102,11 +94,6 @@ async fn what_is_there_already_costs_two_requests() {
 async fn an_image_that_is_not_there_is_missing() {
     let open = Open::start();
     let digest = Digest::sha256(b"nothing");
-    let (client, from, to) = (
-        open.client(),
-        open.repository("base"),
-        open.repository("web"),
-    );
-    let copied = copy_image(place(&*client, &from), place(&*client, &to), &digest).await;
+    let copied = copy_to_web(&open, &digest).await;
     assert!(copied.unwrap_err().is_missing());
 }
