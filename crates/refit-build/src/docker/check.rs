@@ -61,11 +61,15 @@ pub(super) fn check(recipe: &Recipe, facts: &EngineFacts) -> Result<(), Refusal>
     }
 }
 
+fn newer((major, minor): (u32, u32)) -> String {
+    format!("use Docker Engine {major}.{minor} or newer")
+}
+
 fn lacks(asked: &Requirement, facts: &EngineFacts) -> Option<Refusal> {
     let hint = match since(asked.feature) {
         Since::Always => return None,
         Since::Release(major, minor) if facts.release >= (major, minor) => return None,
-        Since::Release(major, minor) => Some(format!("use Docker Engine {major}.{minor} or newer")),
+        Since::Release(major, minor) => Some(newer((major, minor))),
         Since::Never => None,
     };
     let feature = asked.feature.as_str();
@@ -96,10 +100,7 @@ fn chmod(recipe: &Recipe, facts: &EngineFacts) -> Option<Refusal> {
         "Docker Engine {} ignores `--chmod={}`: it reads octal numbers only",
         facts.version, ignored.value
     );
-    let hint = format!(
-        "use Docker Engine {}.{} or newer",
-        SYMBOLIC_CHMOD.0, SYMBOLIC_CHMOD.1
-    );
+    let hint = newer(SYMBOLIC_CHMOD);
     Some(at(recipe, &ignored.span, message, Some(hint)))
 }
 
@@ -132,10 +133,7 @@ fn triggers(recipe: &Recipe, facts: &EngineFacts) -> Option<Refusal> {
         "Docker Engine {} cannot pin `{}`, which the base's ONBUILD refers to",
         facts.version, trigger.written
     );
-    let hint = format!(
-        "use Docker Engine {}.{} or newer",
-        NAMED_CONTEXTS.0, NAMED_CONTEXTS.1
-    );
+    let hint = newer(NAMED_CONTEXTS);
     Some(at(recipe, &trigger.span, message, Some(hint)))
 }
 

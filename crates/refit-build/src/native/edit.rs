@@ -120,6 +120,18 @@ impl Edit {
 }
 
 #[cfg(test)]
+impl Edit {
+    /// The paths of the layer's members.
+    pub(crate) fn paths(self) -> Vec<String> {
+        let (_, members) = self.finish().unwrap();
+        members
+            .into_iter()
+            .map(|member| member.entry.path)
+            .collect()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use refit_context::TarKind;
@@ -148,14 +160,6 @@ mod tests {
         edit.finish().unwrap().0
     }
 
-    fn paths(edit: Edit) -> Vec<String> {
-        let (_, members) = edit.finish().unwrap();
-        members
-            .into_iter()
-            .map(|member| member.entry.path)
-            .collect()
-    }
-
     #[test]
     fn a_layer_has_what_was_touched_and_no_folder_that_was_there() {
         let mut edit = Edit::new(base(&["usr/bin/old"]));
@@ -164,7 +168,7 @@ mod tests {
         edit.put(&ImagePath::clean("usr/lib/x/new"), file("new"));
         edit.put(&ImagePath::clean("usr/bin/old"), file("new"));
         assert_eq!(
-            paths(edit),
+            edit.paths(),
             ["usr/bin/old", "usr/lib", "usr/lib/x", "usr/lib/x/new"]
         );
     }
@@ -173,22 +177,22 @@ mod tests {
     fn what_was_there_and_is_gone_gets_a_whiteout() {
         let mut edit = Edit::new(base(&["a/b/c", "a/d"]));
         edit.remove(&ImagePath::clean("a/b"));
-        assert_eq!(paths(edit), ["a/.wh.b"]);
+        assert_eq!(edit.paths(), ["a/.wh.b"]);
 
         let mut edit = Edit::new(base(&["a/b/c"]));
         edit.remove(&ImagePath::clean("a/b"));
         edit.put(&ImagePath::clean("a/b"), Node::directory(0o755));
-        assert_eq!(paths(edit), ["a/b", "a/b/.wh.c"]);
+        assert_eq!(edit.paths(), ["a/b", "a/b/.wh.c"]);
 
         let mut edit = Edit::new(base(&["a/b/c"]));
         edit.remove(&ImagePath::clean("a/b"));
         edit.put(&ImagePath::clean("a/b"), file("new"));
-        assert_eq!(paths(edit), ["a/b"]);
+        assert_eq!(edit.paths(), ["a/b"]);
 
         let mut edit = Edit::new(base(&["a/b"]));
         edit.put(&ImagePath::clean("a/new"), file("new"));
         edit.remove(&ImagePath::clean("a/new"));
-        assert_eq!(paths(edit), [""; 0]);
+        assert_eq!(edit.paths(), [""; 0]);
     }
 
     /// What unpacking a layer over the tree that was there makes of it.

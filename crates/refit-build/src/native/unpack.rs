@@ -221,14 +221,6 @@ mod tests {
         edit
     }
 
-    fn paths(edit: Edit) -> Vec<String> {
-        let (_, members) = edit.finish().unwrap();
-        members
-            .into_iter()
-            .map(|member| member.entry.path)
-            .collect()
-    }
-
     #[test]
     fn only_tars_are_archives() {
         let folder = tempfile::tempdir().unwrap();
@@ -283,11 +275,11 @@ mod tests {
             ("bin", symlink("usr/bin")),
         ];
         assert_eq!(
-            paths(unpacked(&base, &[("bin/f", file())], "")),
+            unpacked(&base, &[("bin/f", file())], "").paths(),
             ["usr/bin/f"]
         );
         let inside = unpacked(&base, &[("lib/f", file())], "opt");
-        assert_eq!(paths(inside), ["opt/usr/bin/f"]);
+        assert_eq!(inside.paths(), ["opt/usr/bin/f"]);
     }
 
     #[test]
@@ -303,9 +295,9 @@ mod tests {
             ],
             "",
         );
-        assert_eq!(paths(edit), ["d", "f", "f/new", "l"]);
+        assert_eq!(edit.paths(), ["d", "f", "f/new", "l"]);
         let edit = unpacked(&base, &[("d", file())], "");
-        assert_eq!(paths(edit), ["d"]);
+        assert_eq!(edit.paths(), ["d"]);
     }
 
     #[test]

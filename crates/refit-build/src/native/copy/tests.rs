@@ -52,6 +52,16 @@ const CONTEXT: [&str; 7] = [
     "to-app -> app",
 ];
 
+/// What `COPY conf /x` makes.
+const ALL: [&str; 6] = [
+    "x",
+    "x/a.conf",
+    "x/b.conf",
+    "x/deep",
+    "x/deep/c.txt",
+    "x/link",
+];
+
 fn run(base: &[&str], text: &str, rules: &CopyRules) -> Result<Edit, CopyError> {
     let (source, destination) = text.rsplit_once(' ').unwrap();
     let (from, mut edit) = (tree(&CONTEXT), Edit::new(tree(base)));
@@ -72,13 +82,7 @@ fn run(base: &[&str], text: &str, rules: &CopyRules) -> Result<Edit, CopyError> 
 #[track_caller]
 fn check(base: &[&str], text: &str, expect: &[&str]) {
     let paths = match run(base, text, &CopyRules::default()) {
-        Ok(edit) => {
-            let (_, members) = edit.finish().unwrap();
-            members
-                .into_iter()
-                .map(|member| member.entry.path)
-                .collect()
-        }
+        Ok(edit) => edit.paths(),
         Err(error) => vec![error.to_string()],
     };
     assert_eq!(paths, expect, "COPY {text}");
@@ -99,19 +103,11 @@ fn a_file_goes_to_a_path_or_into_a_folder() {
 
 #[test]
 fn of_a_folder_its_contents_are_copied() {
-    let all = [
-        "x",
-        "x/a.conf",
-        "x/b.conf",
-        "x/deep",
-        "x/deep/c.txt",
-        "x/link",
-    ];
-    check(&[], "conf /x", &all);
-    check(&[], "conf/ /x/", &all);
-    check(&[], "conf/. /x", &all);
-    check(&["x/"], "conf /x", &all[1..]);
-    check(&[], "alias /x", &all);
+    check(&[], "conf /x", &ALL);
+    check(&[], "conf/ /x/", &ALL);
+    check(&[], "conf/. /x", &ALL);
+    check(&["x/"], "conf /x", &ALL[1..]);
+    check(&[], "alias /x", &ALL);
 }
 
 #[test]
@@ -124,18 +120,7 @@ fn a_link_that_is_named_is_followed_under_its_own_name() {
 #[test]
 fn wildcards_take_names_and_whole_folders() {
     check(&[], "conf/*.conf /x/", &["x", "x/a.conf", "x/b.conf"]);
-    check(
-        &[],
-        "con* /x/",
-        &[
-            "x",
-            "x/a.conf",
-            "x/b.conf",
-            "x/deep",
-            "x/deep/c.txt",
-            "x/link",
-        ],
-    );
+    check(&[], "con* /x/", &ALL);
     check(&[], "alias/?.conf /x/", &["x", "x/a.conf", "x/b.conf"]);
     check(&[], "*/deep /x/", &["x", "x/c.txt"]);
     check(&[], "nothing* /x/", &[]);
@@ -229,15 +214,9 @@ fn parents_and_exclude_take_parts_of_a_folder() {
         include: ignore("conf/deep/c.txt"),
         ..CopyRules::default()
     };
-    let paths = |base: &[&str], rules: &CopyRules| {
-        let (_, members) = run(base, "/ /x/", rules).unwrap().finish().unwrap();
-        members
-            .into_iter()
-            .map(|member| member.entry.path)
-            .collect::<Vec<_>>()
-    };
+    let paths = |rules| run(&[], "/ /x/", rules).unwrap().paths();
     assert_eq!(
-        paths(&[], &only),
+        paths(&only),
         ["x", "x/conf", "x/conf/deep", "x/conf/deep/c.txt"]
     );
     let without = CopyRules {
@@ -245,7 +224,7 @@ fn parents_and_exclude_take_parts_of_a_folder() {
         ..CopyRules::default()
     };
     assert_eq!(
-        paths(&[], &without),
+        paths(&without),
         ["x", "x/app", "x/conf", "x/conf/a.conf", "x/to-app"]
     );
 }
