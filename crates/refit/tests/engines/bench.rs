@@ -132,6 +132,25 @@ impl Bench {
         command
     }
 
+    /// Runs an image of a registry in the engine, and gives what it prints.
+    pub(crate) fn run_image(&self, name: &str, platform: &str) -> String {
+        let docker = refit_testkit::engines::folder().join("docker26/usr/bin/docker");
+        let docker = docker.to_str().unwrap();
+        let run =
+            |args: &[&str]| Said::by(self.command(docker, self.folder.path()).args(args)).exits(0);
+        let ran = run(&[
+            "run",
+            "--rm",
+            "--quiet",
+            "--network=none",
+            "--platform",
+            platform,
+            name,
+        ]);
+        run(&["rmi", name]);
+        ran.stdout
+    }
+
     /// The names of the engine's images and the number of its containers: what a run may not leave behind.
     pub(crate) fn left_in_engine(&self) -> (Vec<String>, usize) {
         let engine = self.engine.as_ref().unwrap();

@@ -14,9 +14,6 @@ use serde_json::Value;
 
 use crate::said::Said;
 
-/// The tag of the external base.
-pub(crate) const BASE: &str = "base/os:1";
-
 /// A registry with what tests ask of it.
 pub(crate) struct Hub {
     registry: DockerRegistry,

@@ -8,11 +8,7 @@ use std::{
 use refit_testkit::engines::Version;
 use serde_json::{Value, json};
 
-use crate::{
-    bench::Bench,
-    hub::{Hub, text},
-    lineage,
-};
+use crate::{bench::Bench, hub::text, lineage};
 
 #[test]
 fn needs_engine_docker26_a_killed_sweep_repeats_nothing_that_it_staged() {
