@@ -38,6 +38,8 @@ pub(crate) struct Project {
 pub(crate) struct Snapshot {
     /// The commit; none for the working tree and the index.
     pub(crate) commit: Option<ObjectId>,
+    /// The commit that has these very files: `commit`, or HEAD's for a working tree that does not differ from it.
+    pub(crate) revision: Option<ObjectId>,
     /// Every path that git would know there.
     pub(crate) paths: BTreeSet<String>,
     /// The images.
@@ -125,7 +127,12 @@ impl Project {
             .filter(|e| e.mode != Mode::Submodule)
             .map(|e| e.path)
             .collect();
-        for change in self.repo.worktree_changes()? {
+        let changes = self.repo.worktree_changes()?;
+        let revision = match self.repo.head()? {
+            Head::Commit { id, .. } if changes.is_empty() => Some(id),
+            Head::Commit { .. } | Head::Unborn { .. } => None,
+        };
+        for change in changes {
             match change.kind {
                 ChangeKind::Deleted if !root.join(&change.path).is_file() => {
                     paths.remove(&change.path);
@@ -137,7 +144,11 @@ impl Project {
             }
         }
         let read = |path: &str| std::fs::read(root.join(path)).ok();
-        Ok(self.snapshot(None, paths, &read, &self.current_line()?))
+        let snapshot = self.snapshot(None, paths, &read, &self.current_line()?);
+        Ok(Snapshot {
+            revision,
+            ..snapshot
+        })
     }
 
     /// The images of the index: what the next commit would hold.
@@ -195,6 +206,7 @@ impl Project {
         problems.extend(scans.problems());
         problems.extend(graph.problems(&inventory));
         Snapshot {
+            revision: commit.clone(),
             commit,
             paths,
             inventory,

@@ -112,11 +112,8 @@ impl Builder<'_> {
             return Err(failed("a stage was not resolved"));
         };
         let from = |error: StepError| error.told(&job.file, &parsed.from.span);
-        self.say(format!(
-            "{} FROM {}",
-            self.name(stage),
-            parsed.from.image.value
-        ))?;
+        let prefix = self.prefix(stage);
+        self.say(format!("{prefix}FROM {}", parsed.from.image.value))?;
         let (mut draft, triggers) = self.start(view).map_err(&from)?;
         if view.replaced {
             return Ok(draft);
@@ -148,20 +145,15 @@ impl Builder<'_> {
             } else {
                 ""
             };
-            self.say(format!(
-                "{} {onbuild}{}",
-                self.name(stage),
-                step.instruction.code
-            ))?;
+            self.say(format!("{prefix}{onbuild}{}", step.instruction.code))?;
             let n_layers = draft.layers.len();
             self.step(&mut draft, &step)
                 .map_err(|error| error.told(&job.file, &step.span))?;
             for layer in &draft.layers[n_layers..] {
                 let descriptor = &layer.descriptor;
                 self.say(format!(
-                    "{} layer {} of {} bytes",
-                    self.name(stage),
-                    descriptor.digest,
+                    "{prefix}layer {} of {} bytes",
+                    descriptor.digest.short(),
                     descriptor.size
                 ))?;
             }
@@ -262,8 +254,15 @@ impl Builder<'_> {
         Ok(transfer(draft, &request, &origin, bench)?)
     }
 
-    fn name(&self, stage: usize) -> String {
-        format!("[{}]", self.job.name(stage))
+    /// Says which stage a line is of, where there are several: `[build] `, or `[2/3] ` of one without a name.
+    fn prefix(&self, stage: usize) -> String {
+        match (self.job.file.stages.as_slice(), stage) {
+            ([_], _) => String::new(),
+            (stages, i) => match stages.get(i).and_then(|stage| stage.name.as_ref()) {
+                Some(name) => format!("[{name}] "),
+                None => format!("[{}/{}] ", i + 1, stages.len()),
+            },
+        }
     }
 
     fn say(&self, line: String) -> Result<(), EngineError> {

@@ -55,6 +55,29 @@ async fn stages_hand_on_files_config_and_variables() {
 }
 
 #[tokio::test]
+async fn the_log_names_the_stage_where_there_are_several() {
+    let world = World::with_base(&[&["etc/"]]).await;
+    let log = async |text: &str| {
+        let log = world.build(text, &["a=A"]).await.log;
+        let lines = log.lines().filter(|line| !line.contains("layer "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        log("FROM base\nCOPY a /\n").await,
+        ["FROM base", "COPY a /"]
+    );
+    assert_eq!(
+        log("FROM scratch AS files\nCOPY a /\nFROM base\nCOPY --from=files a /\n").await,
+        [
+            "[files] FROM scratch",
+            "[files] COPY a /",
+            "[2/2] FROM base",
+            "[2/2] COPY --from=files a /"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn files_come_from_the_layers_of_other_images() {
     let mut world = World::with_base(&[&["a/"]]).await;
     world

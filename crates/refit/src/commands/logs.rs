@@ -1,25 +1,26 @@
 //! `refit logs`: what builds printed.
 
 use clap::Args;
-use refit_logs::{Archive, Line, LogReader, RunRecord, TargetRecord};
+use refit_logs::{Archive, Line, LogReader, Outcome, RunRecord, TargetRecord};
 use serde::Serialize;
 
 use super::App;
 use crate::{
     cli::FormatArgs,
     error::{CommandError, Exit},
-    ui::{DIM, Format},
+    ui::{DIM, Format, age},
 };
 
 /// Show what the builds of a run or image printed
 ///
-/// Without an argument the newest run. A run may be named by the first or last characters of its id.
+/// Without an argument, of the newest run; of an image or target, the newest run in which it printed something: a later
+/// one may only have taken what was built before. A run may be named by the first or last characters of its id.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  \
     refit logs\n  \
-    refit logs web                     the newest build of an image\n  \
+    refit logs web                     the newest output of an image\n  \
     refit logs web@linux/arm64 --tail 20\n  \
-    refit logs 01JDM9Z2ZKQ8ZV0X3R5T7W9Y1B")]
+    refit logs 01JDM9Z2ZKQ8ZV0X3R5T7W9Y1B --timestamps")]
 pub(crate) struct LogsArgs {
     /// A run's id, an image, or a target such as `web@linux/arm64`
     #[arg(value_name = "RUN|IMAGE")]
@@ -61,6 +62,7 @@ pub(crate) fn run(app: &App, args: &LogsArgs) -> Result<Exit, CommandError> {
         return Err(CommandError::new("nothing was built or swept here yet"));
     }
     let (run, targets) = select(&runs, args.what.as_deref())?;
+    let targets = in_order(&targets);
     match args.format.format {
         Format::Json => {
             let mut views = Vec::new();
@@ -84,6 +86,9 @@ pub(crate) fn run(app: &App, args: &LogsArgs) -> Result<Exit, CommandError> {
             });
         }
         Format::Human => {
+            let age = age(run.started, app.environment.now());
+            app.ui
+                .note(&format!("run {}, a {}, {age}", run.id, run.kind.as_str()));
             for target in &targets {
                 print(app, args, &archive, run, target)?;
             }
@@ -106,22 +111,18 @@ fn select<'r>(
     let Some(what) = what else {
         return Ok((newest, newest.targets.iter().collect()));
     };
-    let is_meant = |target: &TargetRecord| {
-        target.target == what
-            || target
-                .target
-                .rsplit_once('@')
-                .is_some_and(|(image, _)| image == what)
-    };
-    for run in runs {
-        let meant: Vec<_> = run
-            .targets
-            .iter()
-            .filter(|target| is_meant(target))
-            .collect();
-        if !meant.is_empty() {
-            return Ok((run, meant));
-        }
+    let is_meant = |target: &TargetRecord| target.target == what || image_of(target) == what;
+    let mut with_target = runs.iter().filter_map(|run| {
+        let meant = run.targets.iter().filter(|target| is_meant(target));
+        let meant: Vec<&TargetRecord> = meant.collect();
+        (!meant.is_empty()).then_some((run, meant))
+    });
+    let newest = with_target.next();
+    // A run that only took what was built before has nothing to show.
+    let with_output = newest.iter().cloned().chain(with_target);
+    let mut with_output = with_output.filter(|(_, targets)| targets.iter().any(|t| has_output(t)));
+    if let Some(found) = with_output.next().or(newest) {
+        return Ok(found);
     }
     let id = what.to_ascii_uppercase();
     let named = |run: &&RunRecord| {
@@ -131,10 +132,7 @@ fn select<'r>(
     let named: Vec<&RunRecord> = runs.iter().filter(named).collect();
     match named.as_slice() {
         [run] => Ok((run, run.targets.iter().collect())),
-        [] => Err(CommandError::new(format!(
-            "no run, and no image that was built here, is called `{what}`"
-        ))
-        .hint("`refit runs` lists the runs")),
+        [] => Err(unknown(runs, what)),
         many => {
             let ids: Vec<String> = many.iter().map(|run| format!("`{}`", run.id)).collect();
             Err(
@@ -143,6 +141,38 @@ fn select<'r>(
             )
         }
     }
+}
+
+/// Images in the order in which they began, the platforms of each by name: they are built at the same time.
+fn in_order<'r>(targets: &[&'r TargetRecord]) -> Vec<&'r TargetRecord> {
+    let first = |target: &TargetRecord| {
+        let image = image_of(target);
+        targets.iter().position(|other| image_of(other) == image)
+    };
+    let mut ordered = targets.to_vec();
+    ordered.sort_by_key(|target| (first(target), target.target.clone()));
+    ordered
+}
+
+fn image_of(target: &TargetRecord) -> &str {
+    let name = &target.target;
+    name.rsplit_once('@').map_or(name, |(image, _)| image)
+}
+
+fn unknown(runs: &[RunRecord], what: &str) -> CommandError {
+    let error = CommandError::new(format!(
+        "no run, and no image that was built here, is called `{what}`"
+    ));
+    let targets = runs.iter().flat_map(|run| &run.targets);
+    match refit_deps::problem::nearest(what, targets.map(image_of)) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint("`refit runs` lists the runs"),
+    }
+}
+
+/// Whether anything was printed: an unfinished log counts.
+fn has_output(target: &TargetRecord) -> bool {
+    target.log.is_some() || target.part.is_some()
 }
 
 fn print(
@@ -154,8 +184,13 @@ fn print(
 ) -> Result<(), CommandError> {
     let style = super::runs::style(target.outcome);
     let outcome = target.outcome.as_str();
+    let silence = match (has_output(target), target.outcome) {
+        (true, _) => "",
+        (false, Outcome::Succeeded) => ", no output: it was built before",
+        (false, _) => ", no output",
+    };
     app.ui.data(&format!(
-        "{DIM}==>{DIM:#} {} ({} {style}{outcome}{style:#})",
+        "{DIM}==>{DIM:#} {} ({} {style}{outcome}{style:#}{silence})",
         target.target, target.action
     ));
     for line in lines(archive, run, target, args.tail)? {

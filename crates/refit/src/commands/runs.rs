@@ -36,6 +36,10 @@ pub(crate) fn run(app: &App, args: &RunsArgs) -> Result<Exit, CommandError> {
     if args.limit > 0 {
         runs.truncate(args.limit);
     }
+    for run in &mut runs {
+        // What is built at the same time begins in any order.
+        run.targets.sort_by(|a, b| a.target.cmp(&b.target));
+    }
     match args.format.format {
         Format::Json => app.ui.json(&RunsView {
             format_version: 1,

@@ -60,6 +60,7 @@ fn image_json(plan: &Plan, ran: &Ran, published: &Published) -> Value {
         .find(|p| p.image == published.image);
     json!({
         "name": published.image,
+        "run": ran.id.to_string(),
         "line": publication.map(|p| &p.line),
         "reference": published.reference,
         "previous": published.previous,

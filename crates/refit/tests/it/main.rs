@@ -12,6 +12,7 @@ mod hooks;
 mod init;
 mod record;
 mod scan;
+mod shop;
 mod status;
 
 /// Compares with a file under `snapshots/cli`.

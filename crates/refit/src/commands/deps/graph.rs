@@ -8,7 +8,7 @@ use refit_git::Head;
 use refit_oci::{ObjectId, Platform, Reference};
 use serde::Serialize;
 
-use super::{App, tree};
+use super::{App, stale::Staleness, tree};
 use crate::{
     commands::report,
     error::{CommandError, Exit},
@@ -17,12 +17,14 @@ use crate::{
 
 /// Show what is built on what
 ///
-/// External bases are the roots, the images built on them hang below. `(inferred)` marks an edge that no configuration
-/// says: images refer to each other by their names, under one registry.
+/// External bases are the roots, the images built on them hang below. `(inferred)` marks an image whose base is taken
+/// for one of this repository by its name alone; `refit init` writes that down. With `--stale` the registries are
+/// asked, and images that were built on something else than their bases are now are marked.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  \
     refit deps graph\n  \
-    refit deps graph web               only its ancestors and descendants\n  \
+    refit deps graph web               what it is built on, and what is built on it\n  \
+    refit deps graph --stale           also what a base has moved away from\n  \
     refit deps graph --at v1.2 --format json")]
 pub(crate) struct GraphArgs {
     /// Only this image, what it is built on and what is built on it
@@ -40,6 +42,9 @@ pub(crate) struct GraphArgs {
     /// The images at this revision instead of the working tree's
     #[arg(long, value_name = "REV")]
     at: Option<String>,
+    /// Ask the registries which images are stale
+    #[arg(long, conflicts_with = "at")]
+    stale: bool,
 }
 
 /// How a graph is written.
@@ -67,8 +72,8 @@ struct ImageView<'a> {
     dockerfile: &'a str,
     target: Option<&'a str>,
     platforms: BTreeSet<&'a Platform>,
-    /// Known to `refit status` alone: a graph asks no registry.
-    stale: bool,
+    /// None where nobody asked, or where it could not be found out.
+    stale: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,7 +90,7 @@ struct EdgeView<'a> {
     platforms: &'a BTreeSet<Platform>,
 }
 
-pub(super) fn run(app: &App, args: &GraphArgs) -> Result<Exit, CommandError> {
+pub(super) async fn run(app: &App, args: &GraphArgs) -> Result<Exit, CommandError> {
     let project = app.project()?;
     let snapshot = snapshot(&project, args.at.as_deref())?;
     if let Some(name) = &args.image {
@@ -95,14 +100,23 @@ pub(super) fn run(app: &App, args: &GraphArgs) -> Result<Exit, CommandError> {
         Some(name) => around(&snapshot.graph, name),
         None => snapshot.graph.images.iter().map(String::as_str).collect(),
     };
+    let stale = if args.stale {
+        Staleness::ask(&project).await?
+    } else {
+        Staleness::default()
+    };
     match args.format {
-        GraphFormat::Json => app.ui.json(&view(&snapshot, &shown)),
+        GraphFormat::Json => app.ui.json(&view(&snapshot, &shown, &stale)),
         GraphFormat::Tree => {
-            let forest = tree::Forest::new(&snapshot, &shown, args.image.as_deref());
+            let forest = tree::Forest::new(&snapshot, &shown, args.image.as_deref(), &stale);
             app.ui.data(&forest.render(app.ui.width()));
         }
     }
-    Ok(report::snapshot(app, &snapshot))
+    let exit = report::snapshot(app, &snapshot);
+    if args.format == GraphFormat::Tree && shown.iter().any(|name| stale.of(name) == Some(true)) {
+        app.ui.hint("run `refit sweep --dry-run` to see the plan");
+    }
+    Ok(exit)
 }
 
 /// The working tree's images, or those at a revision.
@@ -132,7 +146,7 @@ fn around<'a>(graph: &'a Graph, image: &'a str) -> BTreeSet<&'a str> {
     around
 }
 
-fn view<'a>(snapshot: &'a Snapshot, shown: &BTreeSet<&str>) -> GraphView<'a> {
+fn view<'a>(snapshot: &'a Snapshot, shown: &BTreeSet<&str>, stale: &Staleness) -> GraphView<'a> {
     let images = snapshot
         .inventory
         .images
@@ -143,7 +157,7 @@ fn view<'a>(snapshot: &'a Snapshot, shown: &BTreeSet<&str>) -> GraphView<'a> {
         dockerfile: &image.dockerfile,
         target: image.target.as_deref(),
         platforms: image.platforms.iter().collect(),
-        stale: false,
+        stale: stale.of(&image.name),
     });
     let inside = |edge: &&Edge| {
         let parent_shown = match &edge.to {
@@ -169,7 +183,7 @@ fn view<'a>(snapshot: &'a Snapshot, shown: &BTreeSet<&str>) -> GraphView<'a> {
     };
     GraphView {
         format_version: 1,
-        revision: snapshot.commit.as_ref(),
+        revision: snapshot.revision.as_ref(),
         images: images.collect(),
         externals: externals
             .into_iter()

@@ -109,7 +109,7 @@ fn view<'a>(snapshot: &'a Snapshot, only: &[String]) -> ListView<'a> {
     });
     ListView {
         format_version: 1,
-        revision: snapshot.commit.as_ref(),
+        revision: snapshot.revision.as_ref(),
         targets: targets.collect(),
     }
 }

@@ -4,6 +4,7 @@ mod graph;
 mod list;
 pub(crate) mod record;
 mod scan;
+mod stale;
 mod tree;
 
 use clap::Subcommand;
@@ -24,7 +25,7 @@ pub(crate) enum DepsVerb {
 
 pub(crate) async fn run(app: &App, verb: DepsVerb) -> Result<Exit, CommandError> {
     match verb {
-        DepsVerb::Graph(args) => graph::run(app, &args),
+        DepsVerb::Graph(args) => graph::run(app, &args).await,
         DepsVerb::List(args) => list::run(app, &args),
         DepsVerb::Scan(args) => scan::run(app, &args),
         DepsVerb::Record(args) => record::run(app, &args).await,
