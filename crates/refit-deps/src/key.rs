@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use refit_dockerfile::{Feature, Resolved, requirements};
+use refit_dockerfile::{Resolved, requirements};
 use refit_oci::{Digest, Platform, Reference, Repository};
 use serde_json::json;
 
@@ -39,37 +39,12 @@ impl EngineKind {
                 .iter()
                 .flat_map(|file| requirements(file, resolved))
         };
-        let executes = || asked().any(|asked| executes_or_fetches(asked.feature));
+        let executes = || asked().any(|asked| asked.feature.executes_or_fetches());
         match choice {
             EngineChoice::Docker => Self::Docker,
             EngineChoice::Auto if executes() => Self::Docker,
             EngineChoice::Native | EngineChoice::Auto => Self::Native,
         }
-    }
-}
-
-/// What only an engine with a daemon can do.
-fn executes_or_fetches(feature: Feature) -> bool {
-    match feature {
-        Feature::Run
-        | Feature::RunMount
-        | Feature::RunNetwork
-        | Feature::RunSecurity
-        | Feature::RunDevice
-        | Feature::AddRemote
-        | Feature::AddGit
-        | Feature::AddChecksum
-        | Feature::NamedContext
-        | Feature::Frontend => true,
-        Feature::Heredoc
-        | Feature::CopyLink
-        | Feature::CopyParents
-        | Feature::CopyExclude
-        | Feature::Chmod
-        | Feature::AddUnpack
-        | Feature::KeepGitDir
-        | Feature::PlatformArg
-        | Feature::Trigger => false,
     }
 }
 

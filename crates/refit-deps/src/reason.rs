@@ -145,6 +145,13 @@ pub enum StateKind {
         /// What it should hold.
         published: Digest,
     },
+    /// A line that comes first in `[sweep]`'s order owns the tag.
+    Claimed {
+        /// The tag.
+        tag: Reference,
+        /// Its owner.
+        line: String,
+    },
     /// Nothing is published under the tag yet.
     Unpublished,
     /// The working tree or tip differs from what is published.
@@ -171,6 +178,7 @@ impl StateKind {
             Self::NewerIsPublished { .. } => "newer-is-published",
             Self::Broken { .. } => "broken",
             Self::Behind { .. } => "behind",
+            Self::Claimed { .. } => "claimed",
             Self::Unpublished => "unpublished",
             Self::Unreleased { .. } => "unreleased",
         }

@@ -51,6 +51,33 @@ pub enum Feature {
 }
 
 impl Feature {
+    /// Whether it takes more than reading files and images: a command is run, or something else is fetched.
+    pub fn executes_or_fetches(self) -> bool {
+        match self {
+            Self::Run
+            | Self::RunMount
+            | Self::RunNetwork
+            | Self::RunSecurity
+            | Self::RunDevice
+            | Self::AddRemote
+            | Self::AddGit
+            | Self::AddChecksum
+            | Self::NamedContext
+            | Self::Frontend => true,
+            Self::Heredoc
+            | Self::CopyLink
+            | Self::CopyParents
+            | Self::CopyExclude
+            | Self::Chmod
+            | Self::AddUnpack
+            | Self::KeepGitDir
+            | Self::PlatformArg
+            | Self::Trigger => false,
+        }
+    }
+}
+
+impl Feature {
     /// What it is, for a sentence such as "the native engine does not know …".
     pub fn as_str(self) -> &'static str {
         match self {

@@ -140,6 +140,7 @@ pub fn state(state: &State) -> Value {
             digest,
             published,
         } => json!({ "tag": tag, "digest": digest, "published": published }),
+        StateKind::Claimed { tag, line } => json!({ "tag": tag, "line": line }),
         StateKind::NewerIsPublished { commit } => json!({ "commit": commit }),
         StateKind::Unreleased { reasons } => json!({ "reasons": reasons }),
         StateKind::NoMovingTag | StateKind::ReleaseSourceUnknown | StateKind::Unpublished => {
