@@ -83,6 +83,26 @@ impl Repo {
         }
     }
 
+    /// Asks a remote which branch its HEAD is, and for that branch's commit, which need not be here; none if it has none.
+    pub fn ask_remote_head(&self, remote: &str) -> Result<Option<(String, ObjectId)>, FetchError> {
+        self.known_remote(remote)?;
+        let finished =
+            self.run_network_git(&["ls-remote", "--quiet", "--symref", "--", remote, "HEAD"])?;
+        if !finished.success() {
+            return Err(finished.error().into());
+        }
+        let said = finished.stdout();
+        let lines = said.lines().filter_map(|line| line.strip_suffix("\tHEAD"));
+        let (mut branch, mut commit) = (None, None);
+        for value in lines {
+            match value.strip_prefix("ref: refs/heads/") {
+                Some(name) => branch = Some(name.to_owned()),
+                None => commit = value.parse().ok(),
+            }
+        }
+        Ok(branch.zip(commit))
+    }
+
     fn known_remote(&self, remote: &str) -> Result<(), FetchError> {
         if self.has_remote(remote)? {
             Ok(())

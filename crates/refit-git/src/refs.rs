@@ -115,27 +115,32 @@ impl Repo {
 
     /// The branch that the default remote's HEAD names, else the current branch; none when detached.
     pub fn default_branch(&self) -> Result<Option<String>, GitError> {
-        if let Some(remote) = self.default_remote() {
-            let prefix = format!("refs/remotes/{remote}/");
-            let repo = self.handle();
-            let head = repo
-                .try_find_reference(format!("{prefix}HEAD").as_str())
-                .map_err(GitError::reading(format!("`{prefix}HEAD`")))?;
-            let target = head.and_then(|head| {
-                head.target()
-                    .try_name()
-                    .map(|name| name.as_bstr().to_string())
-            });
-            if let Some(branch) = target
-                .as_deref()
-                .and_then(|target| target.strip_prefix(&prefix))
-            {
-                return Ok(Some(branch.to_owned()));
-            }
+        if let Some(remote) = self.default_remote()
+            && let Some(branch) = self.remote_head(&remote)?
+        {
+            return Ok(Some(branch));
         }
         Ok(match self.head()? {
             Head::Unborn { branch } | Head::Commit { branch, .. } => branch,
         })
+    }
+
+    /// The branch that a remote's HEAD named when it was cloned; none where nobody asked, as in most CI checkouts.
+    pub fn remote_head(&self, remote: &str) -> Result<Option<String>, GitError> {
+        let prefix = format!("refs/remotes/{remote}/");
+        let repo = self.handle();
+        let head = repo
+            .try_find_reference(format!("{prefix}HEAD").as_str())
+            .map_err(GitError::reading(format!("`{prefix}HEAD`")))?;
+        let target = head.and_then(|head| {
+            head.target()
+                .try_name()
+                .map(|name| name.as_bstr().to_string())
+        });
+        let branch = target
+            .as_deref()
+            .and_then(|target| target.strip_prefix(&prefix));
+        Ok(branch.map(str::to_owned))
     }
 
     /// The remote that lines follow: `origin`, else the only one, else the current branch's; none without remotes.

@@ -155,8 +155,22 @@ fn the_default_branch_is_the_remotes_head() {
     assert_eq!(default().as_deref(), Some("trunk/x"));
     git(&clone, &["remote", "set-head", "origin", "--delete"]);
     assert_eq!(default().as_deref(), Some("topic"));
+    assert_eq!(open(&clone).remote_head("origin").unwrap(), None);
+    let asked = open(&clone).ask_remote_head("origin").unwrap();
+    assert_eq!(asked, Some(("trunk/x".to_owned(), fixture.id("trunk/x"))));
     git(&clone, &["checkout", "--quiet", "--detach"]);
     assert_eq!(default(), None);
+}
+
+#[test]
+fn an_empty_remote_has_no_head_branch() {
+    let fixture = Fixture::with("//- a\n1");
+    let parent = fixture.path().parent().unwrap().to_owned();
+    git(&parent, &["init", "--quiet", "--bare", "empty.git"]);
+    fixture.git(&["remote", "add", "origin", "../empty.git"]);
+    assert_eq!(fixture.repo().ask_remote_head("origin").unwrap(), None);
+    let gone = fixture.repo().ask_remote_head("elsewhere").unwrap_err();
+    assert_eq!(gone.to_string(), "there is no remote `elsewhere`");
 }
 
 #[test]
