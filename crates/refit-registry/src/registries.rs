@@ -40,6 +40,18 @@ pub struct Requests {
     pub token: u64,
 }
 
+impl Requests {
+    /// The HEADs and GETs among them that were not yet sent `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            head: self.head.saturating_sub(before.head),
+            get: self.get.saturating_sub(before.get),
+            ..self
+        }
+    }
+}
+
 impl Registries {
     /// Endpoints as these settings have them; nothing is contacted yet.
     pub fn new(settings: Settings) -> Self {

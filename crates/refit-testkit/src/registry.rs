@@ -161,6 +161,11 @@ impl TestRegistry {
         self.shared.state().faults.push(scripted);
     }
 
+    /// How many scripted faults no request has met yet.
+    pub fn faults_left(&self) -> usize {
+        self.shared.state().faults.len()
+    }
+
     /// All requests so far, in the order of their answers.
     pub fn requests(&self) -> Vec<Logged> {
         self.shared.state().log.clone()

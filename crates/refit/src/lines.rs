@@ -1,48 +1,78 @@
 //! The lines that are swept, and which of them owns a tag.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use refit_deps::{
+    edges::Edges,
+    graph::Graph,
     observe::Line,
     reason::{State, StateKind},
 };
-use refit_oci::Reference;
+use refit_git::Head;
+use refit_oci::{ObjectId, Reference};
 
-use crate::{error::CommandError, observe::Observer, project::Project};
+use crate::{
+    error::CommandError,
+    project::{Project, Snapshot},
+};
 
 /// The lines that are swept: `[sweep] branches`, else the remote's default branch, else the current one.
 pub(crate) fn lines(project: &Project) -> Result<Vec<Line>, CommandError> {
     let configured = project.working()?.inventory.sweep.branches;
-    let names = if configured.is_empty() {
-        vec![match project.repo.default_branch()? {
-            Some(branch) => branch,
-            None => project.current_line()?,
-        }]
-    } else {
-        matching(project, &configured)?
-    };
-    let mut lines = Vec::new();
-    for name in names {
-        let commit = match project.repo.branch_tip(&name)? {
-            Some(commit) => Some(commit),
-            None => match project.repo.head()? {
-                refit_git::Head::Commit { id, branch }
-                    if branch.as_deref() == Some(&name) || branch.is_none() =>
-                {
-                    Some(id)
-                }
-                refit_git::Head::Unborn { .. } => None,
-                refit_git::Head::Commit { .. } => {
-                    return Err(
-                        CommandError::new(format!("there is no branch or tag `{name}`"))
-                            .hint("mend `[sweep] branches` in .config/refit.toml"),
-                    );
-                }
-            },
+    if !configured.is_empty() {
+        let names = matching(project, &configured)?;
+        let line = |name: String| -> Result<Line, CommandError> {
+            Ok(Line {
+                commit: tip(project, &name)?,
+                name,
+            })
         };
-        lines.push(Line { name, commit });
+        return names.into_iter().map(line).collect();
     }
-    Ok(lines)
+    if let Some(line) = default_branch(project)? {
+        return Ok(vec![line]);
+    }
+    let name = project.current_line()?;
+    let commit = tip(project, &name)?;
+    Ok(vec![Line { name, commit }])
+}
+
+/// The remote's default branch. A checkout of CI does not know it, and asks.
+fn default_branch(project: &Project) -> Result<Option<Line>, CommandError> {
+    let repo = &project.repo;
+    let Some(remote) = repo.default_remote() else {
+        return Ok(None);
+    };
+    if let Some(name) = repo.remote_head(&remote)? {
+        let commit = tip(project, &name)?;
+        return Ok(Some(Line { name, commit }));
+    }
+    let Some((name, commit)) = repo.ask_remote_head(&remote)? else {
+        return Ok(None);
+    };
+    let known = repo.branch_tip(&name)?;
+    if known.is_none() {
+        repo.fetch_commit(&remote, &commit)?;
+    }
+    let commit = known.or(Some(commit));
+    Ok(Some(Line { name, commit }))
+}
+
+/// A line's tip; none before the first commit.
+fn tip(project: &Project, name: &str) -> Result<Option<ObjectId>, CommandError> {
+    if let Some(commit) = project.repo.branch_tip(name)? {
+        return Ok(Some(commit));
+    }
+    match project.repo.head()? {
+        Head::Commit { id, branch } if branch.as_deref().is_none_or(|branch| branch == name) => {
+            Ok(Some(id))
+        }
+        Head::Unborn { .. } => Ok(None),
+        Head::Commit { .. } => Err(CommandError::new(format!(
+            "there is no branch or tag `{name}`"
+        ))
+        .hint("mend `[sweep] branches` in .config/refit.toml")),
+    }
 }
 
 /// The lines that names and globs stand for, in their order, each once.
@@ -55,7 +85,7 @@ fn matching(project: &Project, patterns: &[String]) -> Result<Vec<String>, Comma
     let known: Vec<String> = known.map(|(name, _)| name).collect();
     let mut names: Vec<String> = Vec::new();
     for pattern in patterns {
-        let found: Vec<String> = if pattern.contains(['*', '?']) {
+        let found: Vec<String> = if is_glob(pattern) {
             known
                 .iter()
                 .filter(|name| refit_deps::glob_matches(pattern, name))
@@ -80,30 +110,120 @@ fn matching(project: &Project, patterns: &[String]) -> Result<Vec<String>, Comma
     Ok(names)
 }
 
-/// The first line that claims a tag owns it; a later one reports it and does not move it.
-pub(crate) fn claim(
-    observer: &Observer<'_>,
-    line: &Line,
-    claimed: &mut BTreeMap<Reference, String>,
-) -> Vec<State> {
-    let mut taken = Vec::new();
-    for image in &observer.tip.inventory.images {
-        let Some(lead) = image.lead_tag() else {
-            continue;
-        };
-        match claimed.get(&lead) {
-            Some(owner) => {
-                let reason = format!("{} belongs to the line `{owner}`", lead.familiar());
-                taken.push(State {
-                    image: image.name.clone(),
-                    platform: None,
-                    kind: StateKind::Held { reason },
-                });
-            }
-            None => {
-                claimed.insert(lead, line.name.clone());
+fn is_glob(pattern: &str) -> bool {
+    pattern.contains(['*', '?'])
+}
+
+/// Which line owns which tag: the first that claims it, in `[sweep]`'s order.
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    owners: BTreeMap<Reference, String>,
+}
+
+/// What a line may not write.
+#[derive(Debug, Default)]
+pub(crate) struct Claimed {
+    /// Tags that another line owns.
+    pub(crate) states: Vec<State>,
+    /// Images whose lead is among them: nothing of them is published from this line.
+    pub(crate) images: BTreeSet<String>,
+}
+
+impl Claims {
+    /// The claims of the lines before `line`. One that is not in this clone claims nothing: its tags are unknown.
+    pub(crate) fn before(project: &Project, line: &str) -> Result<Self, CommandError> {
+        let mut claims = Self::default();
+        let configured = project.working()?.inventory.sweep.branches;
+        for name in matching_before(project, &configured, line)? {
+            if let Some(commit) = project.repo.branch_tip(&name)? {
+                claims.claim(&name, &mut project.at_on(&commit, &name)?);
             }
         }
+        Ok(claims)
     }
-    taken
+
+    /// Claims a line's tags for it, and takes from its images those that an earlier line owns.
+    pub(crate) fn claim(&mut self, line: &str, tip: &mut Snapshot) -> Claimed {
+        let mut claimed = Claimed::default();
+        for image in &mut tip.inventory.images {
+            let Some(lead) = image.lead_tag() else {
+                continue;
+            };
+            let mut lost = BTreeSet::new();
+            for tag in image.moving_tags() {
+                let owner = self.owners.entry(tag.clone());
+                let owner = owner.or_insert_with(|| line.to_owned());
+                if owner == line {
+                    continue;
+                }
+                lost.extend(tag.tag().map(str::to_owned));
+                claimed.states.push(State {
+                    image: image.name.clone(),
+                    platform: None,
+                    kind: StateKind::Claimed {
+                        tag: tag.clone(),
+                        line: owner.clone(),
+                    },
+                });
+                if tag == lead {
+                    claimed.images.insert(image.name.clone());
+                    break;
+                }
+            }
+            if !claimed.images.contains(&image.name) {
+                image.tags.retain(|tag| !lost.contains(tag));
+            }
+        }
+        if !claimed.states.is_empty() {
+            tip.edges = Edges::of(&tip.inventory, &tip.scans);
+            tip.graph = Graph::of(&tip.inventory, &tip.scans, &tip.edges);
+        }
+        claimed
+    }
+}
+
+/// The names of the lines that come before `line`.
+fn matching_before(
+    project: &Project,
+    patterns: &[String],
+    line: &str,
+) -> Result<Vec<String>, CommandError> {
+    if patterns.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names = matching(project, patterns)?;
+    Ok(names.into_iter().take_while(|name| name != line).collect())
+}
+
+/// Refuses to publish from what no sweep looks after.
+pub(crate) fn refuse_other_lines(project: &Project, name: &str) -> Result<(), CommandError> {
+    let configured = project.working()?.inventory.sweep.branches;
+    let (known, hint) = if configured.is_empty() {
+        let Some(default) = default_branch(project)? else {
+            return Ok(());
+        };
+        let hint = format!(
+            "check out `{}`, or list `{name}` under `[sweep] branches`",
+            default.name
+        );
+        (vec![default.name], hint)
+    } else {
+        (
+            configured,
+            format!("list `{name}` under `[sweep] branches`"),
+        )
+    };
+    let is_line = |pattern: &String| {
+        pattern == name || (is_glob(pattern) && refit_deps::glob_matches(pattern, name))
+    };
+    if known.iter().any(is_line) {
+        return Ok(());
+    }
+    let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    Err(CommandError::new(format!(
+        "`{name}` is no line: {} {} swept, and published from",
+        known.join(", "),
+        if known.len() == 1 { "is" } else { "are" }
+    ))
+    .hint(hint))
 }

@@ -1,7 +1,7 @@
 //! Observes what a computation of staleness needs, round by round, until it is done.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -66,6 +66,28 @@ impl<'p> Observer<'p> {
             answers: Mutex::default(),
             offline: Mutex::default(),
         })
+    }
+
+    /// An observer of another line, which knows what this one has learned of the registries. What was written since is
+    /// asked for again.
+    pub(crate) fn next(
+        self,
+        line: Line,
+        tip: Snapshot,
+        written: &BTreeSet<Repository>,
+    ) -> Result<Self, CommandError> {
+        let mut next = Self::new(self.project, line, tip, self.registries)?;
+        let mut answers = self
+            .answers
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        answers.releases.clear();
+        answers
+            .tags
+            .retain(|tag, _| !written.contains(tag.repository()));
+        next.answers = Mutex::new(answers);
+        next.offline = self.offline;
+        Ok(next)
     }
 
     /// Computes, observing whatever the computation asks for.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use refit_deps::{
+    image::Image,
     observe::Line,
     plan::{self, Plan, ReleaseOptions},
 };
@@ -13,8 +14,9 @@ use crate::{
     cli::FormatArgs,
     commands::{App, sweep::refuse_broken_inventory},
     error::{CommandError, Exit},
+    lines::{self, Claimed, Claims},
     observe::Observer,
-    project::Project,
+    project::{Project, Snapshot},
     run,
     ui::{Format, count, sentence_list},
     workshop,
@@ -60,34 +62,39 @@ pub(crate) async fn run(app: &App, args: &BuildArgs) -> Result<Exit, CommandErro
     } else {
         None
     };
-    let observer = observer(&project, args)?;
+    let (line, mut tip) = tip(&project, args)?;
     for name in &args.images {
-        observer.tip.image(name)?;
+        tip.image(name)?;
     }
-    refuse_broken_inventory(&observer.tip.inventory.problems)?;
-    let images: BTreeSet<String> = args.images.iter().cloned().collect();
+    refuse_broken_inventory(&tip.inventory.problems)?;
+    let mut claimed = Claimed::default();
+    if args.push {
+        lines::refuse_other_lines(&project, &line.name)?;
+        claimed = Claims::before(&project, &line.name)?.claim(&line.name, &mut tip);
+    }
+    let observer = Observer::new(&project, line, tip, project.registries())?;
+    let images = wanted(&observer.tip, args, &claimed.images);
     let mut dependents = BTreeSet::new();
     if args.with_dependents {
-        for name in &images {
-            dependents.extend(
-                observer
-                    .tip
-                    .graph
-                    .descendants(name)
-                    .into_iter()
-                    .map(str::to_owned),
-            );
-        }
+        let graph = &observer.tip.graph;
+        let all = args.images.iter().flat_map(|name| graph.descendants(name));
+        let ours = all.filter(|name| !claimed.images.contains(*name));
+        dependents.extend(ours.map(str::to_owned));
     }
-    let options = ReleaseOptions {
-        images,
-        dependents,
-        push: args.push,
-        take_over: args.take_over,
+    let mut plan = if images.is_empty() {
+        Plan::default()
+    } else {
+        let options = ReleaseOptions {
+            images,
+            dependents,
+            push: args.push,
+            take_over: args.take_over,
+        };
+        observer
+            .resolve(|ground| plan::release(ground, &options))
+            .await?
     };
-    let mut plan = observer
-        .resolve(|ground| plan::release(ground, &options))
-        .await?;
+    plan.states.extend(claimed.states);
     plan.problems.clone_from(&observer.tip.problems);
     let json = args.format.format == Format::Json;
     if !json {
@@ -133,8 +140,19 @@ pub(crate) async fn run(app: &App, args: &BuildArgs) -> Result<Exit, CommandErro
     Ok(run::exit_of_applied(&ran.applied).or(run::exit_of_build(&plan)))
 }
 
+/// The images that are named, else all that have a moving tag; without those that are another line's to write.
+fn wanted(tip: &Snapshot, args: &BuildArgs, not_ours: &BTreeSet<String>) -> BTreeSet<String> {
+    let named = |image: &Image| match args.images.as_slice() {
+        [] => !image.tags.is_empty(),
+        names => names.contains(&image.name),
+    };
+    let images = tip.inventory.images.iter().filter(|image| named(image));
+    let images = images.map(|image| image.name.clone());
+    images.filter(|name| !not_ours.contains(name)).collect()
+}
+
 /// The line and the tip that is built: HEAD's commit, or a working tree that differs from it, which can't be pushed.
-fn observer<'p>(project: &'p Project, args: &BuildArgs) -> Result<Observer<'p>, CommandError> {
+fn tip(project: &Project, args: &BuildArgs) -> Result<(Line, Snapshot), CommandError> {
     let (commit, branch) = match project.repo.head()? {
         Head::Commit { id, branch } => (Some(id), branch),
         Head::Unborn { branch } => (None, branch),
@@ -162,15 +180,8 @@ fn observer<'p>(project: &'p Project, args: &BuildArgs) -> Result<Observer<'p>, 
                 .hint("name the line with `--line NAME`"));
         };
         let tip = project.at_on(&commit, &name)?;
-        return Observer::new(
-            project,
-            Line {
-                name,
-                commit: Some(commit),
-            },
-            tip,
-            project.registries(),
-        );
+        let commit = Some(commit);
+        return Ok((Line { name, commit }, tip));
     }
     let name = args
         .line
@@ -179,11 +190,12 @@ fn observer<'p>(project: &'p Project, args: &BuildArgs) -> Result<Observer<'p>, 
         .unwrap_or_else(|| "HEAD".to_owned());
     let (commit, tip) = match commit {
         Some(commit) if changes.is_empty() => {
-            (Some(commit.clone()), project.at_on(&commit, &name)?)
+            let tip = project.at_on(&commit, &name)?;
+            (Some(commit), tip)
         }
         _ => (None, project.working()?),
     };
-    Observer::new(project, Line { name, commit }, tip, project.registries())
+    Ok((Line { name, commit }, tip))
 }
 
 fn nothing_to_build(app: &App, plan: &Plan) {

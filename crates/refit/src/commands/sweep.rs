@@ -1,23 +1,25 @@
 //! `refit sweep`: patch what is published, on every line.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use refit_deps::{
+    image::Image,
     observe::Line,
     plan::{self, Plan, ReleaseOptions, SweepOptions},
     reason::StateKind,
 };
 use refit_logs::RunKind;
-use refit_oci::Reference;
+use refit_oci::{Reference, Repository};
+use refit_registry::Requests;
 use serde_json::{Value, json};
 
 use crate::{
     cli::FormatArgs,
     commands::App,
     error::{CommandError, Exit},
-    lines,
+    lines::{self, Claims},
     observe::Observer,
-    project::Project,
+    project::{Project, Snapshot},
     run,
     ui::{Format, count},
     workshop,
@@ -52,14 +54,19 @@ pub(crate) struct SweepArgs {
 pub(crate) async fn run(app: &App, args: &SweepArgs) -> Result<Exit, CommandError> {
     let project = app.project()?;
     let remote = workshop::notes_remote(&project, !args.dry_run)?;
-    let lines = lines::lines(&project)?;
-    let mut claimed: BTreeMap<Reference, String> = BTreeMap::new();
+    let mut sweep = Sweep {
+        app,
+        args,
+        remote,
+        claims: Claims::default(),
+        observer: None,
+        written: BTreeSet::new(),
+    };
     let mut exit = Exit::Fine;
     let mut documents: Vec<Value> = Vec::new();
-    for line in &lines {
-        let (document, line_exit) =
-            sweep_line(app, args, &project, line, &mut claimed, remote.clone()).await?;
-        documents.push(document);
+    for (line, tip) in tips(&project, args)? {
+        let (document, line_exit) = sweep.line(&project, line, tip).await?;
+        documents.extend(document);
         exit = exit.or(line_exit);
     }
     if args.format.format == Format::Json {
@@ -68,102 +75,152 @@ pub(crate) async fn run(app: &App, args: &SweepArgs) -> Result<Exit, CommandErro
     Ok(exit)
 }
 
-async fn sweep_line(
-    app: &App,
-    args: &SweepArgs,
-    project: &Project,
-    line: &Line,
-    claimed: &mut BTreeMap<Reference, String>,
-    remote: Option<String>,
-) -> Result<(Value, Exit), CommandError> {
-    let Some(commit) = &line.commit else {
-        return Err(
-            CommandError::new(format!("`{}` has no commit yet", line.name))
-                .hint("commit something first"),
-        );
-    };
-    let tip = project.at_on(commit, &line.name)?;
+/// The lines with what is at their tips. Every image that was named is on one of them.
+fn tips(project: &Project, args: &SweepArgs) -> Result<Vec<(Line, Snapshot)>, CommandError> {
+    let mut tips = Vec::new();
+    for line in lines::lines(project)? {
+        let Some(commit) = &line.commit else {
+            return Err(
+                CommandError::new(format!("`{}` has no commit yet", line.name))
+                    .hint("commit something first"),
+            );
+        };
+        let tip = project.at_on(commit, &line.name)?;
+        tips.push((line, tip));
+    }
     for name in &args.images {
-        tip.image(name)?;
+        let known = tips.iter().any(|(_, tip)| tip.image(name).is_ok());
+        if let (false, Some((_, tip))) = (known, tips.first()) {
+            tip.image(name)?;
+        }
     }
-    refuse_broken_inventory(&tip.inventory.problems)?;
-    let observer = Observer::new(project, line.clone(), tip, project.registries())?;
-    if !observer.records.present
-        && observer
-            .tip
-            .inventory
-            .images
-            .iter()
-            .any(|i| i.lead_tag().is_some())
-    {
-        app.ui.note("no records here yet: what the images' own annotations say is taken, and rollbacks are unknown");
-    }
-    let tip_rule = observer.tip.inventory.sweep.rebuild_from.as_deref() == Some("tip");
-    let mut selected: BTreeSet<String> = args.images.iter().cloned().collect();
-    let taken = lines::claim(&observer, line, claimed);
-    if !taken.is_empty() {
-        let all = observer.tip.inventory.images.iter().map(|i| i.name.clone());
-        selected = if selected.is_empty() {
-            all.collect()
+    Ok(tips)
+}
+
+/// A sweep on its way through the lines.
+struct Sweep<'p> {
+    app: &'p App,
+    args: &'p SweepArgs,
+    /// Where records are pushed to.
+    remote: Option<String>,
+    claims: Claims,
+    /// The line before, with what it learned of the registries.
+    observer: Option<Observer<'p>>,
+    /// Repositories that this sweep has written to.
+    written: BTreeSet<Repository>,
+}
+
+impl<'p> Sweep<'p> {
+    async fn line(
+        &mut self,
+        project: &'p Project,
+        line: Line,
+        mut tip: Snapshot,
+    ) -> Result<(Option<Value>, Exit), CommandError> {
+        let (app, args) = (self.app, self.args);
+        if let Err(error) = refuse_broken_inventory(&tip.inventory.problems) {
+            // The other lines are as good as they were.
+            app.ui.command_error(&error);
+            return Ok((None, error.exit));
+        }
+        let claimed = self.claims.claim(&line.name, &mut tip);
+        let observer = match self.observer.take() {
+            Some(before) => before.next(line, tip, &self.written)?,
+            None => Observer::new(project, line, tip, project.registries())?,
+        };
+        let asked_before = observer.registries.requests();
+        let images = &observer.tip.inventory.images;
+        if !observer.records.present && images.iter().any(|image| image.lead_tag().is_some()) {
+            app.ui.note("no records here yet: what the images' own annotations say is taken, and rollbacks are unknown");
+        }
+        let mut plan = self.plan(&observer, &claimed.images).await?;
+        plan.states.extend(claimed.states);
+        plan.problems.clone_from(&observer.tip.problems);
+        let after = run::exit_of_sweep(&plan);
+        let json = args.format.format == Format::Json;
+        if !json {
+            // What was released is patched all the same: it could be read then.
+            for problem in &plan.problems {
+                app.ui.problem_as_warning(problem);
+            }
+        }
+        let document = if args.dry_run || plan.steps.is_empty() {
+            let requests = observer.registries.requests().since(asked_before);
+            if !json {
+                run::show_plan(&app.ui, &plan);
+                nothing_to_do(app, &plan, &observer.line, requests);
+            }
+            let document = if args.dry_run {
+                run::plan_json(&plan, rebuild_from(&observer), requests)
+            } else {
+                run::nothing_json(&plan, requests)
+            };
+            (Some(document), after)
         } else {
-            selected
+            if !json {
+                run::announce(&app.ui, &plan);
+            }
+            let remote = self.remote.clone();
+            let ran = run::apply(app, &observer, &plan, RunKind::Sweep, remote).await?;
+            if !json {
+                run::show_applied(&app.ui, &ran);
+            }
+            let repositories = plan.publications.iter().flat_map(|p| &p.tags);
+            self.written
+                .extend(repositories.map(|tag| tag.repository().clone()));
+            let requests = observer.registries.requests().since(asked_before);
+            let document = run::ran_json(&plan, &ran, requests);
+            (Some(document), run::exit_of_applied(&ran.applied).or(after))
         };
-        selected.retain(|name| !taken.iter().any(|state| state.image == *name));
+        self.observer = Some(observer);
+        Ok(document)
     }
-    let mut plan = if !taken.is_empty() && selected.is_empty() {
-        Plan::default()
-    } else if tip_rule {
-        let options = ReleaseOptions {
-            images: selected,
-            push: true,
-            ..ReleaseOptions::default()
+
+    /// The plan of a line, without the images that it may not write.
+    async fn plan(
+        &self,
+        observer: &Observer<'_>,
+        not_ours: &BTreeSet<String>,
+    ) -> Result<Plan, CommandError> {
+        let args = self.args;
+        let from_tip = rebuild_from(observer) == "tip";
+        let named = |image: &&Image| match args.images.as_slice() {
+            [] => !(from_tip && image.tags.is_empty()),
+            names => names.contains(&image.name),
         };
-        observer
-            .resolve(|ground| plan::release(ground, &options))
-            .await?
-    } else {
+        let images = observer.tip.inventory.images.iter().filter(named);
+        let images = images.map(|image| image.name.clone());
+        let images: BTreeSet<String> = images.filter(|name| !not_ours.contains(name)).collect();
+        if images.is_empty() {
+            return Ok(Plan::default());
+        }
+        if from_tip {
+            let options = ReleaseOptions {
+                images,
+                push: true,
+                ..ReleaseOptions::default()
+            };
+            return observer
+                .resolve(|ground| plan::release(ground, &options))
+                .await;
+        }
         let options = SweepOptions {
-            images: selected,
+            images,
             base: args.base.clone(),
             force: args.force,
         };
         observer
             .resolve(|ground| plan::sweep(ground, &options))
-            .await?
-    };
-    plan.states.extend(taken);
-    plan.problems.clone_from(&observer.tip.problems);
-    let rebuild_from = if tip_rule { "tip" } else { "release" };
-    let after = run::exit_of_sweep(&plan);
-    let json = args.format.format == Format::Json;
-    if !json {
-        // What was released is patched all the same: it could be read then.
-        for problem in &plan.problems {
-            app.ui.problem_as_warning(problem);
-        }
+            .await
     }
-    if args.dry_run || plan.steps.is_empty() {
-        if !json {
-            run::show_plan(&app.ui, &plan);
-            nothing_to_do(app, &plan, &observer);
-        }
-        let requests = observer.registries.requests();
-        let document = if args.dry_run {
-            run::plan_json(&plan, rebuild_from, requests)
-        } else {
-            run::nothing_json(&plan, requests)
-        };
-        return Ok((document, after));
+}
+
+/// Whether a line's tip is built, or what was released from it.
+fn rebuild_from(observer: &Observer<'_>) -> &'static str {
+    match observer.tip.inventory.sweep.rebuild_from.as_deref() {
+        Some("tip") => "tip",
+        _ => "release",
     }
-    if !json {
-        run::announce(&app.ui, &plan);
-    }
-    let ran = run::apply(app, &observer, &plan, RunKind::Sweep, remote).await?;
-    if !json {
-        run::show_applied(&app.ui, &ran);
-    }
-    let document = run::ran_json(&plan, &ran, observer.registries.requests());
-    Ok((document, run::exit_of_applied(&ran.applied).or(after)))
 }
 
 /// A configuration that says two things at once must not decide what is pushed where.
@@ -179,11 +236,10 @@ pub(crate) fn refuse_broken_inventory(
 }
 
 /// An empty result explains itself.
-fn nothing_to_do(app: &App, plan: &Plan, observer: &Observer<'_>) {
+fn nothing_to_do(app: &App, plan: &Plan, line: &Line, requests: Requests) {
     if !plan.steps.is_empty() {
         return;
     }
-    let requests = observer.registries.requests();
     let asked = match (to_usize(requests.head), to_usize(requests.get)) {
         (0, 0) => String::new(),
         (head, get) => format!(
@@ -208,17 +264,17 @@ fn nothing_to_do(app: &App, plan: &Plan, observer: &Observer<'_>) {
         return;
     }
     if plan.kept.is_empty() {
-        app.ui.note(&format!(
-            "nothing to do: nothing of `{}` is published{asked}",
-            observer.line.name
-        ));
-        if plan
-            .states
-            .iter()
-            .all(|state| state.kind == StateKind::Unpublished)
-        {
+        let mut states = plan.states.iter();
+        if states.all(|state| state.kind == StateKind::Unpublished) {
+            let note = format!(
+                "nothing to do: nothing of `{}` is published{asked}",
+                line.name
+            );
+            app.ui.note(&note);
             app.ui
                 .hint("run `refit build --push` to publish a first time");
+        } else {
+            app.ui.note(&format!("nothing to do{asked}"));
         }
         return;
     }

@@ -179,7 +179,7 @@ pub(crate) fn way_out(kind: &StateKind) -> Option<&'static str> {
         | StateKind::Broken { .. }
         | StateKind::Behind { .. } => return None,
         StateKind::Claimed { .. } => {
-            "give this line's image other `tags`, such as `{{.Line}}`".to_owned()
+            "give the image tags of its own on this line, such as `tags = [\"{{.Line}}\"]`"
         }
     })
 }

@@ -126,11 +126,7 @@ impl Bench {
     /// The manifests of `team/IMAGE:latest` by platform.
     #[track_caller]
     pub(crate) fn manifests(&self, image: &str) -> BTreeMap<String, Digest> {
-        let index = self.index(image);
-        let platforms = index
-            .platforms()
-            .map(|(platform, descriptor)| (platform.to_string(), descriptor.digest.clone()));
-        platforms.collect()
+        by_platform(&self.index(image))
     }
 
     fn document(&self, repository: &str, digest: &Digest) -> Document {
@@ -141,23 +137,40 @@ impl Bench {
     /// A file of `team/IMAGE:latest` on one platform: from the last layer that has it.
     #[track_caller]
     pub(crate) fn file(&self, image: &str, platform: &str, path: &str) -> Option<String> {
-        let repository = format!("team/{image}");
-        let manifest = &self.manifests(image)[platform];
-        let Document::Manifest(Exact { value, .. }) = self.document(&repository, manifest) else {
+        let (repository, index) = (format!("team/{image}"), self.published(image));
+        self.file_at(&repository, &index, platform, path)
+    }
+
+    /// The same of any index.
+    #[track_caller]
+    pub(crate) fn file_at(
+        &self,
+        repository: &str,
+        index: &Digest,
+        platform: &str,
+        path: &str,
+    ) -> Option<String> {
+        let manifest = &by_platform(&self.index_at(repository, index))[platform];
+        let Document::Manifest(Exact { value, .. }) = self.document(repository, manifest) else {
             panic!("{manifest} is no manifest");
         };
         let mut layers = value.layers.iter().rev();
         layers.find_map(|layer| {
-            let bytes = self.hub.blob(&repository, &layer.digest).unwrap();
+            let bytes = self.hub.blob(repository, &layer.digest).unwrap();
             read_layer(&bytes).remove(path)
         })
     }
 
     /// Points `team/IMAGE:latest` at something that the repository holds, as somebody does by hand.
     pub(crate) fn retag(&self, image: &str, digest: &Digest) {
+        self.retag_as(image, digest, "latest");
+    }
+
+    /// The same of `team/IMAGE:TAG`.
+    pub(crate) fn retag_as(&self, image: &str, digest: &Digest, tag: &str) {
         let repository = format!("team/{image}");
         let document = self.document(&repository, digest);
-        self.hub.put_document(&repository, "latest", &document);
+        self.hub.put_document(&repository, tag, &document);
     }
 
     /// How many requests changed something since the log was emptied.
@@ -168,6 +181,13 @@ impl Bench {
             .filter(|request| !["GET", "HEAD"].contains(&request.method.as_str()));
         writes.count()
     }
+}
+
+fn by_platform(index: &Index) -> BTreeMap<String, Digest> {
+    let platforms = index
+        .platforms()
+        .map(|(platform, descriptor)| (platform.to_string(), descriptor.digest.clone()));
+    platforms.collect()
 }
 
 /// An operating system of one file.

@@ -1,11 +1,21 @@
 //! The main flow without Docker: the built `refit`, real git, the embedded store, and a registry that misbehaves on
 //! request.
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
 
 mod bench;
 mod checkout;
 mod fixtures;
 mod said;
 
+mod bad_input;
+mod failures;
+mod faults;
+mod interrupted;
+mod lines;
+mod local;
 mod notes;
+mod random_moves;
+mod released;
+mod tags;
 mod trust;
 mod whole_path;
