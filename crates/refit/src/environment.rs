@@ -74,6 +74,8 @@ pub(crate) struct Environment {
     pub(crate) docker_config_dir: Option<PathBuf>,
     /// What `$BUILDPLATFORM` stands for.
     pub(crate) build_platform: Platform,
+    /// Where programs are looked for.
+    search_path: OsString,
     /// How long the post-commit hook waits for registries.
     pub(crate) hook_budget: Duration,
     /// What is wrong with variables that were ignored for it.
@@ -124,6 +126,7 @@ impl Environment {
         Self {
             user_config: path(REFIT_CONFIG)
                 .or_else(|| config_home.map(|dir| dir.join("refit/config.toml"))),
+            search_path: set("PATH").unwrap_or_default(),
             docker_host: set(DOCKER_HOST).and_then(|host| host.into_string().ok()),
             docker_config_dir: path(DOCKER_CONFIG)
                 .or_else(|| home.as_ref().map(|home| home.join(".docker"))),
@@ -151,6 +154,11 @@ impl Environment {
         Timestamp::from_second(now.as_second())
             .unwrap_or(now)
             .to_string()
+    }
+
+    /// Whether there is a program of that name.
+    pub(crate) fn has_program(&self, name: &str) -> bool {
+        env::split_paths(&self.search_path).any(|folder| folder.join(name).is_file())
     }
 
     /// The folder that `-C` names.

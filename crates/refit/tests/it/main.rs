@@ -5,6 +5,7 @@
 mod fixtures;
 mod sandbox;
 
+mod doctor;
 mod errors;
 mod graph;
 mod help;

@@ -1,8 +1,8 @@
-//! `refit status`, `doctor`, `runs` and `logs` where nothing was built yet, and on what is there.
+//! `refit status`, `runs` and `logs` where nothing was built yet, and on what is there.
 
 use refit_testkit::registry::{Image, Options, TestRegistry};
 
-use crate::{assert_snapshot, fixtures::notebooks, sandbox::Sandbox};
+use crate::{assert_snapshot, sandbox::Sandbox};
 
 #[test]
 fn a_repository_that_published_nothing_says_so_and_what_to_do() {
@@ -57,31 +57,6 @@ fn nothing_was_run_yet() {
     assert_eq!(
         sandbox.refit(&["runs", "--format", "json"]).json()["runs"],
         serde_json::json!([])
-    );
-}
-
-#[test]
-fn the_doctor_names_what_is_missing_and_what_mends_it() {
-    let sandbox = Sandbox::with(&notebooks());
-    let filters = vec![(r"ok( +)git( +)[0-9][^\n]*", "ok${1}git${2}VERSION")];
-    insta::with_settings!({ filters => filters.clone() }, {
-        assert_snapshot!("doctor-new", sandbox.refit(&["doctor"]).all());
-    });
-    sandbox.refit(&["init", "--hooks"]).ok();
-    sandbox.commit("Add refit");
-    let json = sandbox.refit(&["doctor", "--format", "json"]).json();
-    let state = |name: &str| {
-        let checks = json["checks"].as_array().unwrap();
-        checks.iter().find(|check| check["check"] == name).unwrap()["state"].clone()
-    };
-    for name in ["git", "repository", "configuration", "records", "hooks"] {
-        assert_eq!(state(name), "ok", "{name}");
-    }
-    assert_eq!(state("docker"), "missing");
-    assert_eq!(
-        Sandbox::bare().refit(&["doctor"]).code,
-        1,
-        "no repository is wrong"
     );
 }
 

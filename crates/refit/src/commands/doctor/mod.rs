@@ -1,7 +1,10 @@
 //! `refit doctor`: what is there, what is missing, and the command that mends it.
 
-mod machine;
+mod credentials;
+mod engine;
 mod repository;
+
+use std::collections::BTreeSet;
 
 use anstyle::Style;
 use clap::Args;
@@ -15,11 +18,15 @@ use crate::{
     ui::{DIM, ERROR, Format, GOOD, Table, WARNING},
 };
 
-/// Show what is there, what is missing, and what mends it
+/// Show what is there, what is missing, and the command that mends it
 ///
-/// Ends with exit code 1 if something is wrong; what is merely missing is fine.
+/// Looks at git, the repository, its configuration, records and hooks, the engine and the credentials. What is missing
+/// is not needed by everybody, and is fine; something that is there and cannot be used is wrong, and ends with exit
+/// code 1.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Example:\n  refit doctor")]
+#[command(after_long_help = "Examples:\n  \
+    refit doctor\n  \
+    refit doctor --format json")]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     format: FormatArgs,
@@ -86,6 +93,7 @@ impl Check {
 pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Exit, CommandError> {
     let mut checks = vec![repository::git()];
     let mut platforms = vec![Platform::linux_amd64()];
+    let mut pushed_to = BTreeSet::new();
     match app.project() {
         Err(error) => checks.push(Check::wrong(
             "repository",
@@ -95,25 +103,21 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Exit, CommandErr
         Ok(project) => {
             checks.push(repository::repository(&project));
             let snapshot = project.working();
-            checks.push(repository::configuration(snapshot.as_ref()));
+            checks.push(repository::configuration(&project, snapshot.as_ref()));
             if let Ok(snapshot) = &snapshot {
-                platforms = snapshot
-                    .inventory
-                    .images
-                    .iter()
-                    .flat_map(|image| image.platforms.clone())
-                    .collect();
+                let images = &snapshot.inventory.images;
+                platforms = images.iter().flat_map(|i| i.platforms.clone()).collect();
+                pushed_to = credentials::pushed_to(&project, images);
             }
             checks.push(repository::records(&project));
             checks.extend(repository::remote(&project));
-            checks.push(repository::hooks(&project));
+            checks.extend(repository::hooks(&project));
             checks.push(repository::store(&project));
         }
     }
-    checks.extend(machine::engine(app, &platforms).await);
-    checks.push(machine::credentials(
-        app.environment.docker_config_dir.as_deref(),
-    ));
+    checks.extend(engine::checks(&app.environment, &platforms).await);
+    let docker_config = app.environment.docker_config_dir.as_deref();
+    checks.push(credentials::check(docker_config, &pushed_to));
     match args.format.format {
         Format::Json => app.ui.json(&DoctorView {
             format_version: 1,

@@ -1,7 +1,10 @@
 //! What there is to say about git, the repository and what refit keeps in it.
 
 use refit_deps::config::CONFIG_PATH;
-use refit_git::notes::{self, tracking_ref};
+use refit_git::{
+    Head,
+    notes::{self, tracking_ref},
+};
 
 use super::{Check, first};
 use crate::{
@@ -20,11 +23,10 @@ use crate::{
 pub(super) fn git() -> Check {
     match refit_git::git_version() {
         Ok(version) => Check::ok("git", version),
-        Err(error) => Check::wrong(
-            "git",
-            chain(&error),
-            Some("install git: fetching and pushing notes needs it".into()),
-        ),
+        Err(error) => {
+            let mend = "install git: notes are fetched and pushed by it";
+            Check::wrong("git", chain(&error), Some(mend.to_owned()))
+        }
     }
 }
 
@@ -48,7 +50,7 @@ pub(super) fn repository(project: &Project) -> Check {
     };
     let check = Check::ok("repository", format!("{place}{kind}"));
     if repo.is_shallow() {
-        let mend = "released commits that it lacks can't be patched: run `git fetch --unshallow`";
+        let mend = "run `git fetch --unshallow` where released commits are lacking";
         return Check {
             mend: Some(mend.to_owned()),
             ..check
@@ -57,7 +59,10 @@ pub(super) fn repository(project: &Project) -> Check {
     check
 }
 
-pub(super) fn configuration(snapshot: Result<&Snapshot, &CommandError>) -> Check {
+pub(super) fn configuration(
+    project: &Project,
+    snapshot: Result<&Snapshot, &CommandError>,
+) -> Check {
     let name = "configuration";
     let snapshot = match snapshot {
         Ok(snapshot) => snapshot,
@@ -75,22 +80,31 @@ pub(super) fn configuration(snapshot: Result<&Snapshot, &CommandError>) -> Check
     if snapshot.inventory.configured {
         return Check::ok(name, format!("{CONFIG_PATH}, {images}"));
     }
-    Check::missing(
-        name,
-        format!("no {CONFIG_PATH}; a scan finds {images}"),
-        "run `refit init`",
-    )
+    let detail = format!("no {CONFIG_PATH}; a scan finds {images}");
+    let mend = if snapshot.inventory.images.is_empty() {
+        "run `refit demo` to see what a repository of images looks like"
+    } else if project.repo.is_bare() {
+        "run `refit init` in a clone, and push the file"
+    } else {
+        "run `refit init`"
+    };
+    Check::missing(name, detail, mend)
 }
 
 pub(super) fn records(project: &Project) -> Check {
     let name = "records";
     match project.records() {
         Err(error) => Check::wrong(name, error.message, None),
-        Ok(records) if !records.present => Check::missing(
-            name,
-            format!("no {}", notes::RECORDS),
-            "run `refit deps record`, or `refit notes fetch`",
-        ),
+        Ok(records) if !records.present => {
+            let mend = match (project.repo.head(), project.repo.default_remote()) {
+                (Ok(Head::Unborn { .. }), _) => "run `git commit` first, then `refit deps record`",
+                (_, Some(_)) => {
+                    "run `refit notes fetch`, and if the remote has none `refit deps record`"
+                }
+                (_, None) => "run `refit deps record`",
+            };
+            Check::missing(name, format!("no {}", notes::RECORDS), mend)
+        }
         Ok(records) => {
             let (n_deps, n_builds) = (records.deps().len(), records.builds().count());
             let unread = match records.unread {
@@ -119,11 +133,13 @@ pub(super) fn remote(project: &Project) -> Option<Check> {
         .config_strings(&format!("remote.{remote}.fetch"))
         .contains(&refspec)
     {
-        return Some(Check::missing(
-            name,
-            format!("a fetch from `{remote}` leaves its notes behind"),
-            "run `refit init`",
-        ));
+        let mend = if project.repo.is_bare() {
+            format!("run `git config --add remote.{remote}.fetch '{refspec}'`")
+        } else {
+            "run `refit init`".to_owned()
+        };
+        let detail = format!("a fetch from `{remote}` leaves its notes behind");
+        return Some(Check::missing(name, detail, mend));
     }
     let fetched = project
         .repo
@@ -135,13 +151,17 @@ pub(super) fn remote(project: &Project) -> Option<Check> {
         Check::missing(
             name,
             format!("no notes of `{remote}` were fetched yet"),
-            "run `refit notes fetch`",
+            "run `refit notes fetch`, and if it has none `refit notes push`",
         )
     })
 }
 
-pub(super) fn hooks(project: &Project) -> Check {
+/// The hooks; nothing to say where nobody commits.
+pub(super) fn hooks(project: &Project) -> Option<Check> {
     let name = "hooks";
+    if project.repo.is_bare() {
+        return None;
+    }
     let dir = project.repo.hooks_dir();
     let with = |state: Installed| -> Vec<&str> {
         HookName::ALL
@@ -161,20 +181,15 @@ pub(super) fn hooks(project: &Project) -> Check {
             sentence_list(&inert),
             dir.display()
         );
-        return Check::wrong(
-            name,
-            detail,
-            Some(format!("run `chmod +x {}`", paths.join(" "))),
-        );
+        let mend = format!("run `chmod +x {}`", paths.join(" "));
+        return Some(Check::wrong(name, detail, Some(mend)));
     }
-    if missing.is_empty() {
-        return Check::ok(name, format!("installed in `{}`", dir.display()));
-    }
-    Check::missing(
-        name,
-        format!("no {} in `{}`", sentence_list(&missing), dir.display()),
-        "run `refit init --hooks`",
-    )
+    Some(if missing.is_empty() {
+        Check::ok(name, format!("installed in `{}`", dir.display()))
+    } else {
+        let detail = format!("no {} in `{}`", sentence_list(&missing), dir.display());
+        Check::missing(name, detail, "run `refit init --hooks`")
+    })
 }
 
 pub(super) fn store(project: &Project) -> Check {
