@@ -21,7 +21,9 @@ impl fmt::Display for Failure {
 
 /// The workspace's root folder.
 pub(crate) fn root() -> PathBuf {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // As cargo says now, not as it was when this was compiled: checkouts may share a target folder.
+    let xtask = std::env::var_os("CARGO_MANIFEST_DIR");
+    let xtask = xtask.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     xtask
         .parent()
         .expect("xtask is a folder of the workspace")
