@@ -116,7 +116,9 @@ fn long_footer() -> String {
         "Examples:\n  \
          refit status                 how every image stands\n  \
          refit deps graph             what is built on what\n  \
-         refit init --hooks           write .config/refit.toml, record at every commit\n\n\
+         refit init --hooks           write .config/refit.toml, record at every commit\n  \
+         refit sweep --dry-run        what would be rebuilt, and why\n  \
+         refit demo                   all of it, offline, on a repository of its own\n\n\
          Environment:\n",
     );
     let width = environment::VARIABLES
@@ -143,19 +145,36 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// The long help of every verb, by what one types for it.
+    fn helps(command: &mut clap::Command, before: &str) -> Vec<(String, String)> {
+        let path = format!("{before}{}", command.get_name());
+        let mut all = vec![(path.clone(), command.render_long_help().to_string())];
+        for verb in command.get_subcommands_mut() {
+            all.extend(helps(verb, &format!("{path} ")));
+        }
+        all
+    }
+
+    /// The commands of a help's examples that are refit's, without what is said of them.
+    fn examples(help: &str) -> Vec<&str> {
+        let lines = help.lines().skip_while(|line| !line.starts_with("Example"));
+        let lines = lines.skip(1).map_while(|line| line.strip_prefix("  "));
+        let commands = lines.map(|line| line.split("  ").next().unwrap_or(line));
+        let commands = commands.flat_map(|line| line.split(['|', '>']));
+        let commands = commands.map(str::trim);
+        commands.filter(|c| c.starts_with("refit ")).collect()
+    }
+
     #[test]
-    fn every_verb_has_an_example_in_its_long_help() {
-        fn check(command: &mut clap::Command, path: &str) {
-            let path = format!("{path} {}", command.get_name());
-            if command.has_subcommands() {
-                command
-                    .get_subcommands_mut()
-                    .for_each(|sub| check(sub, &path));
-            } else {
-                let help = command.render_long_help().to_string();
-                assert!(help.contains("Example"), "`{path} --help` has no example");
+    fn every_verb_has_examples_that_are_understood() {
+        for (path, help) in helps(&mut Cli::command(), "") {
+            let has_verbs = help.contains("\nCommands:");
+            let examples = examples(&help);
+            assert!(has_verbs || !examples.is_empty(), "`{path}` has no example");
+            for example in examples {
+                let parsed = Cli::try_parse_from(example.split(' '));
+                assert!(parsed.is_ok(), "`{example}`: {}", parsed.unwrap_err());
             }
         }
-        check(&mut Cli::command(), "");
     }
 }

@@ -39,11 +39,11 @@ pub(crate) const VARIABLES: [(&str, &str); 9] = [
     ),
     (
         REFIT_HOOK_BUDGET_MS,
-        "how long the post-commit hook waits for registries (300)",
+        "milliseconds that the post-commit hook waits for registries (300)",
     ),
     (
         REFIT_LINE,
-        "the line to release from, where no branch is checked out",
+        "the branch or tag that is released, where none is checked out",
     ),
     (
         XDG_CONFIG_HOME,

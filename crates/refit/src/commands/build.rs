@@ -24,30 +24,32 @@ use crate::{
 
 /// Build images, and with `--push` publish them
 ///
-/// Without `--push` images are built for this machine and lie untagged in the embedded store. With it, what is
-/// unpublished, changed or stale is built from the commit that is checked out, on every platform, and the configured
-/// tags move.
-///
-/// Example: `refit build web --push` releases `web` and whatever it is built on that was never published.
+/// Without `--push` images are built for this machine and lie untagged in the embedded store, an OCI layout under the
+/// git directory. With it, what is unpublished, changed or stale is built from the commit that is checked out, on every
+/// platform, and the configured tags move.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:\n  \
+    refit build                        try the Dockerfiles as they are now\n  \
+    refit build web --push             release an image, and what it is built on\n  \
+    refit build --push --dry-run       what a release of everything would do")]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct BuildArgs {
-    /// Only these images, and unpublished images that they are built on
+    /// Only these images, and what they are built on where that is not published
     #[arg(value_name = "IMAGE")]
     images: Vec<String>,
     /// Publish: push, and move the configured tags
     #[arg(long)]
     push: bool,
-    /// Also patch the images that are built on these
+    /// Also rebuild and publish the images that are built on these
     #[arg(long, requires = "push")]
     with_dependents: bool,
     /// Write over tags that somebody else moved
     #[arg(long, requires = "push")]
     take_over: bool,
-    /// The line that is released, where no branch is checked out
+    /// The branch or tag that is released, where none is checked out
     #[arg(long, value_name = "NAME", env = "REFIT_LINE")]
     line: Option<String>,
-    /// Print the plan and stop
+    /// Show the plan, and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]

@@ -7,6 +7,8 @@ use super::App;
 use crate::{cli::Cli, error::Exit};
 
 /// Write a completion script for a shell
+///
+/// It goes to standard output: save it where the shell looks for completions.
 #[derive(Debug, Args)]
 #[command(
     after_long_help = "Example:\n  refit completions bash > ~/.local/share/bash-completion/completions/refit"

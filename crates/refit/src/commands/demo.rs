@@ -12,9 +12,10 @@ use crate::{
 ///
 /// Makes a repository with images in three levels for two platforms, records and publishes them, lets their base move
 /// on one platform, and sweeps. Each command is shown as one would type it; the folder is left for playing.
-///
-/// Example: `refit demo --dir /tmp/refit-demo`
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:\n  \
+    refit demo\n  \
+    refit demo --dir /tmp/refit-demo")]
 pub(crate) struct DemoArgs {
     /// Where to make the demo, an empty or new folder; a temporary one otherwise
     #[arg(long, value_name = "DIR")]

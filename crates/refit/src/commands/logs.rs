@@ -28,7 +28,7 @@ pub(crate) struct LogsArgs {
     /// Only the last lines of each target
     #[arg(long, value_name = "N")]
     tail: Option<usize>,
-    /// When each line was printed
+    /// Say when each line was printed
     #[arg(long)]
     timestamps: bool,
     #[command(flatten)]

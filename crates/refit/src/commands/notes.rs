@@ -15,7 +15,9 @@ pub(crate) enum NotesVerb {
     Push(PushArgs),
 }
 
-/// Fetch a remote's notes and unite them with ours
+/// Fetch a remote's records and unite them with ours
+///
+/// Records are git notes under refs/notes/refit and refs/notes/refit-records. Uniting keeps what either side has.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Example:\n  refit notes fetch origin")]
 pub(crate) struct FetchArgs {
@@ -23,11 +25,11 @@ pub(crate) struct FetchArgs {
     remote: Option<String>,
 }
 
-/// Push our notes, united with what the remote has
+/// Push our records, united with what the remote has
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  \
     refit notes push\n  \
-    refit notes push --dry-run         only ask whether it would be let in")]
+    refit notes push --dry-run         only ask whether the remote would take them")]
 pub(crate) struct PushArgs {
     /// The remote [default: the one that branches follow]
     remote: Option<String>,
@@ -45,7 +47,7 @@ pub(crate) fn run(app: &App, verb: NotesVerb) -> Result<Exit, CommandError> {
             let united = project.repo.notes_unite(&remote)?;
             let changed = said(united.records.is_some(), united.sentences.is_some());
             app.ui.note(&match changed {
-                Some(what) => format!("{what} of `{remote}` united with ours"),
+                Some(what) => format!("{what} of `{remote}` are united with ours"),
                 None => format!("`{remote}` has nothing new"),
             });
         }
@@ -53,13 +55,13 @@ pub(crate) fn run(app: &App, verb: NotesVerb) -> Result<Exit, CommandError> {
             let remote = remote(&project, args.remote)?;
             if args.dry_run {
                 project.repo.notes_probe_push(&remote)?;
-                app.ui.note(&format!("`{remote}` would take our notes"));
+                app.ui.note(&format!("`{remote}` would take our records"));
                 return Ok(Exit::Fine);
             }
             let pushed = project.repo.notes_push(&remote)?;
             let changed = said(pushed.records.is_some(), pushed.sentences.is_some());
             app.ui.note(&match changed {
-                Some(what) => format!("{what} pushed to `{remote}`"),
+                Some(what) => format!("{what} are pushed to `{remote}`"),
                 None => format!("`{remote}` has everything"),
             });
         }

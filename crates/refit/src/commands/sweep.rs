@@ -30,20 +30,23 @@ use crate::{
 /// Asks the registries what every base and every published image is now, and rebuilds exactly the targets that were
 /// built on something else, from the source that was released. Tags that somebody else moved are reported and left
 /// alone.
-///
-/// Example: `refit sweep --dry-run` prints the plan and changes nothing.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:\n  \
+    refit sweep --dry-run\n  \
+    refit sweep\n  \
+    refit sweep --base debian:12-slim  only what is built on it\n  \
+    refit sweep web --force            a fresh build although nothing changed")]
 pub(crate) struct SweepArgs {
     /// Only these images
     #[arg(value_name = "IMAGE")]
     images: Vec<String>,
-    /// Only what this base changes
+    /// Only what is stale because of this base
     #[arg(long, value_name = "REF")]
     base: Option<Reference>,
-    /// Print the plan and stop
+    /// Show the plan, and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
-    /// Rebuild although nothing changed, reading no layer cache
+    /// Rebuild although nothing changed, without layers from a cache
     #[arg(long)]
     force: bool,
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use crate::{assert_snapshot, sandbox::Sandbox};
 
-const VERBS: [&[&str]; 21] = [
+const VERBS: [&[&str]; 22] = [
     &[],
     &["status"],
     &["images"],
@@ -20,6 +20,7 @@ const VERBS: [&[&str]; 21] = [
     &["notes"],
     &["notes", "fetch"],
     &["notes", "push"],
+    &["config"],
     &["config", "check"],
     &["doctor"],
     &["demo"],
@@ -71,5 +72,7 @@ fn usage_errors_end_with_2() {
             ran.stderr
         );
     }
+    let alone = sandbox.refit(&[]);
+    assert_eq!(alone.stderr, sandbox.refit(&["-h"]).ok());
     assert_snapshot!("usage-unknown-verb", sandbox.refit(&["stauts"]).all());
 }

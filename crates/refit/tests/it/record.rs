@@ -154,11 +154,11 @@ fn notes_travel_between_clones() {
     sandbox.refit(&["deps", "record"]).ok();
     assert_eq!(
         sandbox.refit(&["notes", "push", "--dry-run"]).stderr,
-        "`origin` would take our notes\n"
+        "`origin` would take our records\n"
     );
     assert_eq!(
         sandbox.refit(&["notes", "push"]).stderr,
-        "records and sentences pushed to `origin`\n"
+        "records and sentences are pushed to `origin`\n"
     );
     assert_eq!(
         sandbox.refit(&["notes", "push"]).stderr,
@@ -175,7 +175,7 @@ fn notes_travel_between_clones() {
         |args: &[&str]| sandbox.refit(&[&["-C", clone.to_str().unwrap()], args].concat());
     assert_eq!(
         in_clone(&["notes", "fetch"]).stderr,
-        "records and sentences of `origin` united with ours\n"
+        "records and sentences of `origin` are united with ours\n"
     );
     assert_eq!(
         in_clone(&["notes", "fetch"]).stderr,

@@ -20,6 +20,10 @@ use crate::{
 };
 
 /// List every dependency of every target
+///
+/// A target is an image on one platform. The kind says how it depends: `base` is below the stage that is built, `stage`
+/// below other stages, `copy` and `mount` are images that files come from, `context` is a named build context,
+/// `frontend` is what reads the Dockerfile, and `onbuild` what instructions of a base ask for.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  \
     refit deps list\n  \

@@ -18,10 +18,10 @@ use crate::{
     project::{Project, Snapshot},
 };
 
-/// Write `.config/refit.toml` from what is there
+/// Write `.config/refit.toml` for the Dockerfiles that are there
 ///
-/// The file lists the images that a scan finds, compactly, and turns inferred edges into `repository` names. Beside
-/// it, the remote's notes are fetched along from now on. What is there already stays as it is.
+/// The file lists the images that a scan finds, and says under which names they refer to each other. `git fetch` brings
+/// the remote's records along from then on. What is there already stays as it is: a second time changes nothing.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  \
     refit init --dry-run\n  \

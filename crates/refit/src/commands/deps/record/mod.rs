@@ -40,7 +40,7 @@ use crate::{
     refit deps record --commit HEAD~3\n  \
     git log --notes=refit              what was recorded, for people")]
 pub(crate) struct RecordArgs {
-    /// The commit
+    /// The commit to record
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     commit: String,
     /// Record every image, not only what the commit touched
