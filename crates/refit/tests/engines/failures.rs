@@ -158,6 +158,38 @@ fn needs_engine_docker20_a_registry_that_is_gone_is_named_and_nothing_is_lost() 
 }
 
 #[test]
+fn needs_engine_docker26_a_base_registry_that_is_down_holds_up_its_own_images_alone() {
+    let (theirs, ours) = (Hub::start(), Hub::start());
+    theirs.push_base("1", "1");
+    ours.push_base("1", "1");
+    let bench = Bench::with_engine(Version::V26);
+    let host = ours.host();
+    bench.write(&[
+        (".config/refit.toml", &format!("version = 1\npush-to = [\"{host}/team\"]\n\n[defaults]\nnetwork = \"none\"\n\n[[images]]\nfiles = \"*/Dockerfile\"\nname = \"{{dir}}\"\n")),
+        ("down/Dockerfile", &format!("FROM {}/base/os:1\nRUN true\n", theirs.host())),
+        ("child/Dockerfile", &format!("FROM {host}/team/down\nRUN true\n")),
+        ("up/Dockerfile", &format!("FROM {host}/base/os:1\nRUN true\n")),
+    ]);
+    bench.commit("three images on two registries");
+    bench.refit(&["build", "--push"]).exits(0);
+    let latest = |image: &str| ours.digest(&format!("team/{image}:latest"));
+    let before = ["down", "child", "up"].map(latest);
+    drop(theirs);
+    ours.push_base("2", "1");
+    let ran = bench.refit(&["sweep", "--format", "json"]).exits(2).json();
+    let states: Vec<_> = ran["states"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| json!([s["image"], s["state"]]))
+        .collect();
+    assert_eq!(states, [json!(["down", "unreachable"])]);
+    let after = ["down", "child", "up"].map(latest);
+    assert_eq!(before[..2], after[..2]);
+    assert_ne!(before[2], after[2]);
+}
+
+#[test]
 fn needs_docker_registry_a_missing_engine_is_said_and_what_needs_none_goes_on() {
     let hub = Hub::start();
     hub.push_base("1", "1");
