@@ -130,18 +130,23 @@ impl Hub {
         );
     }
 
-    /// Copies an image with all its platforms.
+    /// Copies an image with all its platforms, as it is.
     pub(crate) fn copy(&self, from: &str, to: &str) {
-        let [from, to] = [from, to].map(|name| format!("docker://{}/{name}", self.host()));
+        self.convert(self, from, to, &["--preserve-digests"]);
+    }
+
+    /// Copies an image of another registry, with skopeo's flags to convert it.
+    pub(crate) fn convert(&self, other: &Self, from: &str, to: &str, flags: &[&str]) {
+        let from = format!("docker://{}/{from}", other.host());
+        let to = format!("docker://{}/{to}", self.host());
         let args = [
             "copy",
             "--quiet",
             "--all",
-            "--preserve-digests",
             "--src-tls-verify=false",
             "--dest-tls-verify=false",
         ];
-        skopeo(&[&args[..], &[&from, &to]].concat()).exits(0);
+        skopeo(&[&args[..], flags, &[&from, &to]].concat()).exits(0);
     }
 
     /// A file of one platform's image: from the last layer that has it.

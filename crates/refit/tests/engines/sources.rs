@@ -184,3 +184,75 @@ fn needs_engine_docker20_an_image_of_one_platform_is_no_base_for_another() {
     bench.refit(&["build"]).exits(1).mentions("missing-tag");
     hub.is_missing("team/web:latest");
 }
+
+#[test]
+fn needs_engine_docker20_a_base_in_dockers_own_formats_is_kept_layer_by_layer() {
+    let hub = Hub::start();
+    hub.push_base("1", "1");
+    hub.convert(&hub, "base/os:1", "base/docker:1", &["--format=v2s2"]);
+    let base = hub.json("base/docker:1");
+    assert!(
+        text(&base["mediaType"]).contains("docker.distribution"),
+        "{base}"
+    );
+    is_built_on(
+        Version::V20,
+        &hub,
+        "base/docker:1",
+        "application/vnd.oci.image.layer.v1.tar+gzip",
+    );
+}
+
+#[test]
+fn needs_engine_docker26_a_base_with_zstd_layers_is_kept_layer_by_layer() {
+    let (gzip, hub) = (Hub::start(), Hub::start());
+    gzip.push_base("1", "1");
+    let flags = ["--dest-compress-format=zstd"];
+    hub.convert(&gzip, "base/os:1", "base/zstd:1", &flags);
+    is_built_on(
+        Version::V26,
+        &hub,
+        "base/zstd:1",
+        "application/vnd.oci.image.layer.v1.tar+zstd",
+    );
+}
+
+/// Builds an image on `base` for both platforms: it begins with the base's own layer, of that media type.
+fn is_built_on(version: Version, hub: &Hub, base: &str, layer_type: &str) {
+    let bench = Bench::with_engine(version);
+    let host = hub.host();
+    bench.write(&[
+        (
+            ".config/refit.toml",
+            &format!("push-to = [\"{host}/team\"]\n{BOTH}"),
+        ),
+        (
+            "web/Dockerfile",
+            &format!("FROM {host}/{base}\nRUN uname -m > /machine\n"),
+        ),
+    ]);
+    bench.commit("one image");
+    bench.refit(&["build", "--push"]).exits(0);
+    let (repository, _) = base.split_once(':').unwrap();
+    for (architecture, machine) in [("amd64", "x86_64\n"), ("arm64", "aarch64\n")] {
+        let of_base = hub.json(&format!(
+            "{repository}@{}",
+            hub.manifests(base)[architecture]
+        ));
+        let manifest = hub.manifests("team/web:latest")[architecture].clone();
+        let ours = hub.json(&format!("team/web@{manifest}"));
+        assert_eq!(
+            ours["mediaType"],
+            "application/vnd.oci.image.manifest.v1+json"
+        );
+        assert_eq!(ours["layers"][0]["digest"], of_base["layers"][0]["digest"]);
+        assert_eq!(ours["layers"][0]["mediaType"], layer_type);
+        assert_eq!(
+            hub.file("team/web", &manifest, "machine").as_deref(),
+            Some(machine)
+        );
+    }
+    bench.refit(&["sweep"]).exits(0).mentions("nothing to do");
+    let name = format!("{host}/team/web:latest");
+    assert_eq!(bench.run_image(&name, "linux/amd64"), "");
+}
