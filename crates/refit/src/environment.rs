@@ -156,9 +156,11 @@ impl Environment {
             .to_string()
     }
 
-    /// Whether there is a program of that name.
+    /// Whether there is a program of that name; those of the administrator are not on everybody's path.
     pub(crate) fn has_program(&self, name: &str) -> bool {
-        env::split_paths(&self.search_path).any(|folder| folder.join(name).is_file())
+        let for_root = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+        let mut folders = env::split_paths(&self.search_path).chain(for_root);
+        folders.any(|folder| folder.join(name).is_file())
     }
 
     /// The folder that `-C` names.

@@ -45,5 +45,5 @@ pub(crate) fn run(app: &App, args: &DemoArgs) -> Result<Exit, CommandError> {
             .map_err(cannot)?
             .keep(),
     };
-    demo::play(&app.ui, &dir)
+    demo::play(&app.ui, &app.environment, &dir)
 }

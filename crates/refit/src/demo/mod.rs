@@ -8,12 +8,13 @@ use std::{
 };
 
 use crate::{
+    environment::Environment,
     error::{CommandError, Exit},
     ui::Ui,
 };
 
 /// Plays the whole script in `dir`, which is empty.
-pub(crate) fn play(ui: &Ui, dir: &Path) -> Result<Exit, CommandError> {
+pub(crate) fn play(ui: &Ui, environment: &Environment, dir: &Path) -> Result<Exit, CommandError> {
     let stage = Stage::new(ui, dir)?;
     stage.write("", files::SETTINGS)?;
     stage.write("debian", files::DEBIAN)?;
@@ -48,10 +49,15 @@ pub(crate) fn play(ui: &Ui, dir: &Path) -> Result<Exit, CommandError> {
     stage.run("shop", "git log --notes=refit")?;
     stage.say("A second sweep has nothing to do:");
     stage.run("shop", "refit sweep")?;
+    let path = if environment.has_program("refit") {
+        String::new()
+    } else {
+        format!("\n  export PATH={}:$PATH", stage.own_dir.display())
+    };
     stage.say(&format!(
-        "The folder is yours to play with:\n  cd {}\n  export REFIT_CONFIG={}\n  refit status",
-        dir.join("shop").display(),
+        "The folder is yours to play with:{path}\n  export REFIT_CONFIG={}\n  cd {}\n  refit status",
         stage.settings.display(),
+        dir.join("shop").display(),
     ));
     Ok(Exit::Fine)
 }
@@ -61,6 +67,8 @@ struct Stage<'a> {
     ui: &'a Ui,
     dir: &'a Path,
     settings: PathBuf,
+    /// The folder with this refit.
+    own_dir: PathBuf,
     path: std::ffi::OsString,
 }
 
@@ -71,13 +79,14 @@ impl<'a> Stage<'a> {
         // The hooks and the script find this refit first.
         let own_dir = own.parent().map(Path::to_owned).unwrap_or_default();
         let before = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::iter::once(own_dir).chain(std::env::split_paths(&before));
+        let folders = std::iter::once(own_dir.clone()).chain(std::env::split_paths(&before));
         let path = std::env::join_paths(folders)
             .map_err(|e| CommandError::new(format!("cannot set PATH: {e}")))?;
         Ok(Self {
             ui,
             dir,
             settings: dir.join("config.toml"),
+            own_dir,
             path,
         })
     }

@@ -180,7 +180,7 @@ fn summary(id: RunId, done: &[Done]) -> String {
         });
     }
     let output = if done.iter().any(|done| done.log.is_some()) {
-        "; `refit logs` shows the output"
+        "; see `refit logs`"
     } else {
         ""
     };
@@ -227,10 +227,7 @@ mod tests {
         });
         let skipped = Outcome::Skipped("its parent failed".to_owned());
         for (outcomes, expect) in [
-            (
-                vec![built.clone()],
-                "1 target built; `refit logs` shows the output",
-            ),
+            (vec![built.clone()], "1 target built; see `refit logs`"),
             (
                 vec![staged.clone(), staged.clone()],
                 "2 targets taken as built before",
@@ -243,7 +240,7 @@ mod tests {
                     failed.clone(),
                     skipped.clone(),
                 ],
-                "1 target built, 1 taken as built before, 1 kept, 1 failed, 1 skipped; `refit logs` shows the output",
+                "1 target built, 1 taken as built before, 1 kept, 1 failed, 1 skipped; see `refit logs`",
             ),
             (vec![failed, skipped], "1 target failed, 1 skipped"),
         ] {

@@ -8,7 +8,7 @@ use super::DIM;
 /// Blanks between columns.
 const GAP: u16 = 2;
 /// A last column that is narrower than this is left to the terminal.
-const NARROW: usize = 24;
+const NARROW: usize = 12;
 
 /// Rows of text; columns are as wide as their widest cell.
 pub(crate) struct Table {
@@ -165,7 +165,7 @@ mod tests {
             within(&table, Some(32)),
             "stale  the base is another one\n       now\nok     a-word-that-is-wider-than-the-terminal\nok\n"
         );
-        let narrow = within(&table, Some(20));
+        let narrow = within(&table, Some(18));
         assert_eq!(narrow, plain(&table), "too narrow for columns");
     }
 

@@ -144,6 +144,25 @@ fn an_earlier_commit_and_all_images_can_be_recorded() {
 }
 
 #[test]
+fn what_is_recorded_already_is_said() {
+    let sandbox = Sandbox::with("//- web/Dockerfile\nFROM scratch\n");
+    let record = || {
+        let said = sandbox.refit(&["deps", "record"]).stderr;
+        let said = said.split_once("commit ").unwrap();
+        format!(
+            "{}{}",
+            said.0,
+            said.1.split_once(' ').map_or("", |(_, rest)| rest)
+        )
+    };
+    sandbox.refit(&["deps", "record"]).ok();
+    assert_eq!(record(), "1 image of is recorded already\n");
+    sandbox.write("README.md", "Shop\n");
+    sandbox.commit("no image");
+    assert_eq!(record(), "touches no image\n");
+}
+
+#[test]
 fn notes_travel_between_clones() {
     let sandbox = Sandbox::with("//- web/Dockerfile\nFROM scratch\n");
     let remote = sandbox.path("remote.git");

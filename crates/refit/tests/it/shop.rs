@@ -43,6 +43,9 @@ certificate
 //- web/Dockerfile
 FROM refit.local/base
 CMD [\"web\"]
+//- app/Dockerfile
+FROM refit.local/web
+CMD [\"app\"]
 ";
 
 /// Nothing is published yet.
@@ -119,7 +122,10 @@ fn a_registry_that_is_away_leaves_open_what_is_stale() {
     sandbox.write("../home/config/refit/hub/index.json", "no JSON");
     let asked = ["deps", "graph", "base", "--stale"];
     let json = sandbox.refit(&[&asked[..], &["--format", "json"]].concat());
-    assert_eq!(json.json()["images"][0]["stale"], serde_json::Value::Null);
+    let json = json.json();
+    let mut images = json["images"].as_array().unwrap().iter();
+    let base = images.find(|image| image["name"] == "base").unwrap();
+    assert_eq!(base["stale"], serde_json::Value::Null);
     let tree = sandbox.refit(&asked).ok();
     assert!(tree.contains("base  unreachable"), "{tree}");
 }
@@ -225,4 +231,17 @@ fn what_was_built_before_is_taken_and_its_output_is_found_where_it_was_built() {
     assert_eq!(sandbox.refit(&["logs", "web"]).ok(), logs);
     // The newest run itself has nothing to show.
     assert_masked!("logs-taken", sandbox.refit(&["logs"]).all());
+}
+
+#[test]
+fn each_line_of_several_is_named_before_its_plan() {
+    let sandbox = unpublished();
+    let config =
+        sandbox.read(".config/refit.toml") + "[sweep]\nbranches = [\"main\", \"stable\"]\n";
+    sandbox.write(".config/refit.toml", &config);
+    sandbox.commit("two lines");
+    sandbox.git(&["branch", "stable"]);
+    let said = sandbox.refit(&["sweep", "--dry-run"]).stderr;
+    let lines: Vec<&str> = said.lines().filter(|l| l.starts_with("line ")).collect();
+    assert_eq!(lines, ["line main:", "line stable:"], "{said}");
 }

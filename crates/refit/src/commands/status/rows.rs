@@ -55,7 +55,13 @@ pub(super) fn print(app: &App, snapshot: &Snapshot, status: &Status, n_stale: us
             });
         }
     }
-    groups.sort_by_key(|group| rank(group.word));
+    // What is stale in the order in which it would be built.
+    let wave = |group: &Group<'_>| {
+        let steps = status.plan.steps.iter();
+        let of_image = steps.filter(|step| step.target.image == group.image);
+        of_image.map(|step| step.wave).min()
+    };
+    groups.sort_by_key(|group| (rank(group.word), wave(group)));
     let mut table = Table::new();
     for group in groups {
         let all = snapshot

@@ -80,6 +80,7 @@ pub(super) async fn run(app: &App, args: &RecordArgs) -> Result<Exit, CommandErr
     } else {
         touched(&project, &snapshot, &commit)?
     };
+    let n_touched = touched.len();
     let recording = prepare(&project, &snapshot, &commit, touched, budget).await?;
     if !args.dry_run {
         write(&project, &recording)?;
@@ -92,9 +93,12 @@ pub(super) async fn run(app: &App, args: &RecordArgs) -> Result<Exit, CommandErr
         ));
     }
     app.ui.note(&match (recording.records.len(), args.dry_run) {
+        (0, _) if n_touched == 0 => format!("commit {} touches no image", commit.short()),
         (0, _) => format!(
-            "commit {} touches no image whose dependencies are not recorded",
-            commit.short()
+            "{} of commit {} {} recorded already",
+            count(n_touched, "image"),
+            commit.short(),
+            if n_touched == 1 { "is" } else { "are" }
         ),
         (n, false) => format!(
             "{} recorded for commit {}",

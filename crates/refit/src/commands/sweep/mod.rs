@@ -1,17 +1,18 @@
 //! `refit sweep`: patch what is published, on every line.
 
+mod merge;
+mod nothing;
+
 use std::collections::BTreeSet;
 
 use refit_deps::{
     image::Image,
     observe::Line,
     plan::{self, Plan, ReleaseOptions, SweepOptions},
-    reason::StateKind,
 };
 use refit_logs::RunKind;
 use refit_oci::{Reference, Repository};
-use refit_registry::Requests;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     cli::FormatArgs,
@@ -21,7 +22,7 @@ use crate::{
     observe::Observer,
     project::{Project, Snapshot},
     run,
-    ui::{Format, count},
+    ui::Format,
     workshop,
 };
 
@@ -67,13 +68,18 @@ pub(crate) async fn run(app: &App, args: &SweepArgs) -> Result<Exit, CommandErro
     };
     let mut exit = Exit::Fine;
     let mut documents: Vec<Value> = Vec::new();
-    for (line, tip) in tips(&project, args)? {
+    let tips = tips(&project, args)?;
+    let is_one_of_many = tips.len() > 1 && args.format.format == Format::Human;
+    for (line, tip) in tips {
+        if is_one_of_many {
+            app.ui.note(&format!("line {}:", line.name));
+        }
         let (document, line_exit) = sweep.line(&project, line, tip).await?;
         documents.extend(document);
         exit = exit.or(line_exit);
     }
     if args.format.format == Format::Json {
-        app.ui.json(&merge(documents));
+        app.ui.json(&merge::lines(documents));
     }
     Ok(exit)
 }
@@ -151,7 +157,7 @@ impl<'p> Sweep<'p> {
             let requests = observer.registries.requests().since(asked_before);
             if !json {
                 run::show_plan(&app.ui, &plan);
-                nothing_to_do(app, &plan, &observer.line, requests);
+                nothing::say(&app.ui, &plan, &observer.line, requests);
             }
             let document = if args.dry_run {
                 run::plan_json(&plan, rebuild_from(&observer), requests)
@@ -236,84 +242,4 @@ pub(crate) fn refuse_broken_inventory(
         return Ok(());
     }
     Err(CommandError::new("the configuration has errors, so nothing is built").problems(problems))
-}
-
-/// An empty result explains itself.
-fn nothing_to_do(app: &App, plan: &Plan, line: &Line, requests: Requests) {
-    if !plan.steps.is_empty() {
-        return;
-    }
-    let asked = match (to_usize(requests.head), to_usize(requests.get)) {
-        (0, 0) => String::new(),
-        (head, get) => format!(
-            " (asked with {} and {})",
-            count(head, "HEAD"),
-            count(get, "GET")
-        ),
-    };
-    if plan
-        .states
-        .iter()
-        .any(|state| matches!(state.kind, StateKind::Unreachable { .. }))
-    {
-        let known = if plan.kept.is_empty() {
-            String::new()
-        } else {
-            format!("; {} fresh", count(plan.kept.len(), "target"))
-        };
-        app.ui.note(&format!(
-            "nothing was done: a registry is unreachable, so not all is known{known}{asked}"
-        ));
-        return;
-    }
-    if plan.kept.is_empty() {
-        let mut states = plan.states.iter();
-        if states.all(|state| state.kind == StateKind::Unpublished) {
-            let note = format!(
-                "nothing to do: nothing of `{}` is published{asked}",
-                line.name
-            );
-            app.ui.note(&note);
-            app.ui
-                .hint("run `refit build --push` to publish a first time");
-        } else {
-            app.ui.note(&format!("nothing to do{asked}"));
-        }
-        return;
-    }
-    let kept = count(plan.kept.len(), "target");
-    let verb = if plan.kept.len() == 1 { "is" } else { "are" };
-    app.ui.note(&format!(
-        "nothing to do: {kept} {verb} built on what the bases are now{asked}"
-    ));
-}
-
-fn to_usize(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
-}
-
-/// One document for all lines: lists appended, counts added.
-fn merge(documents: Vec<Value>) -> Value {
-    let mut documents = documents.into_iter();
-    let Some(mut merged) = documents.next() else {
-        return json!({ "format_version": 1 });
-    };
-    for document in documents {
-        for key in ["steps", "kept", "states", "errors", "images", "failed"] {
-            if let (Some(Value::Array(all)), Some(Value::Array(more))) =
-                (merged.get_mut(key), document.get(key))
-            {
-                all.extend(more.iter().cloned());
-            }
-        }
-        for key in ["head", "get"] {
-            let sum = merged["requests"][key].as_u64().unwrap_or(0)
-                + document["requests"][key].as_u64().unwrap_or(0);
-            merged["requests"][key] = json!(sum);
-        }
-        if merged["run"].is_null() {
-            merged["run"] = document["run"].clone();
-        }
-    }
-    merged
 }

@@ -1,0 +1,29 @@
+//! What a sweep says of several lines, as one JSON document.
+
+use serde_json::{Value, json};
+
+/// One document for all lines: lists appended, counts added.
+pub(super) fn lines(documents: Vec<Value>) -> Value {
+    let mut documents = documents.into_iter();
+    let Some(mut merged) = documents.next() else {
+        return json!({ "format_version": 1 });
+    };
+    for document in documents {
+        for key in ["steps", "kept", "states", "errors", "images", "failed"] {
+            if let (Some(Value::Array(all)), Some(Value::Array(more))) =
+                (merged.get_mut(key), document.get(key))
+            {
+                all.extend(more.iter().cloned());
+            }
+        }
+        for key in ["head", "get"] {
+            let sum = merged["requests"][key].as_u64().unwrap_or(0)
+                + document["requests"][key].as_u64().unwrap_or(0);
+            merged["requests"][key] = json!(sum);
+        }
+        if merged["run"].is_null() {
+            merged["run"] = document["run"].clone();
+        }
+    }
+    merged
+}
