@@ -161,6 +161,11 @@ impl TestRegistry {
         self.shared.state().faults.push(scripted);
     }
 
+    /// Forgets the faults that no request has met yet.
+    pub fn behave(&self) {
+        self.shared.state().faults.clear();
+    }
+
     /// How many scripted faults no request has met yet.
     pub fn faults_left(&self) -> usize {
         self.shared.state().faults.len()

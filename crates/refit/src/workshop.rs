@@ -12,8 +12,14 @@ use refit_build::{
     apply::{Done, Failed, Prepared, Workshop},
     engine::ContextTar,
 };
-use refit_deps::{image::EMBEDDED_HOST, inventory::clean, plan::Step, record::Record, scan};
-use refit_git::notes::{Batch, NotesError};
+use refit_deps::{
+    image::{EMBEDDED_HOST, Image},
+    inventory::clean,
+    plan::Step,
+    record::Record,
+    scan,
+};
+use refit_git::notes::{Batch, NotesError, Pushed};
 use refit_oci::ObjectId;
 use refit_platform::Target;
 
@@ -185,25 +191,15 @@ pub(crate) fn notes_remote(
     writes: bool,
 ) -> Result<Option<String>, CommandError> {
     let images = project.working()?.inventory.images;
-    if images
-        .iter()
-        .all(|image| image.destination().registry() == EMBEDDED_HOST)
-    {
+    let embedded = |image: &Image| image.destination().registry() == EMBEDDED_HOST;
+    if !images.is_empty() && images.iter().all(embedded) {
         return Ok(None);
     }
-    let remote = fetch_notes(&project.repo)?;
-    if let (Some(remote), true) = (&remote, writes) {
-        project.repo.notes_probe_push(remote)?;
-    }
-    Ok(remote)
-}
-
-/// Brings the remote's notes in before anything is decided. Notes that can't be reached are an error: without them,
-/// rollbacks and holds are unknown.
-fn fetch_notes(repo: &refit_git::Repo) -> Result<Option<String>, CommandError> {
+    let repo = &project.repo;
     let Some(remote) = repo.default_remote() else {
         return Ok(None);
     };
+    // Notes that can't be reached are an error: without them, rollbacks and holds are unknown.
     let unreachable = |error: NotesError| {
         CommandError::new(format!(
             "the notes of `{remote}` can't be reached: {}",
@@ -211,7 +207,12 @@ fn fetch_notes(repo: &refit_git::Repo) -> Result<Option<String>, CommandError> {
         ))
         .hint(format!("try `git fetch {remote}`"))
     };
-    repo.notes_fetch(&remote).map_err(unreachable)?;
-    repo.notes_unite(&remote).map_err(CommandError::from)?;
+    if !writes {
+        repo.notes_fetch(&remote).map_err(unreachable)?;
+        repo.notes_unite(&remote)?;
+    } else if repo.notes_push(&remote).map_err(unreachable)? == Pushed::default() {
+        // There was nothing that an earlier run could not push, so the right to push is still to be asked for.
+        repo.notes_probe_push(&remote)?;
+    }
     Ok(Some(remote))
 }

@@ -198,7 +198,7 @@ pub struct Site<'a> {
     /// The run, which keeps the logs.
     pub run: &'a Run,
     /// The time of records.
-    pub clock: fn() -> Timestamp,
+    pub clock: &'a (dyn Fn() -> Timestamp + Sync),
     /// Scratch files.
     pub scratch: PathBuf,
     /// How many targets are built at once.

@@ -99,7 +99,9 @@ async fn staged(step: &Step, pins: &[Pin], site: &Site<'_>) -> Result<Option<Dig
         .registry(step.repository.registry())
         .head(&reference)
         .await;
-    Ok(head.map_err(|e| Failed::of(&e))?.digest().cloned())
+    let found = head.map_err(|e| Failed::of(&e))?.digest().cloned();
+    // A forced build that came to the same says nothing of this one.
+    Ok(found.filter(|found| !(step.no_cache && step.replaces.as_ref() == Some(found))))
 }
 
 fn key<'a>(step: &'a Step, pins: &'a [Pin]) -> Key<'a> {

@@ -216,8 +216,11 @@ impl Evaluator<'_> {
                 replaces: step.replaces.as_ref().filter(|_| step.no_cache),
             };
             match self.lookup.tag(&key.reference(&step.repository))? {
+                // A forced build that came to the same says nothing of the next one.
                 Answer::Found(manifest) if step.replaces.as_ref() == Some(manifest) => {
-                    return Some(Verdict::Kept(manifest.clone()));
+                    if !step.no_cache {
+                        return Some(Verdict::Kept(manifest.clone()));
+                    }
                 }
                 Answer::Found(manifest) => {
                     step.action = Action::Publish {

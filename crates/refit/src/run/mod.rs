@@ -65,12 +65,13 @@ pub(crate) async fn apply(
         remote,
         kept: Mutex::default(),
     };
+    let clock = || app.environment.now();
     let site = Site {
         registries: &observer.registries,
         engines: &engines,
         workshop: &workshop,
         run: &run,
-        clock: Timestamp::now,
+        clock: &clock,
         scratch: scratch.path().to_owned(),
         slots: SLOTS,
     };
@@ -93,7 +94,8 @@ pub(crate) async fn apply(
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        if let Some(text) = sentence_of(plan, &applied, kind, id, &kept) {
+        let now = app.environment.now();
+        if let Some(text) = sentence_of(plan, &applied, kind, (id, now), &kept) {
             let sentences = BTreeMap::from([(commit.clone(), vec![text])]);
             let message = format!("refit: {} {id}", kind.as_str());
             workshop.append(&Batch {
@@ -126,7 +128,7 @@ fn sentence_of(
     plan: &Plan,
     applied: &Applied,
     kind: RunKind,
-    id: RunId,
+    (id, at): (RunId, Timestamp),
     kept: &[Record],
 ) -> Option<String> {
     let published: BTreeSet<String> = kept
@@ -162,7 +164,7 @@ fn sentence_of(
             .filter(|d| matches!(d.outcome, Outcome::Kept(_)))
             .count();
     let moves: Vec<BaseMove> = moves.into_iter().collect();
-    let date = Timestamp::now().strftime("%Y-%m-%d").to_string();
+    let date = at.strftime("%Y-%m-%d").to_string();
     Some(sentence::run(
         &date,
         kind.as_str(),

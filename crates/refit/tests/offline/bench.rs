@@ -161,6 +161,19 @@ impl Bench {
         })
     }
 
+    /// The layers of `team/IMAGE:latest` on one platform, the lowest first.
+    #[track_caller]
+    pub(crate) fn layers(&self, image: &str, platform: &str) -> Vec<Digest> {
+        let manifest = &self.manifests(image)[platform];
+        match self.document(&format!("team/{image}"), manifest) {
+            Document::Manifest(manifest) => {
+                let layers = manifest.value.layers.into_iter();
+                layers.map(|layer| layer.digest).collect()
+            }
+            Document::Index(_) => panic!("{manifest} is no manifest"),
+        }
+    }
+
     /// Points `team/IMAGE:latest` at something that the repository holds, as somebody does by hand.
     pub(crate) fn retag(&self, image: &str, digest: &Digest) {
         self.retag_as(image, digest, "latest");

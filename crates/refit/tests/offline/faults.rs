@@ -134,11 +134,28 @@ fn a_lead_tag_with_another_digest_when_it_is_read_again_does_not_move() {
 
 #[test]
 fn an_upload_without_a_location_fails_its_target_and_what_is_built_on_it() {
-    swept_with(
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(LINEAGE);
+    shop.refit(&["build", "--push"]).exits(0);
+    let before = bench.all_published(&IMAGES);
+    bench.push_base("1", "two", "two");
+    bench.hub.fail(
         "POST",
         "/v2/team/base/blobs/uploads/",
-        &repeat::<_, 4>(Fault::Without("location")),
-        1,
+        usize::MAX,
+        Fault::Without("location"),
+    );
+    shop.refit(&["sweep"])
+        .exits(1)
+        .mentions("base@linux/amd64: ")
+        .mentions("broke the protocol");
+    assert_eq!(bench.all_published(&IMAGES), before);
+    bench.hub.behave();
+    shop.refit(&["sweep"]).exits(0);
+    assert_eq!(
+        bench.file("shop", "linux/arm64", "etc/patch").unwrap(),
+        "two"
     );
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use refit_testkit::registry::{Fault, Gate};
 use serde_json::{Value, json};
 
 use crate::{
@@ -250,6 +251,132 @@ fn an_unrecorded_push_becomes_the_head() {
     let said = shop.refit(&["sweep", "--format", "json"]).exits(0).json();
     assert_eq!(said["states"][0]["state"], "moved-elsewhere", "{said}");
     assert_eq!(said["states"][0]["published"], json!(latest));
+}
+
+#[test]
+fn records_that_could_not_be_pushed_are_pushed_by_the_next_sweep() {
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(LINEAGE);
+    let remote = bench.remote(&shop);
+    shop.refit(&["build", "--push"]).exits(0);
+    let ci = bench.clone_of(&remote, "ci", &[]);
+    bench.push_base("1", "two", "two");
+    // The remote goes away when the last tag moves.
+    let gate = Gate::default();
+    bench.hub.fail(
+        "PUT",
+        "/v2/team/shop/manifests/latest",
+        1,
+        Fault::Held(gate.clone()),
+    );
+    let sweep = shop.start(&["sweep"]);
+    assert!(gate.wait());
+    let away = bench.folder().join("away");
+    fs::rename(remote.dir(), &away).unwrap();
+    gate.open();
+    assert_eq!(sweep.wait_with_output().unwrap().status.code(), Some(2));
+    for image in IMAGES {
+        assert_eq!(
+            bench.file(image, "linux/arm64", "etc/patch").unwrap(),
+            "two"
+        );
+    }
+    fs::rename(away, remote.dir()).unwrap();
+
+    // To others these are pushes of ours that nobody recorded.
+    ci.refit(&["sweep"])
+        .exits(0)
+        .mentions("nothing to do: 6 targets are");
+    assert_eq!(publishes(&remote, "shop").len(), 1);
+    let notes = shop.notes();
+    shop.refit(&["sweep"])
+        .exits(0)
+        .mentions("nothing to do: 6 targets are");
+    assert_eq!(publishes(&remote, "shop").len(), 2);
+    assert_eq!((shop.notes(), remote.notes()), (notes.clone(), notes));
+}
+
+#[test]
+fn a_hook_that_refuses_notes_stops_a_sweep_before_tags_move() {
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(SINGLE);
+    let remote = bench.remote(&shop);
+    shop.refit(&["build", "--push"]).exits(0);
+    let before = bench.published("web");
+    bench.push_base("1", "two", "two");
+    let hook = remote.dir().join("hooks/pre-receive");
+    fs::write(&hook, "#!/bin/sh\necho no notes today >&2\nexit 1\n").unwrap();
+    fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    shop.refit(&["sweep"]).exits(2).mentions("no notes today");
+    assert_eq!(bench.published("web"), before);
+    fs::remove_file(hook).unwrap();
+    let swept = shop.refit(&["sweep", "--format", "json"]).exits(0).json();
+    assert_eq!(
+        swept["images"][0]["targets"][0]["action"], "publish",
+        "what was built is not built again"
+    );
+    assert_ne!(bench.published("web"), before);
+}
+
+#[test]
+fn two_sweeps_at_once_in_one_clone_lose_nothing() {
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(LINEAGE);
+    shop.refit(&["build", "--push"]).exits(0);
+    bench.push_base("1", "two", "two");
+    let started = [(); 2].map(|()| shop.start(&["sweep"]));
+    for child in started {
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    for image in IMAGES {
+        let published = json!(bench.published(image));
+        assert!(
+            publishes(&shop, image)
+                .iter()
+                .any(|record| record["index"] == published),
+            "{image}"
+        );
+    }
+    shop.refit(&["sweep"])
+        .exits(0)
+        .mentions("nothing to do: 6 targets are");
+}
+
+#[test]
+fn people_read_what_happened_in_the_log() {
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(LINEAGE);
+    shop.refit(&["build", "--push"]).exits(0);
+    bench.push_base("1", "one", "two");
+    shop.refit(&["sweep"]).exits(0);
+    let log = shop.git(&["log", "--notes=refit"]);
+    assert!(log.contains(": base, shop, web built"), "{log}");
+    let moved = format!(
+        ": base, shop, web rebuilt, 3 kept; {}/base/os:1 ",
+        bench.hub.host()
+    );
+    assert!(log.contains(&moved), "{log}");
+    let shown = shop.git(&[
+        "notes",
+        "--ref=refit-records",
+        "show",
+        "HEAD:web/Dockerfile",
+    ]);
+    assert!(
+        shown.lines().all(|line| line.contains(r#""image":"web""#)),
+        "{shown}"
+    );
+    assert_eq!(shown.lines().count(), 5, "three builds, two moves: {shown}");
 }
 
 #[test]
