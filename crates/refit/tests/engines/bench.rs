@@ -31,7 +31,9 @@ impl Bench {
 
     fn new(engine: Option<Arc<Dockerd>>) -> Self {
         let folder = TempDir::with_prefix("refit-engines-").unwrap();
-        fs::create_dir(folder.path().join("home")).unwrap();
+        for name in ["home", "tmp"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
         let bench = Self { folder, engine };
         fs::create_dir(bench.repository()).unwrap();
         bench
@@ -104,6 +106,8 @@ impl Bench {
         let mut command = Command::new(program);
         let home = self.folder.path().join("home");
         command.env_clear().current_dir(folder).stdin(Stdio::null());
+        // What a killed run leaves behind goes with the test.
+        command.env("TMPDIR", self.folder.path().join("tmp"));
         command.env("PATH", std::env::var_os("PATH").unwrap());
         command
             .env("HOME", &home)
