@@ -18,6 +18,9 @@ use crate::{
 impl Evaluator<'_> {
     /// What all dependencies of a target resolve to now. An error is a state of the target. Everything unknown is
     /// asked for before the first `None`.
+    ///
+    /// `candidates` spare requests: what a build found in an index is taken from its record. That is enough to see that
+    /// nothing changed, and not enough to build on: see [`Self::verified`].
     pub(super) fn pins(
         &self,
         image: &Image,
@@ -39,6 +42,21 @@ impl Evaluator<'_> {
             }
         }
         Some(problem.map_or(Ok(pins), Err))
+    }
+
+    /// The same for a target that is going to be built: what it is built on is what the indexes themselves hold. Only
+    /// where other bases are left out of account does it stay on what the records name.
+    pub(super) fn verified(
+        &self,
+        image: &Image,
+        file: &ResolvedFile,
+        candidates: &[Candidate],
+    ) -> Option<Result<Vec<PlannedPin>, StateKind>> {
+        let candidates = match self.scope.base {
+            Some(_) => candidates,
+            None => &[],
+        };
+        self.pins(image, file, candidates)
     }
 
     fn pin(
@@ -86,7 +104,13 @@ impl Evaluator<'_> {
                 None => return Some(Err(StateKind::NoMovingTag)),
             },
         };
-        match self.target(parent, &found.platform)? {
+        // Nothing makes an image of a platform that nobody asked for: it is taken as its tag has it.
+        let verdict = if parent.platforms.contains(&found.platform) {
+            self.target(parent, &found.platform)?
+        } else {
+            Verdict::Left
+        };
+        match verdict {
             Verdict::Kept(manifest) => {
                 Some(Ok(known(&reference, parent.destination(), None, manifest)))
             }

@@ -134,6 +134,10 @@ impl Evaluator<'_> {
                 reasons
             }
         };
+        let pins = match self.verified(&tip.image, &file, &candidates)? {
+            Ok(pins) => pins,
+            Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
+        };
         self.staged(Step {
             target: Target {
                 image: image.name.clone(),

@@ -98,15 +98,21 @@ impl Evaluator<'_> {
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
         watched?;
+        if let Some(manifest) = manifest {
+            if candidates.is_empty() {
+                let kind = StateKind::ReleaseSourceUnknown;
+                return Some(self.state(&image.name, Some(platform), kind));
+            }
+            if !self.scope.force && base_reasons(&pins, &candidates).is_empty() {
+                return Some(Verdict::Kept(manifest.clone()));
+            }
+        }
+        let pins = match self.verified(&entry, &file, &candidates)? {
+            Ok(pins) => pins,
+            Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
+        };
         let mut reasons = match manifest {
             None => vec![Reason::PlatformAdded],
-            Some(_) if candidates.is_empty() => {
-                return Some(self.state(
-                    &image.name,
-                    Some(platform),
-                    StateKind::ReleaseSourceUnknown,
-                ));
-            }
             Some(_) => base_reasons(&pins, &candidates),
         };
         if self.scope.force {

@@ -6,6 +6,8 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use serde_json::Value;
+
 use crate::{bench::Bench, said::Said};
 
 /// A repository's folder.
@@ -118,4 +120,15 @@ impl<'b> Checkout<'b> {
             .map(|blob| self.git(&["cat-file", "-p", blob]) + "\n")
             .collect()
     }
+}
+
+/// The publish records of an image, in the order of their lines.
+pub(crate) fn publishes(of: &Checkout<'_>, image: &str) -> Vec<Value> {
+    let records = of.records();
+    let records = records
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    records
+        .filter(|record| record["type"] == "publish" && record["image"] == image)
+        .collect()
 }

@@ -16,6 +16,7 @@ mod local;
 mod notes;
 mod places;
 mod random_moves;
+mod records;
 mod released;
 mod selection;
 mod tags;
