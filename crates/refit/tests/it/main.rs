@@ -11,6 +11,7 @@ mod graph;
 mod help;
 mod hooks;
 mod init;
+mod readme;
 mod record;
 mod scan;
 mod shop;

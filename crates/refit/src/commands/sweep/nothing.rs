@@ -10,13 +10,15 @@ pub(super) fn say(ui: &Ui, plan: &Plan, line: &Line, requests: Requests) {
     if !plan.steps.is_empty() {
         return;
     }
-    let asked = match (to_usize(requests.head), to_usize(requests.get)) {
-        (0, 0) => String::new(),
-        (head, get) => format!(
-            " (asked with {} and {})",
-            count(head, "HEAD"),
-            count(get, "GET")
-        ),
+    let asked = [
+        (requests.head, "HEAD request"),
+        (requests.get, "GET request"),
+    ];
+    let asked = asked.iter().filter(|(n, _)| *n > 0);
+    let asked: Vec<String> = asked.map(|(n, what)| count(to_usize(*n), what)).collect();
+    let asked = match asked.as_slice() {
+        [] => String::new(),
+        asked => format!(" ({})", asked.join(", ")),
     };
     if plan
         .states

@@ -59,16 +59,29 @@ pub(super) fn text(
                 .get_mut(0)
                 .filter(|_| !document.contains_key("images"))
             {
-                first.decor_mut().set_prefix(
-                    "\n# Where images are pushed; without it they stay in this clone's own store.\n\
-                     # push-to = [\"registry.example.com/team\"]\n\n",
-                );
+                first.decor_mut().set_prefix(to_decide(repositories));
             }
             document.insert(key, Item::ArrayOfTables(tables));
         }
     }
     document.set_trailing(needs(unset, singles));
     document.to_string()
+}
+
+/// What a scan can't know, as comments.
+fn to_decide(repositories: &BTreeMap<String, Repository>) -> String {
+    let namespaces: BTreeSet<String> = repositories.values().map(Repository::namespace).collect();
+    let push_to = match namespaces.first() {
+        Some(namespace) if namespaces.len() == 1 => namespace,
+        _ => "registry.example.com/team",
+    };
+    format!(
+        "\n# Where images are pushed; without it they stay in this clone's own store.\n\
+         # push-to = [\"{push_to}\"]\n\n\
+         # What all images have in common; without it they are built for linux/amd64.\n\
+         # [defaults]\n\
+         # platforms = [\"linux/amd64\", \"linux/arm64\"]\n\n"
+    )
 }
 
 /// The namespace that all repositories share, if they are named like their images.
