@@ -1,0 +1,198 @@
+//! Observes what a computation of staleness needs, round by round, until it is done.
+
+mod asked;
+mod released;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures_util::{StreamExt as _, stream};
+use refit_deps::{
+    observe::{Answers, Ground, Line, Needs, Resolved},
+    plan::{self, Status},
+    record::Records,
+};
+use refit_oci::{ObjectId, Repository};
+use refit_registry::{Patience, Registries, Requests};
+
+use crate::{
+    error::CommandError,
+    project::{Project, Snapshot},
+};
+
+/// How many requests are under way at once.
+const CONCURRENCY: usize = 16;
+/// More rounds than any chain of indexes needs.
+const ROUNDS: usize = 64;
+
+/// A line, its images, and what is known of the world so far.
+pub(crate) struct Observer<'p> {
+    pub(crate) project: &'p Project,
+    pub(crate) registries: Registries,
+    pub(crate) line: Line,
+    /// The line's tip; of `build` without a commit, the working tree.
+    pub(crate) tip: Arc<Snapshot>,
+    pub(crate) records: Records,
+    snapshots: Mutex<BTreeMap<ObjectId, Arc<Snapshot>>>,
+    answers: Mutex<Answers>,
+    /// Registry hosts that did not answer, with what happened: they are not waited for a second time.
+    offline: Mutex<BTreeMap<String, String>>,
+}
+
+impl<'p> Observer<'p> {
+    /// An observer of a line whose tip is `tip`.
+    pub(crate) fn new(
+        project: &'p Project,
+        line: Line,
+        tip: Snapshot,
+        registries: Registries,
+    ) -> Result<Self, CommandError> {
+        let records = project.records()?;
+        let tip = Arc::new(tip);
+        let snapshots = tip
+            .commit
+            .iter()
+            .map(|commit| (commit.clone(), Arc::clone(&tip)))
+            .collect();
+        Ok(Self {
+            project,
+            registries,
+            line,
+            tip,
+            records,
+            snapshots: Mutex::new(snapshots),
+            answers: Mutex::default(),
+            offline: Mutex::default(),
+        })
+    }
+
+    /// An observer of another line, which knows what this one has learned of the registries. What was written since is
+    /// asked for again.
+    pub(crate) fn next(
+        self,
+        line: Line,
+        tip: Snapshot,
+        written: &BTreeSet<Repository>,
+    ) -> Result<Self, CommandError> {
+        let mut next = Self::new(self.project, line, tip, self.registries)?;
+        let mut answers = self
+            .answers
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        answers.releases.clear();
+        answers
+            .tags
+            .retain(|tag, _| !written.contains(tag.repository()));
+        next.answers = Mutex::new(answers);
+        next.offline = self.offline;
+        Ok(next)
+    }
+
+    /// Computes, observing whatever the computation asks for.
+    pub(crate) async fn resolve<T>(
+        &self,
+        compute: impl Fn(&Ground<'_>) -> Resolved<T>,
+    ) -> Result<T, CommandError> {
+        for _ in 0..ROUNDS {
+            let answers = self
+                .answers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            let ground = Ground {
+                line: &self.line,
+                inventory: &self.tip.inventory,
+                edges: &self.tip.edges,
+                records: &self.records,
+                build_platform: self.project.build_platform(),
+                answers: &answers,
+            };
+            match compute(&ground) {
+                Resolved::Done(value) => return Ok(value),
+                Resolved::Needs(needs) => self.answer(needs).await,
+            }
+        }
+        Err(CommandError::new(
+            "the registries' answers lead on without an end",
+        ))
+    }
+
+    async fn answer(&self, needs: Needs) {
+        let tags = stream::iter(
+            needs
+                .tags
+                .iter()
+                .map(|tag| async move { (tag.clone(), self.tag(tag).await) }),
+        );
+        let tags: Vec<_> = tags.buffer_unordered(CONCURRENCY).collect().await;
+        let documents = needs
+            .documents
+            .iter()
+            .map(|(repository, digest)| async move {
+                let key = (repository.clone(), digest.clone());
+                (key, self.document(repository, digest).await)
+            });
+        let documents: Vec<_> = stream::iter(documents)
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await;
+        let configs = needs
+            .configs
+            .iter()
+            .map(|(repository, manifest)| async move {
+                let key = (repository.clone(), manifest.clone());
+                (key, self.config(repository, manifest).await)
+            });
+        let configs: Vec<_> = stream::iter(configs)
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await;
+        let releases: Vec<_> = needs
+            .releases
+            .iter()
+            .map(|key| (key.clone(), self.release(key)))
+            .collect();
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.tags.extend(tags);
+        answers.documents.extend(documents);
+        answers.configs.extend(configs);
+        answers.releases.extend(releases);
+    }
+}
+
+/// How every target stands, at the tip that was asked about.
+pub(crate) struct Standing {
+    pub(crate) status: Status,
+    pub(crate) tip: Arc<Snapshot>,
+    pub(crate) requests: Requests,
+}
+
+/// How every target of the commit that is checked out stands; of the working tree where there is no commit yet.
+pub(crate) async fn status(project: &Project) -> Result<Standing, CommandError> {
+    let name = project.current_line()?;
+    let tip = match project.repo.head()? {
+        refit_git::Head::Commit { id, .. } => project.at(&id)?,
+        refit_git::Head::Unborn { .. } => project.working()?,
+    };
+    let line = Line {
+        name,
+        commit: tip.commit.clone(),
+    };
+    // Someone waits at a terminal: what does not answer soon is reported as unreachable.
+    let patience = Patience {
+        attempts: 2,
+        connect_timeout: std::time::Duration::from_secs(5),
+        ..Patience::default()
+    };
+    let observer = Observer::new(project, line, tip, project.registries_with(patience))?;
+    let mut status = observer.resolve(plan::status).await?;
+    status.plan.problems.clone_from(&observer.tip.problems);
+    let requests = observer.registries.requests();
+    Ok(Standing {
+        status,
+        tip: observer.tip,
+        requests,
+    })
+}
