@@ -32,7 +32,11 @@ pub(crate) fn lines(project: &Project) -> Result<Vec<Line>, CommandError> {
     if let Some(line) = default_branch(project)? {
         return Ok(vec![line]);
     }
-    let name = project.current_line()?;
+    let (Head::Unborn { branch } | Head::Commit { branch, .. }) = project.repo.head()?;
+    let Some(name) = branch else {
+        return Err(CommandError::new("no branch is checked out")
+            .hint("check out a branch, or list the lines under `[sweep] branches`"));
+    };
     let commit = tip(project, &name)?;
     Ok(vec![Line { name, commit }])
 }

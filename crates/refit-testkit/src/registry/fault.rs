@@ -64,6 +64,26 @@ impl Gate {
         *arrived
     }
 
+    /// Waits until a request stands before the gate, or the client is done without one; whether it was done.
+    pub fn wait_or(&self, mut done: impl FnMut() -> bool) -> bool {
+        let mut arrived = self
+            .shared
+            .arrived
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        while !*arrived {
+            if done() {
+                return true;
+            }
+            let waited = self
+                .shared
+                .arrival
+                .wait_timeout(arrived, Duration::from_millis(20));
+            (arrived, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        false
+    }
+
     /// Lets the request go on, and one that has yet to come.
     pub fn open(&self) {
         self.shared.opened.notify_one();

@@ -170,6 +170,13 @@ fn a_registry_that_does_not_confirm_a_manifests_digest_is_told_apart() {
 }
 
 #[test]
+fn a_registry_that_names_no_digest_is_asked_for_the_manifest_itself() {
+    let faults = [Fault::Without("docker-content-digest")];
+    swept_with("HEAD", "/v2/base/os/manifests/1", &faults, 0);
+    swept_with("HEAD", "/v2/team/web/manifests/latest", &faults, 0);
+}
+
+#[test]
 fn a_connection_that_is_cut_is_made_again() {
     swept_with(
         "*",

@@ -1,6 +1,6 @@
 //! Runs that were killed or overtaken: what was built is not built again, and no tag moves that somebody else moved.
 
-use std::process::Child;
+use std::{process::Child, time::Duration};
 
 use refit_testkit::registry::{Fault, Gate};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     bench::{Bench, texts},
     checkout::Checkout,
-    fixtures::{IMAGES, LINEAGE},
+    fixtures::{IMAGES, LINEAGE, SINGLE},
 };
 
 /// Released on base `one`, which is `two` now; a sweep that stands before the gate.
@@ -139,6 +139,47 @@ fn a_build_killed_before_its_tag_moves_is_published_by_the_next() {
     shop.refit(&["sweep"])
         .exits(0)
         .mentions("nothing to do: 6 targets are");
+}
+
+#[test]
+fn a_sweep_killed_at_any_write_is_finished_by_the_next() {
+    let bench = Bench::new();
+    bench.push_base("1", "0", "0");
+    let two_platforms = "context = \"web\"\nplatforms = [\"linux/amd64\", \"linux/arm64\"]";
+    let shop = bench.repository(&SINGLE.replace("context = \"web\"", two_platforms));
+    shop.refit(&["build", "--push"]).exits(0);
+    let mut n_killed = 0;
+    for n in 0.. {
+        let patch = (n + 1).to_string();
+        bench.push_base("1", &patch, &patch);
+        // All writes but the n-th pass.
+        bench.hub.fail("PUT", "", n, Fault::Slow(Duration::ZERO));
+        let gate = Gate::default();
+        bench.hub.fail("PUT", "", 1, Fault::Held(gate.clone()));
+        let mut sweep = shop.start(&["sweep"]);
+        let finished = gate.wait_or(|| sweep.try_wait().unwrap().is_some());
+        if !finished {
+            n_killed += 1;
+        }
+        kill(sweep);
+        bench.hub.behave();
+        shop.refit(&["sweep"]).exits(0);
+        for platform in ["linux/amd64", "linux/arm64"] {
+            assert_eq!(
+                bench.file("web", platform, "etc/patch").unwrap(),
+                patch,
+                "killed at write {n}"
+            );
+        }
+        shop.refit(&["sweep"])
+            .exits(0)
+            .mentions("nothing to do: 2 targets are");
+        if finished {
+            break;
+        }
+    }
+    // A config and a manifest for each platform, the index, the tag; the layer is there since the release.
+    assert_eq!(n_killed, 6);
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod random_moves;
 mod records;
 mod released;
 mod selection;
+mod shapes;
 mod tags;
 mod trust;
 mod whole_path;
