@@ -135,14 +135,15 @@ async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Sit
         line: Vec::new(),
     };
     let result = build(step, settled, pins, site, &mut log).await;
+    log.end();
     if let Err(failed) = &result {
-        // A log that can't be written is no reason to lose the failure itself.
-        let _ = writeln!(log, "{}", failed.message);
+        // For the archive; whoever watches is told of the outcome. A log that can't be written is no reason to lose
+        // the failure itself.
+        let _ = writeln!(recorder, "{}", failed.message);
         for more in failed.excerpt.iter().flat_map(|e| e.lines()) {
-            let _ = writeln!(log, "{more}");
+            let _ = writeln!(recorder, "{more}");
         }
     }
-    log.end();
     let log = recorder.finish().ok();
     let (outcome, record) = match result {
         Ok((manifest, base_diff_ids)) => {

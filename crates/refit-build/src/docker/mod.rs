@@ -8,6 +8,7 @@ mod check;
 mod connection;
 mod facts;
 mod failure;
+mod names;
 mod options;
 mod output;
 mod progress;
@@ -37,7 +38,10 @@ use tonic::Code;
 pub use address::{Address, AddressError};
 pub use facts::EngineFacts;
 
-use self::{facts::unreachable, output::BaseLayers, session::Session, solve::Solve, tree::Tree};
+use self::{
+    facts::unreachable, names::Names, output::BaseLayers, session::Session, solve::Solve,
+    tree::Tree,
+};
 use crate::engine::{Built, Engine, EngineError, EngineKind, PinnedBase, Recipe, Refusal};
 
 /// Seconds that one answer of the API may take to begin.
@@ -131,11 +135,13 @@ impl DockerEngine {
             Some("host") => vec!["network.host".to_owned()],
             _ => Vec::new(),
         };
+        let names = Names::of(recipe, bases);
         let request = Solve {
             session: session.id().to_owned(),
             options: options::options(recipe, bases),
             entitlements,
             image: output.to_string(),
+            names: names.clone(),
         };
         match solve::solve(&control, request, log).await {
             Ok(()) => Ok(()),
@@ -144,7 +150,8 @@ impl DockerEngine {
                 Err(unreachable(&self.address, status.into()))
             }
             Err(solve::Failure::Build { status, step }) => {
-                Err(failure::explain(recipe, status.message(), step.as_deref()))
+                let message = names.put(status.message());
+                Err(failure::explain(recipe, &message, step.as_deref()))
             }
         }
     }

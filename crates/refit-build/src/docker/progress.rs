@@ -10,9 +10,12 @@ use bollard_buildkit_proto::{
     moby::buildkit::v1::{StatusResponse, Vertex},
 };
 
+use super::names::Names;
+
 /// What has been said so far; steps are numbered as they start.
 #[derive(Default)]
 pub(super) struct Progress {
+    names: Names,
     steps: BTreeMap<String, Step>,
     failed: Option<String>,
 }
@@ -26,6 +29,14 @@ struct Step {
 }
 
 impl Progress {
+    /// Nothing has been said yet.
+    pub(super) fn new(names: Names) -> Self {
+        Self {
+            names,
+            ..Self::default()
+        }
+    }
+
     /// Writes what is new in an update.
     pub(super) fn write(&mut self, update: &StatusResponse, out: &mut dyn Write) -> io::Result<()> {
         for vertex in &update.vertexes {
@@ -84,7 +95,8 @@ impl Progress {
         if std::mem::replace(&mut step.started, true) {
             return Ok(());
         }
-        writeln!(out, "#{} {}", step.number, vertex.name)
+        let number = step.number;
+        writeln!(out, "#{number} {}", self.names.put(&vertex.name))
     }
 
     fn end(&mut self, vertex: &Vertex, out: &mut dyn Write) -> io::Result<()> {
@@ -102,7 +114,7 @@ impl Progress {
             (error, _) => {
                 let number = step.number;
                 self.failed.get_or_insert_with(|| vertex.name.clone());
-                writeln!(out, "#{number} ERROR: {error}")
+                writeln!(out, "#{number} ERROR: {}", self.names.put(error))
             }
         }
     }

@@ -9,7 +9,7 @@ use std::{
 use bollard_buildkit_proto::moby::buildkit::v1::{SolveRequest, StatusRequest};
 use tonic::Status;
 
-use super::{connection::Control, progress::Progress};
+use super::{connection::Control, names::Names, progress::Progress};
 
 /// How often progress is asked for while BuildKit does not know the build yet, and the pause between.
 const ATTEMPTS: u32 = 40;
@@ -28,6 +28,8 @@ pub(super) struct Solve {
     pub(super) entitlements: Vec<String>,
     /// The name that the image gets in the engine.
     pub(super) image: String,
+    /// What bases are called in the log.
+    pub(super) names: Names,
 }
 
 /// Builds into the engine's image store; progress goes to `log`.
@@ -48,7 +50,7 @@ pub(super) async fn solve(
         exporter_attrs_deprecated: HashMap::from([("name".to_owned(), solve.image)]),
         ..SolveRequest::default()
     };
-    let mut progress = Progress::default();
+    let mut progress = Progress::new(solve.names);
     let mut solving = control.clone();
     let solving = async move { solving.solve(request).await };
     let (solved, watched) = {

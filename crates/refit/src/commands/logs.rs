@@ -193,8 +193,10 @@ fn print(
         "{DIM}==>{DIM:#} {} ({} {style}{outcome}{style:#}{silence})",
         target.target, target.action
     ));
+    let mut says_why = false;
     for line in lines(archive, run, target, args.tail)? {
         let line = line?;
+        says_why |= target.message.as_ref() == Some(&line.text);
         let at = line.at.filter(|_| args.timestamps);
         app.ui.data(&match at {
             Some(at) => format!("{DIM}{at:.3}{DIM:#} {}\n", line.text),
@@ -204,7 +206,7 @@ fn print(
             return Ok(());
         }
     }
-    if let Some(message) = &target.message {
+    if let Some(message) = target.message.as_ref().filter(|_| !says_why) {
         app.ui.data(&format!("{style}{message}{style:#}"));
     }
     Ok(())

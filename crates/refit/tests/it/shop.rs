@@ -213,6 +213,11 @@ fn quiet_leaves_results_and_errors() {
         "build-quiet-failed",
         other.refit(&["-q", "build", "--push"]).all()
     );
+    let why = "`/gone` is not in the build context";
+    let said = other.refit(&["build", "--push"]).stderr;
+    assert_eq!(said.matches(why).count(), 2, "once a target: {said}");
+    let logs = other.refit(&["logs", "web@linux/amd64"]).ok();
+    assert_eq!(logs.matches(why).count(), 1, "{logs}");
 }
 
 #[test]

@@ -68,6 +68,7 @@ async fn run_on_both_platforms(version: Version) {
 
         assert!(log.contains(&format!("{machine}\n")), "{log}");
         assert!(log.contains("A\n"), "{log}");
+        assert!(!log.contains("127.0.0.1"), "bases have names: {log}");
         assert_eq!(built.image.platform(), platform);
         let files = own_files(&built);
         assert_eq!(files["arch"], format!("{machine}\n"));
