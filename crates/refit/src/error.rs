@@ -142,7 +142,10 @@ impl From<OpenError> for CommandError {
                     path.display()
                 ))
             }
-            OpenError::Reftable { .. } => command.hint("run `git refs migrate --ref-format=files`"),
+            OpenError::Reftable { .. } => command
+                // git 2.47 refuses to migrate in place where there are reflogs.
+                .hint("run `git refs migrate --ref-format=files`")
+                .hint("where git refuses that: `git clone --ref-format=files . ../files`"),
             _ => command,
         }
     }
