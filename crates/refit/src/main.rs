@@ -66,6 +66,10 @@ fn main() -> ExitCode {
 }
 
 fn execute(app: &App, cli: Cli) -> Result<Exit, CommandError> {
+    if !app.dir.is_dir() {
+        let message = format!("`{}` is no folder", app.dir.display());
+        return Err(CommandError::new(message));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();

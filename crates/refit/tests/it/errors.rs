@@ -71,6 +71,15 @@ fn a_dockerfile_of_no_image_is_reported_until_it_is_ignored() {
 }
 
 #[test]
+fn a_folder_that_is_none_is_said_before_anything_else() {
+    let said = Sandbox::new().refit(&["-C", "nowhere", "status"]);
+    assert_eq!(
+        (said.code, said.stderr.as_str()),
+        (2, "error: `SANDBOX/repo/nowhere` is no folder\n")
+    );
+}
+
+#[test]
 fn unknown_names_show_the_nearest() {
     let sandbox = Sandbox::with(&notebooks());
     assert_snapshot!(

@@ -239,6 +239,17 @@ fn what_was_built_before_is_taken_and_its_output_is_found_where_it_was_built() {
 }
 
 #[test]
+fn a_base_that_no_dockerfile_refers_to_is_said() {
+    let sandbox = unpublished();
+    let said = sandbox.refit(&["sweep", "--dry-run", "--base", "debain:12-slim"]);
+    let warning = "warning: no Dockerfile refers to `debain:12-slim`\n\
+                   hint: did you mean `debian:12-slim`?\n";
+    assert!(said.stderr.starts_with(warning), "{}", said.stderr);
+    let said = sandbox.refit(&["sweep", "--dry-run", "--base", "debian:12-slim"]);
+    assert!(!said.stderr.contains("warning:"), "{}", said.stderr);
+}
+
+#[test]
 fn each_line_of_several_is_named_before_its_plan() {
     let sandbox = unpublished();
     let config =

@@ -6,9 +6,11 @@ mod nothing;
 use std::collections::BTreeSet;
 
 use refit_deps::{
+    graph::Node,
     image::Image,
     observe::Line,
     plan::{self, Plan, ReleaseOptions, SweepOptions},
+    problem::nearest,
 };
 use refit_logs::RunKind;
 use refit_oci::{Reference, Repository};
@@ -22,7 +24,7 @@ use crate::{
     observe::Observer,
     project::{Project, Snapshot},
     run,
-    ui::Format,
+    ui::{Format, Ui},
     workshop,
 };
 
@@ -69,6 +71,9 @@ pub(crate) async fn run(app: &App, args: &SweepArgs) -> Result<Exit, CommandErro
     let mut exit = Exit::Fine;
     let mut documents: Vec<Value> = Vec::new();
     let tips = tips(&project, args)?;
+    if let Some(base) = &args.base {
+        warn_of_unknown(&app.ui, base, &tips);
+    }
     let is_one_of_many = tips.len() > 1 && args.format.format == Format::Human;
     for (line, tip) in tips {
         if is_one_of_many {
@@ -104,6 +109,26 @@ fn tips(project: &Project, args: &SweepArgs) -> Result<Vec<(Line, Snapshot)>, Co
         }
     }
     Ok(tips)
+}
+
+/// Says if no Dockerfile at a tip refers to this base: what was released may, but a misspelt name is likelier.
+fn warn_of_unknown(ui: &Ui, base: &Reference, tips: &[(Line, Snapshot)]) {
+    let edges = tips.iter().flat_map(|(_, tip)| &tip.graph.edges);
+    let bases: BTreeSet<String> = edges
+        .filter_map(|edge| match &edge.to {
+            Node::External(reference) => Some(reference.familiar()),
+            Node::Image(_) => None,
+        })
+        .collect();
+    let name = base.familiar();
+    if bases.contains(&name) {
+        return;
+    }
+    ui.warning(&format!("no Dockerfile refers to `{name}`"));
+    match nearest(&name, bases.iter().map(String::as_str)) {
+        Some(near) => ui.hint(&format!("did you mean `{near}`?")),
+        None => ui.hint("`refit deps graph` shows the bases"),
+    }
 }
 
 /// A sweep on its way through the lines.
