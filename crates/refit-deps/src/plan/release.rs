@@ -15,7 +15,7 @@ use crate::{
     observe::{Answer, Ground, Relation, Release, Resolved},
     publication::{Publication, Published},
     reason::{Reason, StateKind},
-    source::Source,
+    source::{Source, SourceId},
 };
 
 /// What is released.
@@ -138,28 +138,12 @@ impl Evaluator<'_> {
             Ok(pins) => pins,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
+        let engine = EngineKind::choose(image.engine, image, &file);
         self.staged(Step {
-            target: Target {
-                image: image.name.clone(),
-                platform: platform.clone(),
-            },
-            action: Action::Rebuild,
-            wave: 0,
-            line: self
-                .lookup
-                .ground
-                .line
-                .commit
-                .is_some()
-                .then(|| self.line().to_owned()),
-            commit: self.lookup.ground.line.commit.clone(),
-            source: source.id,
             pins,
-            engine: EngineKind::choose(image.engine, image, &file),
-            repository: image.destination().clone(),
             replaces: manifest.cloned(),
-            no_cache: false,
             reasons,
+            ..self.step_at_tip(image, platform, source.id, engine)
         })
     }
 
@@ -174,29 +158,41 @@ impl Evaluator<'_> {
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
         let repository = format!("{EMBEDDED_HOST}/{}", image.name).parse();
+        let engine = EngineKind::choose(image.engine, image, &file);
         self.staged(Step {
+            pins,
+            repository: repository.expect("an image's name is a repository component"),
+            reasons: vec![Reason::NeverBuilt],
+            ..self.step_at_tip(image, platform, source.id, engine)
+        })
+    }
+
+    /// A rebuild of the tip's source; on what and why is the caller's to say.
+    fn step_at_tip(
+        &self,
+        image: &Image,
+        platform: &Platform,
+        source: SourceId,
+        engine: EngineKind,
+    ) -> Step {
+        let commit = self.lookup.ground.line.commit.clone();
+        Step {
             target: Target {
                 image: image.name.clone(),
                 platform: platform.clone(),
             },
             action: Action::Rebuild,
             wave: 0,
-            line: self
-                .lookup
-                .ground
-                .line
-                .commit
-                .is_some()
-                .then(|| self.line().to_owned()),
-            commit: self.lookup.ground.line.commit.clone(),
-            source: source.id,
-            pins,
-            engine: EngineKind::choose(image.engine, image, &file),
-            repository: repository.expect("an image's name is a repository component"),
+            line: commit.is_some().then(|| self.line().to_owned()),
+            commit,
+            source,
+            pins: Vec::new(),
+            engine,
+            repository: image.destination().clone(),
             replaces: None,
             no_cache: false,
-            reasons: vec![Reason::NeverBuilt],
-        })
+            reasons: Vec::new(),
+        }
     }
 
     /// The tip's entry, source and Dockerfile of a target.
