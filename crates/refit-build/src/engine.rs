@@ -1,6 +1,6 @@
 //! What builds one target: the recipe it gets, what it hands back, and why it may refuse.
 
-use std::{collections::BTreeMap, io, ops::Range, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fmt, io, ops::Range, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use refit_context::ContextEntry;
@@ -49,6 +49,8 @@ pub struct Recipe {
     pub labels: BTreeMap<String, String>,
     /// `none`, `host` or `default` for RUN; absent means the engine's own default.
     pub network: Option<String>,
+    /// What `RUN --mount=type=secret` may ask for.
+    pub secrets: SecretValues,
     /// Whether the layer cache is left unread.
     pub no_cache: bool,
     /// The packed main context.
@@ -57,6 +59,16 @@ pub struct Recipe {
     pub pins: Vec<PinnedBase>,
     /// An existing empty folder for this build's files; what [`Built`] names lies in it and lives as long.
     pub work_dir: PathBuf,
+}
+
+/// The values of build secrets by id. Printing them shows their ids only.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SecretValues(pub BTreeMap<String, Vec<u8>>);
+
+impl fmt::Debug for SecretValues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// A deterministic tar of the main build context, and what is in it.

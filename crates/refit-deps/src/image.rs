@@ -1,6 +1,6 @@
 //! Images: the entries of the inventory.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 use refit_dockerfile::{Dockerfile, NamedContext};
 use refit_oci::{Platform, Reference, Repository};
@@ -29,6 +29,8 @@ pub struct Image {
     pub annotations: BTreeMap<String, String>,
     /// The network mode of RUN, as the engine names it (`none`, `host`).
     pub network: Option<String>,
+    /// Build secrets by id. Not part of the source id: they are not in the image.
+    pub secrets: BTreeMap<String, SecretSource>,
     /// Platforms that are built.
     pub platforms: Vec<Platform>,
     /// Moving tags; the first leads. Empty: built by name only.
@@ -47,6 +49,15 @@ pub struct Image {
     pub hold: Option<String>,
     /// The Dockerfile; none if it can't be read (a problem of the inventory says why).
     pub file: Option<Arc<Dockerfile>>,
+}
+
+/// Where the value of a build secret is read, when something is built and never before.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SecretSource {
+    /// A variable of the environment.
+    Env(String),
+    /// A file: absolute, below `~/`, or from the repository's root.
+    File(String),
 }
 
 /// The engine an image asks for.
@@ -70,6 +81,36 @@ pub enum Pinned {
     /// Follow the tag.
     Follow,
 }
+
+impl FromStr for SecretSource {
+    type Err = NoSecretSource;
+
+    fn from_str(text: &str) -> Result<Self, NoSecretSource> {
+        match text.split_once(':') {
+            Some(("env", name)) if !name.is_empty() && !name.contains(['=', '\0']) => {
+                Ok(Self::Env(name.to_owned()))
+            }
+            Some(("file", path)) if !path.is_empty() && !path.contains('\0') => {
+                Ok(Self::File(path.to_owned()))
+            }
+            _ => Err(NoSecretSource(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{path}"),
+        }
+    }
+}
+
+/// A text that does not say where a secret is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` does not say where the secret is (`env:NAME` or `file:PATH`)")]
+pub struct NoSecretSource(String);
 
 impl Image {
     /// The reference that decides what is published: the first moving tag at the first destination.
@@ -109,5 +150,20 @@ impl Image {
         repository
             .tagged(tag)
             .expect("tags are checked when the configuration is read")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_say_where_they_are() {
+        for good in ["env:NPM_TOKEN", "file:~/.npmrc", "file:/run/a:b"] {
+            assert_eq!(good.parse::<SecretSource>().unwrap().to_string(), good);
+        }
+        for bad in ["NPM_TOKEN", "env:", "file:", "env:A=b", "vault:x", ""] {
+            assert!(bad.parse::<SecretSource>().is_err(), "{bad}");
+        }
     }
 }

@@ -37,6 +37,7 @@ mod parse;
 mod reduce;
 mod requirements;
 mod resolve;
+mod secrets;
 mod shape;
 mod suggest;
 mod words;
@@ -56,3 +57,4 @@ pub use resolve::{
     ContextInput, Execution, Found, FoundSource, Kind, Link, NamedContext, RemoteSource, Resolved,
     Settings, Source, StageBase, StageView, resolve, resolve_with_triggers,
 };
+pub use secrets::{SecretMount, secret_mounts};

@@ -101,6 +101,11 @@ impl Run {
         &self.shared.dir
     }
 
+    /// The values that no log of this run may contain.
+    pub fn secrets(&self) -> &Secrets {
+        &self.shared.settings.secrets
+    }
+
     /// Begins the log of a target; `action` is the step's verb.
     pub fn recorder(&self, target: &str, action: &str) -> Result<Recorder, LogError> {
         let part = part_name(

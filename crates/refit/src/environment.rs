@@ -74,6 +74,8 @@ pub(crate) struct Environment {
     pub(crate) docker_config_dir: Option<PathBuf>,
     /// What `$BUILDPLATFORM` stands for.
     pub(crate) build_platform: Platform,
+    /// The user's own folder.
+    pub(crate) home: Option<PathBuf>,
     /// Where programs are looked for.
     search_path: OsString,
     /// How long the post-commit hook waits for registries.
@@ -138,6 +140,7 @@ impl Environment {
                 no_color: terminal.no_color || set(NO_COLOR).is_some(),
                 ..terminal
             },
+            home,
             current_dir,
             problems,
         }
@@ -154,6 +157,12 @@ impl Environment {
         Timestamp::from_second(now.as_second())
             .unwrap_or(now)
             .to_string()
+    }
+
+    /// A variable that a configuration names: a build secret.
+    #[expect(clippy::unused_self, reason = "the environment is asked nowhere else")]
+    pub(crate) fn variable(&self, name: &str) -> Option<OsString> {
+        env::var_os(name)
     }
 
     /// Whether there is a program of that name; those of the administrator are not on everybody's path.

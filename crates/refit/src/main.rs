@@ -9,6 +9,7 @@ mod lines;
 mod observe;
 mod project;
 mod run;
+mod secrets;
 mod sources;
 mod ui;
 mod user_config;

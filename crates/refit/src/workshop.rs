@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::BufWriter,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use refit_build::{
@@ -26,7 +26,8 @@ use refit_platform::Target;
 use crate::{
     error::{CommandError, chain},
     observe::Observer,
-    project::{Project, Snapshot},
+    project::Project,
+    secrets::SecretStore,
     sources::{context, seen, with_location},
 };
 
@@ -44,6 +45,8 @@ pub(crate) trait Watch: Send + Sync {
 pub(crate) struct LineWorkshop<'a> {
     pub(crate) observer: &'a Observer<'a>,
     pub(crate) watch: &'a dyn Watch,
+    /// The values of build secrets.
+    pub(crate) secrets: &'a SecretStore,
     /// The message of the notes' commits.
     pub(crate) message: String,
     /// The remote that notes are pushed to after every batch.
@@ -53,13 +56,6 @@ pub(crate) struct LineWorkshop<'a> {
 }
 
 impl LineWorkshop<'_> {
-    fn snapshot(&self, commit: Option<&ObjectId>) -> Result<Arc<Snapshot>, CommandError> {
-        match commit {
-            Some(commit) => self.observer.snapshot(commit),
-            None => Ok(Arc::clone(&self.observer.tip)),
-        }
-    }
-
     /// The blob of an image's Dockerfile at a commit: what its records are notes on. A working tree's records are
     /// kept with HEAD's Dockerfile; one that was never committed has no place for them.
     fn dockerfile_blob(
@@ -67,7 +63,7 @@ impl LineWorkshop<'_> {
         image: &str,
         commit: Option<&ObjectId>,
     ) -> Result<Option<ObjectId>, CommandError> {
-        let snapshot = self.snapshot(commit)?;
+        let snapshot = self.observer.source(commit)?;
         let Some(image) = snapshot.inventory.image(image) else {
             return Ok(None);
         };
@@ -146,7 +142,7 @@ impl Workshop for LineWorkshop<'_> {
 impl LineWorkshop<'_> {
     fn try_prepare(&self, step: &Step, work_dir: &Path) -> Result<Prepared, CommandError> {
         let project = self.observer.project;
-        let snapshot = self.snapshot(step.commit.as_ref())?;
+        let snapshot = self.observer.source(step.commit.as_ref())?;
         let image = snapshot.image(&step.target.image)?.clone();
         let missing = || CommandError::new(format!("`{}` could not be read", image.dockerfile));
         let file = image.file.clone().ok_or_else(missing)?;
@@ -155,6 +151,7 @@ impl LineWorkshop<'_> {
             Some(Err(problem)) => return Err(CommandError::new(problem.to_string())),
             None => return Err(missing()),
         };
+        let secrets = self.secrets.given(&image, &file, &resolved)?;
         let listed = context(project, &snapshot, &image)?;
         let entries: Vec<_> = seen(&listed, &resolved.inputs)
             .into_iter()
@@ -172,6 +169,7 @@ impl LineWorkshop<'_> {
             file,
             resolved,
             context: ContextTar { path, entries },
+            secrets,
         })
     }
 }

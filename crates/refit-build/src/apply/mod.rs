@@ -28,7 +28,7 @@ use refit_oci::{Digest, Platform, Reference};
 use refit_platform::Target;
 use refit_registry::Registries;
 
-use crate::engine::{ContextTar, Engine};
+use crate::engine::{ContextTar, Engine, SecretValues};
 
 /// What a run needs of the world that this crate knows nothing of: git, the terminal, the notes.
 pub trait Workshop: Send + Sync {
@@ -55,6 +55,8 @@ pub struct Prepared {
     pub resolved: Resolved,
     /// The packed context.
     pub context: ContextTar,
+    /// The values of the image's build secrets.
+    pub secrets: SecretValues,
 }
 
 /// The engines of a run. Only those that the plan names are there.

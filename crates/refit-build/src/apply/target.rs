@@ -11,7 +11,7 @@ use refit_deps::{
     plan::{Action, Step},
     record::{BuildRecord, Record},
 };
-use refit_logs::{Outcome as LogOutcome, Recorder, TargetRecord};
+use refit_logs::{Outcome as LogOutcome, Recorder, Redactor, TargetRecord};
 use refit_oci::Digest;
 use refit_platform::Target;
 
@@ -128,14 +128,18 @@ async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Sit
             return Finished { done, record: None };
         }
     };
-    let mut log = Tee {
+    let log = Tee {
         recorder: &mut recorder,
         target: &step.target,
         workshop: site.workshop,
         line: Vec::new(),
     };
+    // The archive hides secrets by itself; whoever watches sees none either.
+    let mut log = Redactor::new(log, site.run.secrets().clone());
     let result = build(step, settled, pins, site, &mut log).await;
-    log.end();
+    if let Ok(mut log) = log.finish() {
+        log.end();
+    }
     if let Err(failed) = &result {
         // For the archive; whoever watches is told of the outcome. A log that can't be written is no reason to lose
         // the failure itself.
@@ -213,6 +217,7 @@ async fn build(
         file,
         resolved,
         context,
+        secrets,
     } = site.workshop.prepare(step, work.path())?;
     let mut bases = Vec::new();
     for (found_index, found) in resolved.found.iter().enumerate() {
@@ -252,6 +257,7 @@ async fn build(
         build_args: image.build_args.clone(),
         labels: image.labels.clone(),
         network: image.network.clone(),
+        secrets,
         no_cache: step.no_cache,
         context,
         pins: bases,

@@ -169,7 +169,7 @@ pub(super) mod tests {
     use refit_oci::Platform;
 
     use super::*;
-    use crate::engine::ContextTar;
+    use crate::engine::{ContextTar, SecretValues};
 
     pub(in crate::docker) fn recipe(text: &str, platform: &Platform) -> Recipe {
         let file = parse(text).unwrap();
@@ -190,6 +190,7 @@ pub(super) mod tests {
             build_args: BTreeMap::new(),
             labels: BTreeMap::new(),
             network: None,
+            secrets: SecretValues::default(),
             no_cache: false,
             context: ContextTar {
                 path: "/nonexistent".into(),

@@ -127,7 +127,7 @@ impl DockerEngine {
                 Tree::of_file(DOCKERFILE, dockerfile.as_bytes()),
             ),
         ]);
-        let session = Session::open(&self.address, &key, folders).await;
+        let session = Session::open(&self.address, &key, folders, &recipe.secrets).await;
         let session = session.map_err(|e| unreachable(&self.address, e.into()))?;
         let control = connection::control(&self.address).await;
         let control = control.map_err(|e| unreachable(&self.address, e.into()))?;

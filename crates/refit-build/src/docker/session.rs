@@ -11,7 +11,13 @@ use bollard_buildkit_proto::{
         health_check_response::ServingStatus,
         health_server::{Health, HealthServer},
     },
-    moby::filesync::packet::file_sync_server::{FileSync, FileSyncServer},
+    moby::{
+        buildkit::secrets::v1::{
+            GetSecretRequest, GetSecretResponse,
+            secrets_server::{Secrets, SecretsServer},
+        },
+        filesync::packet::file_sync_server::{FileSync, FileSyncServer},
+    },
 };
 use futures_util::{Stream, stream};
 use refit_oci::Digest;
@@ -19,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap, transport::Server};
 
 use super::{address::Address, connection, tree::Tree};
+use crate::engine::SecretValues;
 
 /// Bytes in one message; gRPC receivers take a few megabytes at most.
 const PIECE: usize = 32 * 1024;
@@ -41,6 +48,7 @@ impl Session {
         address: &Address,
         content: &Digest,
         folders: BTreeMap<&'static str, Tree>,
+        secrets: &SecretValues,
     ) -> io::Result<Self> {
         let id = format!("refit-{:032x}", rand::random::<u128>());
         let headers = [
@@ -55,6 +63,10 @@ impl Session {
                 "X-Docker-Expose-Session-Grpc-Method",
                 "/grpc.health.v1.Health/Check",
             ),
+            (
+                "X-Docker-Expose-Session-Grpc-Method",
+                "/moby.buildkit.secrets.v1.Secrets/GetSecret",
+            ),
         ];
         let connection = connection::upgrade(address, "/session", &headers).await?;
         let folders = folders
@@ -62,6 +74,7 @@ impl Session {
             .map(|(name, tree)| (name, Arc::new(tree)));
         let server = Server::builder()
             .add_service(HealthServer::new(Alive))
+            .add_service(SecretsServer::new(Given(secrets.clone())))
             .add_service(FileSyncServer::new(Folders(folders.collect())));
         let (open, closed) = oneshot::channel::<()>();
         tokio::spawn(async move {
@@ -189,6 +202,23 @@ fn values(metadata: &MetadataMap, key: &str) -> Vec<String> {
     values
         .filter_map(|value| value.to_str().ok().map(str::to_owned))
         .collect()
+}
+
+/// The secrets of one build, handed out by id.
+struct Given(SecretValues);
+
+#[tonic::async_trait]
+impl Secrets for Given {
+    async fn get_secret(
+        &self,
+        request: Request<GetSecretRequest>,
+    ) -> Result<Response<GetSecretResponse>, Status> {
+        let id = request.into_inner().id;
+        let value = self.0.0.get(&id);
+        // BuildKit takes "not found" for a secret that RUN can do without, unless the mount is required.
+        let data = value.ok_or_else(|| Status::not_found(format!("no secret `{id}` is given")))?;
+        Ok(Response::new(GetSecretResponse { data: data.clone() }))
+    }
 }
 
 /// BuildKit asks now and then whether the session is alive.

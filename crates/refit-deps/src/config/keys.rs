@@ -8,7 +8,7 @@ const TOP: [&str; 7] = [
     "version", "push-to", "ignore", "defaults", "images", "image", "sweep",
 ];
 
-const IMAGE: [&str; 15] = [
+const IMAGE: [&str; 16] = [
     "repository",
     "context",
     "dockerfile",
@@ -21,6 +21,7 @@ const IMAGE: [&str; 15] = [
     "labels",
     "annotations",
     "network",
+    "secrets",
     "engine",
     "pinned",
     "hold",
@@ -29,9 +30,8 @@ const IMAGE: [&str; 15] = [
 const SWEEP: [&str; 2] = ["branches", "rebuild-from"];
 
 /// Keys of the format that this version does nothing with: a gate that silently is none would be an incident.
-const WITHOUT_EFFECT: [&str; 19] = [
+const WITHOUT_EFFECT: [&str; 18] = [
     "rebase",
-    "secrets",
     "cache-from",
     "cache-to",
     "timeout",

@@ -84,6 +84,8 @@ pub struct ImageKeys {
     pub annotations: Option<BTreeMap<String, String>>,
     /// Network mode of RUN.
     pub network: Option<String>,
+    /// Build secrets by id: `env:NAME` or `file:PATH`.
+    pub secrets: Option<BTreeMap<String, String>>,
     /// `auto`, `docker` or `native`.
     pub engine: Option<String>,
     /// `report` or `follow`.
@@ -157,6 +159,7 @@ impl ImageKeys {
             labels,
             annotations,
             network,
+            secrets,
             engine,
             pinned,
             hold

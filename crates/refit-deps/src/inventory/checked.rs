@@ -7,7 +7,7 @@ use refit_oci::Reference;
 
 use super::reader::Reader;
 use crate::{
-    image::{EngineChoice, Pinned},
+    image::{EngineChoice, Pinned, SecretSource},
     names,
 };
 
@@ -68,6 +68,26 @@ impl Checked<'_, '_> {
                 None
             };
             parsed.extend(context.map(|context| (name, context)));
+        }
+        parsed
+    }
+
+    /// Build secrets. An id is what a `RUN --mount=type=secret` can name, within a CSV record.
+    pub(super) fn secrets(
+        &mut self,
+        secrets: BTreeMap<String, String>,
+    ) -> BTreeMap<String, SecretSource> {
+        let mut parsed = BTreeMap::new();
+        for (id, source) in secrets {
+            if id.is_empty() || id.contains([',', '"', '\n']) {
+                let message = format!("`secrets`: `{id}` is no id of a secret");
+                self.problem(
+                    &message,
+                    "name it as the Dockerfile's `--mount=type=secret,id=…` does",
+                );
+                continue;
+            }
+            parsed.extend(self.parse("secrets", &source).map(|source| (id, source)));
         }
         parsed
     }

@@ -179,6 +179,7 @@ impl Reader<'_> {
         );
         let unique_tags = keys.unique_tags.unwrap_or_default();
         let build_contexts = checked.contexts(keys.build_contexts.unwrap_or_default());
+        let secrets = checked.secrets(keys.secrets.unwrap_or_default());
         let engine = checked.choice("engine", keys.engine, &ENGINES);
         let pinned = checked.choice("pinned", keys.pinned, &PINNED);
         let destinations = destinations(&name, repository.as_ref(), &push_to);
@@ -191,6 +192,7 @@ impl Reader<'_> {
             labels: keys.labels.unwrap_or_default(),
             annotations: keys.annotations.unwrap_or_default(),
             network: keys.network,
+            secrets,
             platforms,
             tags,
             unique_tags,

@@ -39,6 +39,14 @@ impl Observer<'_> {
         }))
     }
 
+    /// The images at a commit; of the working tree, or whatever the tip is, without one.
+    pub(crate) fn source(&self, commit: Option<&ObjectId>) -> Result<Arc<Snapshot>, CommandError> {
+        match commit {
+            Some(commit) => self.snapshot(commit),
+            None => Ok(Arc::clone(&self.tip)),
+        }
+    }
+
     /// The images at a commit, read once.
     pub(crate) fn snapshot(&self, commit: &ObjectId) -> Result<Arc<Snapshot>, CommandError> {
         let known = self

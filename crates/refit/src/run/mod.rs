@@ -14,16 +14,19 @@ use std::{
 use jiff::Timestamp;
 use refit_build::apply::{self, Applied, Failed, Outcome, Site};
 use refit_deps::{
-    plan::Plan,
+    plan::{Action, Plan},
     reason::Reason,
     record::Record,
     sentence::{self, BaseMove},
 };
 use refit_git::notes::Batch;
-use refit_logs::{RunId, RunKind, RunSettings, Secrets};
+use refit_logs::{RunId, RunKind, RunSettings};
 
 use self::{engines::engines, watch::TerminalWatch};
-use crate::{commands::App, error::CommandError, observe::Observer, workshop::LineWorkshop};
+use crate::{
+    commands::App, error::CommandError, observe::Observer, secrets::SecretStore,
+    workshop::LineWorkshop,
+};
 
 pub(crate) use exit::{exit_of_applied, exit_of_build, exit_of_sweep};
 pub(crate) use json::{nothing_json, plan_json, ran_json};
@@ -52,15 +55,17 @@ pub(crate) async fn apply(
     let scratch = tempfile::Builder::new().prefix("refit-").tempdir();
     let scratch =
         scratch.map_err(|e| CommandError::new(format!("cannot make a temporary folder: {e}")))?;
+    let secrets = secrets_of(observer, plan);
     let settings = RunSettings {
         clock: Timestamp::now,
-        secrets: Secrets::default(),
+        secrets: secrets.hidden(),
     };
     let run = project.archive().start(id, kind, settings)?;
     let watch = TerminalWatch { ui: &app.ui };
     let workshop = LineWorkshop {
         observer,
         watch: &watch,
+        secrets: &secrets,
         message: format!("refit: {} {id}", kind.as_str()),
         remote,
         kept: Mutex::default(),
@@ -106,6 +111,21 @@ pub(crate) async fn apply(
         }
     }
     Ok(Ran { id, applied })
+}
+
+/// The secrets of everything that is rebuilt, as the built commit's own configuration names them.
+fn secrets_of(observer: &Observer<'_>, plan: &Plan) -> SecretStore {
+    let mut images = BTreeMap::new();
+    for step in plan.steps.iter().filter(|s| s.action == Action::Rebuild) {
+        // What can't be read fails its own step, with a word on why.
+        let Ok(snapshot) = observer.source(step.commit.as_ref()) else {
+            continue;
+        };
+        if let Some(image) = snapshot.inventory.image(&step.target.image) {
+            images.insert((&step.target.image, &step.commit), image.clone());
+        }
+    }
+    SecretStore::of(observer.project, images.values())
 }
 
 fn randomness() -> [u8; 10] {

@@ -12,5 +12,6 @@ mod lines;
 mod races;
 mod releases;
 mod said;
+mod secrets;
 mod sources;
 mod story;

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fs, io::Read as _, path::PathBuf, sync::Arc};
 
 use refit_build::{
     docker::{Address, DockerEngine},
-    engine::{Built, ContextTar, Engine as _, EngineError, LayerSource, PinnedBase, Recipe},
+    engine::{
+        Built, ContextTar, Engine as _, EngineError, LayerSource, PinnedBase, Recipe, SecretValues,
+    },
 };
 use refit_dockerfile::{Settings, parse, resolve};
 use refit_oci::{Digest, Platform, Repository};
@@ -28,6 +30,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) context: &'a [(&'a str, &'a str)],
     pub(crate) build_args: &'a [(&'a str, &'a str)],
     pub(crate) labels: &'a [(&'a str, &'a str)],
+    pub(crate) secrets: &'a [(&'a str, &'a str)],
     pub(crate) no_cache: bool,
 }
 
@@ -39,6 +42,7 @@ impl<'a> Wanted<'a> {
             context: &[],
             build_args: &[],
             labels: &[],
+            secrets: &[],
             no_cache: false,
         }
     }
@@ -122,6 +126,13 @@ impl Site {
             build_args,
             labels: text(wanted.labels),
             network: Some("none".to_owned()),
+            secrets: SecretValues(
+                wanted
+                    .secrets
+                    .iter()
+                    .map(|&(id, value)| (id.to_owned(), value.as_bytes().to_vec()))
+                    .collect(),
+            ),
             no_cache: wanted.no_cache,
             context: ContextTar {
                 path: self.pack(wanted.context),

@@ -1,0 +1,112 @@
+//! Values of build secrets: read when a run begins, given to its builds, hidden in its logs, and kept nowhere.
+
+use std::{collections::BTreeMap, fs, io, path::PathBuf};
+
+use refit_build::engine::SecretValues;
+use refit_deps::{
+    config::CONFIG_PATH,
+    image::{Image, SecretSource},
+    problem::Problem,
+};
+use refit_dockerfile::{Dockerfile, Resolved, SecretMount, secret_mounts};
+use refit_logs::Secrets;
+
+use crate::{error::CommandError, project::Project};
+
+/// The values that a run's images may ask for.
+#[derive(Default)]
+pub(crate) struct SecretStore {
+    values: BTreeMap<SecretSource, Result<Vec<u8>, String>>,
+}
+
+impl SecretStore {
+    /// Reads what these images name. What is not there is an error only for a build that needs it.
+    pub(crate) fn of<'i>(project: &Project, images: impl IntoIterator<Item = &'i Image>) -> Self {
+        let mut values = BTreeMap::new();
+        for source in images.into_iter().flat_map(|image| image.secrets.values()) {
+            if !values.contains_key(source) {
+                values.insert(source.clone(), read(project, source));
+            }
+        }
+        Self { values }
+    }
+
+    /// What no log may contain.
+    pub(crate) fn hidden(&self) -> Secrets {
+        Secrets::new(self.values.values().flatten())
+    }
+
+    /// The values that one build of `image` gets, if none is missing that its Dockerfile requires.
+    pub(crate) fn given(
+        &self,
+        image: &Image,
+        file: &Dockerfile,
+        resolved: &Resolved,
+    ) -> Result<SecretValues, CommandError> {
+        let mut given = SecretValues::default();
+        for (id, source) in &image.secrets {
+            if let Some(Ok(value)) = self.values.get(source) {
+                given.0.insert(id.clone(), value.clone());
+            }
+        }
+        let mounts = secret_mounts(file, resolved);
+        let mut missing = mounts
+            .iter()
+            .filter(|mount| mount.required && !given.0.contains_key(&mount.id));
+        match missing.next() {
+            Some(mount) => Err(self.missing(image, file, mount)),
+            None => Ok(given),
+        }
+    }
+
+    fn missing(&self, image: &Image, file: &Dockerfile, mount: &SecretMount) -> CommandError {
+        let id = &mount.id;
+        let source = image.secrets.get(id);
+        let (why, hint) = match source.map(|source| (source, self.values.get(source))) {
+            Some((source, Some(Err(why)))) => {
+                let hint = match source {
+                    SecretSource::Env(name) => format!("set `{name}` where refit runs"),
+                    SecretSource::File(path) => format!("put the secret into `{path}`"),
+                };
+                (format!(": {why}"), hint)
+            }
+            _ => {
+                let hint = format!(
+                    "give `{}` in `{CONFIG_PATH}` `secrets = {{ {id} = \"env:NAME\" }}`",
+                    image.name
+                );
+                (", and the image has none of that name".to_owned(), hint)
+            }
+        };
+        let message = format!("the secret `{id}` is required{why}");
+        let span = mount.span.clone();
+        let problem = Problem::at(&image.dockerfile, &file.text, span, message);
+        CommandError::new(problem.to_string()).hint(hint)
+    }
+}
+
+fn read(project: &Project, source: &SecretSource) -> Result<Vec<u8>, String> {
+    match source {
+        SecretSource::Env(name) => {
+            let value = project.environment.variable(name);
+            let value = value.ok_or_else(|| format!("`{name}` is not set"))?;
+            Ok(value.into_encoded_bytes())
+        }
+        SecretSource::File(path) => {
+            let full = full_path(project, path);
+            let full = full.ok_or_else(|| format!("`{path}` is below no known folder"))?;
+            fs::read(full).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => format!("there is no file `{path}`"),
+                _ => format!("cannot read `{path}`: {error}"),
+            })
+        }
+    }
+}
+
+fn full_path(project: &Project, path: &str) -> Option<PathBuf> {
+    match path.strip_prefix("~/") {
+        Some(below) => Some(project.environment.home.as_ref()?.join(below)),
+        None if path.starts_with('/') => Some(path.into()),
+        None => Some(project.repo.work_dir()?.join(path)),
+    }
+}
