@@ -5,6 +5,7 @@
 //! with it.
 
 pub mod config;
+pub mod content;
 pub mod edges;
 mod glob;
 pub mod graph;

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use jiff::Timestamp;
 use refit_oci::{Digest, Document, ImageConfig, ObjectId, Platform, Reference, Repository};
 
 use crate::{edges::Edges, image::Image, inventory::Inventory, record::Records, source::Source};
@@ -31,6 +32,8 @@ pub struct Ground<'a> {
     pub records: &'a Records,
     /// The platform that `$BUILDPLATFORM` stands for.
     pub build_platform: &'a Platform,
+    /// The time: it orders and defers, and never makes anything fresh.
+    pub now: Timestamp,
     /// What registries and git answered.
     pub answers: &'a Answers,
 }

@@ -1,5 +1,6 @@
 //! Reasons and states: why a target is a step of a plan, and why one is reported and left alone.
 
+use jiff::Timestamp;
 use refit_oci::{Digest, Reference};
 use refit_platform::Target;
 use serde::Serialize;
@@ -39,12 +40,53 @@ pub enum Reason {
     ContextChanged,
 }
 
-/// How deep a comparison went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// How deep a comparison went: the last level that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// The manifest of the platform in use.
+    /// The tag's index: never a reason by itself.
+    Index,
+    /// The manifest of the platform in use. As a reason: what it holds could not be compared.
     Manifest,
+    /// What a build inherits: the layers' content and the config.
+    Content,
+}
+
+impl Level {
+    /// The word in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Index => "index",
+            Self::Manifest => "manifest",
+            Self::Content => "content",
+        }
+    }
+}
+
+/// A base that moved without a change for a target: it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unaffected {
+    /// Which target.
+    #[serde(serialize_with = "as_text")]
+    pub target: Target,
+    /// The base.
+    pub reference: Reference,
+    /// The last level that differs: the index only, or the manifest with the same content.
+    pub level: Level,
+    /// The digest at that level that the target was built on.
+    pub from: Digest,
+    /// The digest at that level now.
+    pub to: Digest,
+}
+
+/// Why a base's digest is not taken yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wait {
+    /// It is younger than `cooldown`.
+    Cooldown,
+    /// Its platforms land one by one, and `wait-for-platforms` is not over.
+    Platforms,
 }
 
 fn as_text<T: std::fmt::Display, S: serde::Serializer>(
@@ -84,10 +126,32 @@ pub enum StateKind {
         /// What was published last.
         published: Option<Digest>,
     },
-    /// The configuration holds the image.
+    /// The configuration or a record holds the image.
     Held {
-        /// The configuration's words.
+        /// Its words.
         reason: String,
+    },
+    /// A record holds a base's digest: what is built on the one before stays on it.
+    BaseHeld {
+        /// The base.
+        reference: Reference,
+        /// What is not taken.
+        digest: Digest,
+        /// When the hold ends by itself, RFC 3339.
+        until: Option<String>,
+        /// The record's words.
+        reason: String,
+    },
+    /// A base's digest is not taken yet.
+    Deferred {
+        /// The base.
+        reference: Reference,
+        /// What is not taken yet.
+        digest: Digest,
+        /// When it is.
+        until: Timestamp,
+        /// What it waits for.
+        wait: Wait,
     },
     /// `FROM name:tag@digest`, and the tag has moved on.
     Pinned {
@@ -167,7 +231,8 @@ impl StateKind {
         match self {
             Self::Foreign { .. } => "foreign",
             Self::MovedElsewhere { .. } => "moved-elsewhere",
-            Self::Held { .. } => "held",
+            Self::Held { .. } | Self::BaseHeld { .. } => "held",
+            Self::Deferred { .. } => "deferred",
             Self::Pinned { .. } => "pinned",
             Self::NoMovingTag => "no-moving-tag",
             Self::MissingTag { .. } => "missing-tag",

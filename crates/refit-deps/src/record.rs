@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use refit_oci::{Digest, ObjectId, Platform, Reference};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,10 @@ pub enum Record {
     Build(BuildRecord),
     /// What a moving tag was moved to.
     Publish(PublishRecord),
+    /// When a base's digest was seen first.
+    Seen(SeenRecord),
+    /// What is not to be touched, or not to be taken.
+    Hold(HoldRecord),
 }
 
 /// A target's dependencies at a commit.
@@ -101,6 +106,53 @@ pub struct PublishRecord {
     pub at: String,
 }
 
+/// A digest that a base's tag had moved to, and when a sweep saw it first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeenRecord {
+    /// An image that is built on it, whose Dockerfile the record is a note on.
+    pub image: String,
+    /// The base's tag.
+    pub reference: Reference,
+    /// The index, or the manifest where the tag is no index.
+    pub digest: Digest,
+    /// RFC 3339, UTC.
+    pub at: String,
+}
+
+/// A decision that an image is not to be patched, or a base's digest not to be taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HoldRecord {
+    /// Unique: what a record that ends it names.
+    pub id: String,
+    /// The holds that this record ends. One that ends any holds nothing itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ends: Vec<String>,
+    /// The image that is held; of a base, an image that is built on it.
+    pub image: String,
+    /// The base's tag, where a base is held and not the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
+    /// The base's index or manifest; none: whatever it moves to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// When it ends by itself, RFC 3339; what is no time never comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Words for people.
+    #[serde(default)]
+    pub reason: String,
+    /// RFC 3339, UTC.
+    pub at: String,
+}
+
+impl HoldRecord {
+    /// Whether the hold is over at that time.
+    fn is_over(&self, now: Timestamp) -> bool {
+        let until = self.until.as_deref().and_then(|until| until.parse().ok());
+        until.is_some_and(|until: Timestamp| until <= now)
+    }
+}
+
 #[derive(Serialize)]
 struct Line<'a> {
     v: u32,
@@ -136,6 +188,8 @@ impl Record {
             Self::Deps(record) => &record.image,
             Self::Build(record) => &record.image,
             Self::Publish(record) => &record.image,
+            Self::Seen(record) => &record.image,
+            Self::Hold(record) => &record.image,
         }
     }
 }
@@ -146,6 +200,8 @@ pub struct Records {
     builds: BTreeMap<Digest, Vec<BuildRecord>>,
     publishes: BTreeMap<String, Vec<PublishRecord>>,
     deps: Vec<DepsRecord>,
+    seen: BTreeMap<(Reference, Digest), BTreeSet<Timestamp>>,
+    holds: Vec<HoldRecord>,
     /// Lines that are no record of a known type and version.
     pub unread: usize,
     /// Whether the notes ref is there at all: without it, rollbacks and holds are unknown.
@@ -183,6 +239,14 @@ impl Records {
                 .or_default()
                 .push(publish),
             Record::Deps(deps) => self.deps.push(deps),
+            Record::Seen(seen) => {
+                // What is no time says nothing of when.
+                if let Ok(at) = seen.at.parse() {
+                    let key = (seen.reference, seen.digest);
+                    self.seen.entry(key).or_default().insert(at);
+                }
+            }
+            Record::Hold(hold) => self.holds.push(hold),
         }
     }
 
@@ -207,6 +271,36 @@ impl Records {
     /// All `deps` records.
     pub fn deps(&self) -> &[DepsRecord] {
         &self.deps
+    }
+
+    /// When `digest` was seen first under a tag. What lies in the future was written by a clock that is ahead, and says
+    /// nothing.
+    pub fn first_seen(
+        &self,
+        tag: &Reference,
+        digest: &Digest,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let times = self.seen.get(&(tag.clone(), digest.clone()))?;
+        times.first().filter(|at| **at <= now).copied()
+    }
+
+    /// All holds that no other record has ended and whose time is not over.
+    pub fn holds(&self, now: Timestamp) -> Vec<&HoldRecord> {
+        let ended: BTreeSet<&str> = self
+            .holds
+            .iter()
+            .flat_map(|hold| hold.ends.iter().map(String::as_str))
+            .collect();
+        let mut holds: Vec<&HoldRecord> = self
+            .holds
+            .iter()
+            .filter(|hold| {
+                hold.ends.is_empty() && !ended.contains(hold.id.as_str()) && !hold.is_over(now)
+            })
+            .collect();
+        holds.sort_by(|a, b| (&a.at, &a.id).cmp(&(&b.at, &b.id)));
+        holds
     }
 
     /// What was published of `image` under the tag `lead`.

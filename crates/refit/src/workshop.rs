@@ -51,6 +51,8 @@ pub(crate) struct LineWorkshop<'a> {
     pub(crate) message: String,
     /// The remote that notes are pushed to after every batch.
     pub(crate) remote: Option<String>,
+    /// Records of what was observed: they go with the first batch, or alone where there is none.
+    pub(crate) observed: Mutex<Vec<Record>>,
     /// The records that were kept, for the run's sentence.
     pub(crate) kept: Mutex<Vec<Record>>,
 }
@@ -78,6 +80,20 @@ impl LineWorkshop<'_> {
             .map(|(id, _)| id))
     }
 
+    /// Keeps what was observed, unless it was kept with a batch.
+    pub(crate) fn keep_observed(&self) -> Result<(), CommandError> {
+        let observed = self.take_observed();
+        if observed.is_empty() {
+            return Ok(());
+        }
+        self.append(&self.batch(&observed)?)
+    }
+
+    fn take_observed(&self) -> Vec<Record> {
+        let mut observed = self.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *observed)
+    }
+
     /// Appends to the notes, and pushes them where they are pushed.
     pub(crate) fn append(&self, batch: &Batch) -> Result<(), CommandError> {
         let repo = &self.observer.project.repo;
@@ -96,6 +112,7 @@ impl LineWorkshop<'_> {
                 Record::Build(build) => build.commit.as_ref(),
                 Record::Publish(publish) => publish.commit.as_ref(),
                 Record::Deps(deps) => Some(&deps.commit),
+                Record::Seen(_) | Record::Hold(_) => self.observer.line.commit.as_ref(),
             };
             match self.dockerfile_blob(record.image(), commit)? {
                 Some(blob) => {
@@ -121,7 +138,9 @@ impl Workshop for LineWorkshop<'_> {
     }
 
     fn keep(&self, records: &[Record]) -> Result<(), Failed> {
-        let batch = self.batch(records).map_err(failed)?;
+        let mut all = self.take_observed();
+        all.extend_from_slice(records);
+        let batch = self.batch(&all).map_err(failed)?;
         self.append(&batch).map_err(failed)?;
         self.kept
             .lock()

@@ -27,10 +27,16 @@ const IMAGE: [&str; 16] = [
     "hold",
 ];
 
-const SWEEP: [&str; 2] = ["branches", "rebuild-from"];
+const SWEEP: [&str; 5] = [
+    "branches",
+    "rebuild-from",
+    "wait-for-platforms",
+    "cooldown",
+    "partial",
+];
 
 /// Keys of the format that this version does nothing with: a gate that silently is none would be an incident.
-const WITHOUT_EFFECT: [&str; 18] = [
+const WITHOUT_EFFECT: [&str; 15] = [
     "rebase",
     "cache-from",
     "cache-to",
@@ -40,12 +46,9 @@ const WITHOUT_EFFECT: [&str; 18] = [
     "test",
     "stale-when",
     "releases",
-    "wait-for-platforms",
-    "cooldown",
     "rebuild-after",
     "limit",
     "canary",
-    "partial",
     "schedule",
     "policy",
     "notes",

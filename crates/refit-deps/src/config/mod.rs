@@ -4,7 +4,9 @@ mod keys;
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use serde::Deserialize;
+use toml::Spanned;
 
 use crate::problem::Problem;
 
@@ -101,7 +103,117 @@ pub struct SweepKeys {
     /// The lines that are swept, in the order in which they own tags. Empty: the default branch.
     pub branches: Vec<String>,
     /// `release` or `tip`.
-    pub rebuild_from: Option<String>,
+    pub rebuild_from: Option<Spanned<String>>,
+    /// How long an index may take until all platforms in use have landed.
+    pub wait_for_platforms: Option<Spanned<String>>,
+    /// How old a base's digest must be before a sweep takes it.
+    pub cooldown: Option<Spanned<String>>,
+    /// What a patch does that fails on one platform: `keep-old` or `never`.
+    pub partial: Option<Spanned<String>>,
+}
+
+/// What a patch does whose build fails on some platforms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Partial {
+    /// It publishes the others, beside the failed one's old manifest.
+    #[default]
+    KeepOld,
+    /// It publishes nothing.
+    Never,
+}
+
+/// What a sweep builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum RebuildFrom {
+    /// What was released.
+    #[default]
+    Release,
+    /// The line's tip.
+    Tip,
+}
+
+impl SweepKeys {
+    /// `wait-for-platforms`; zero where it is not said.
+    pub fn wait_for_platforms(&self) -> SignedDuration {
+        duration(self.wait_for_platforms.as_ref())
+    }
+
+    /// `cooldown`; zero where it is not said.
+    pub fn cooldown(&self) -> SignedDuration {
+        duration(self.cooldown.as_ref())
+    }
+
+    /// `partial`.
+    pub fn partial(&self) -> Partial {
+        choice(self.partial.as_ref(), &PARTIAL).unwrap_or_default()
+    }
+
+    /// `rebuild-from`.
+    pub fn rebuild_from(&self) -> RebuildFrom {
+        choice(self.rebuild_from.as_ref(), &REBUILD_FROM).unwrap_or_default()
+    }
+}
+
+const PARTIAL: [(&str, Partial); 2] = [("keep-old", Partial::KeepOld), ("never", Partial::Never)];
+const REBUILD_FROM: [(&str, RebuildFrom); 2] =
+    [("release", RebuildFrom::Release), ("tip", RebuildFrom::Tip)];
+
+fn choice<T: Copy>(value: Option<&Spanned<String>>, known: &[(&str, T)]) -> Option<T> {
+    let value = value?.get_ref();
+    known
+        .iter()
+        .find(|(word, _)| word == value)
+        .map(|(_, choice)| *choice)
+}
+
+fn duration(value: Option<&Spanned<String>>) -> SignedDuration {
+    let value = value.and_then(|text| parse_duration(text.get_ref()));
+    value.unwrap_or(SignedDuration::ZERO)
+}
+
+/// `90s`, `2h 30m`, `7d`: a day has 24 hours. None for anything else, what is negative included.
+fn parse_duration(text: &str) -> Option<SignedDuration> {
+    let span: jiff::Span = text.parse().ok()?;
+    let days = jiff::SpanRelativeTo::days_are_24_hours();
+    let duration = span.to_duration(days).ok()?;
+    (!duration.is_negative()).then_some(duration)
+}
+
+/// What is wrong with the values of `[sweep]`.
+fn check_sweep(sweep: &SweepKeys, file: &str, text: &str) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut wrong = |value: &Spanned<String>, message: String, hint: &str| {
+        problems.push(Problem::at(file, text, value.span(), message).with_hint(hint));
+    };
+    let durations = [
+        ("wait-for-platforms", &sweep.wait_for_platforms),
+        ("cooldown", &sweep.cooldown),
+    ];
+    for (key, value) in durations {
+        if let Some(value) = value
+            && parse_duration(value.get_ref()).is_none()
+        {
+            let message = format!("`{key} = \"{}\"` is no duration", value.get_ref());
+            wrong(value, message, "give it as `90s`, `2h` or `7d`");
+        }
+    }
+    let choices = [
+        ("partial", &sweep.partial, PARTIAL.map(|(word, _)| word)),
+        (
+            "rebuild-from",
+            &sweep.rebuild_from,
+            REBUILD_FROM.map(|(word, _)| word),
+        ),
+    ];
+    for (key, value, known) in choices {
+        if let Some(value) = value
+            && !known.contains(&value.get_ref().as_str())
+        {
+            let message = format!("`{key} = \"{}\"` is unknown", value.get_ref());
+            wrong(value, message, &format!("one of `{}`", known.join("`, `")));
+        }
+    }
+    problems
 }
 
 /// Reads the file. Every problem names its line; the value is what could be read of it.
@@ -122,6 +234,7 @@ pub fn parse(file: &str, text: &str) -> (ConfigFile, Vec<Problem>) {
                 problems
                     .push(Problem::of_file(file, "`version` must be 1").with_hint("upgrade refit"));
             }
+            problems.extend(check_sweep(&config.sweep, file, text));
             (config, problems)
         }
         Err(error) => {

@@ -48,6 +48,11 @@ impl Evaluator<'_> {
         plan.states = self.states.take();
         plan.states
             .sort_by(|a, b| (&a.image, &a.platform).cmp(&(&b.image, &b.platform)));
+        plan.unaffected = self.unaffected.take();
+        plan.unaffected.sort_by(|a, b| {
+            (&a.target, a.reference.to_string()).cmp(&(&b.target, b.reference.to_string()))
+        });
+        plan.seen = self.seen_first();
         self.lookup.finish(plan)
     }
 

@@ -9,6 +9,7 @@ use super::{
     evaluate::{Candidate, Evaluator, Verdict},
 };
 use crate::{
+    content::Contents,
     image::{Image, Pinned},
     observe::Answer,
     pin::{self, Pin},
@@ -155,13 +156,10 @@ impl Evaluator<'_> {
                 .flat_map(|c| &c.pins)
                 .filter(|p| p.same_dependency(reference, platform))
         };
-        if self
-            .scope
-            .base
-            .as_ref()
-            .is_some_and(|base| base != reference)
-            && let Some((index, manifest)) =
-                pins().find_map(|p| Some((p.index.clone(), p.manifest.clone()?)))
+        if self.scope.base.as_ref().is_some_and(|base| {
+            base != reference && Some(base) != reference.without_digest().as_ref()
+        }) && let Some((index, manifest)) =
+            pins().find_map(|p| Some((p.index.clone(), p.manifest.clone()?)))
         {
             return Some(Ok((index, manifest)));
         }
@@ -245,30 +243,73 @@ impl Evaluator<'_> {
             let FoundSource::Reference(reference) = &found.source else {
                 continue;
             };
-            let (Some(pinned), Some(tag)) = (reference.digest(), reference.without_digest()) else {
+            let (Some(_), Some(tag)) = (reference.digest(), reference.without_digest()) else {
                 continue;
             };
             if image.pinned == Pinned::Follow {
                 continue;
             }
-            match self.lookup.tag(&tag) {
+            match self.at_its_tag(reference, &tag, found) {
                 None => complete = None,
-                Some(Answer::Found(current)) if current != pinned => {
-                    let (pinned, current) = (pinned.clone(), current.clone());
-                    self.state(
-                        &image.name,
-                        Some(platform),
-                        StateKind::Pinned {
-                            reference: tag,
-                            pinned,
-                            current,
-                        },
-                    );
+                Some(Ok(())) => {}
+                Some(Err(kind)) => {
+                    self.state(&image.name, Some(platform), kind);
                 }
-                Some(_) => {}
             }
         }
         complete
+    }
+
+    /// The state of a pinned dependency that is not what its tag is now on its platform. An index of which only others
+    /// moved is none to follow.
+    fn at_its_tag(
+        &self,
+        reference: &Reference,
+        tag: &Reference,
+        found: &Found,
+    ) -> Option<Result<(), StateKind>> {
+        let (Some(pinned), repository) = (reference.digest(), reference.repository()) else {
+            return Some(Ok(()));
+        };
+        let current = match self.lookup.tag(tag)? {
+            Answer::Found(current) if current != pinned => current,
+            _ => return Some(Ok(())),
+        };
+        let documents = (
+            self.lookup.document(repository, pinned),
+            self.lookup.document(repository, current),
+        );
+        let (was, now) = match (documents.0?, documents.1?) {
+            // What was pinned is gone: the next build fails, and nothing else would say so.
+            (Answer::Missing, _) => {
+                return Some(Err(StateKind::MissingTag {
+                    tag: reference.clone(),
+                }));
+            }
+            (Answer::Found(was), Answer::Found(now)) => (was, now),
+            _ => return Some(Ok(())),
+        };
+        let platform = &found.platform;
+        let (was, now) = (manifest_for(was, platform), manifest_for(now, platform));
+        if let (Some(was), Some(now)) = (was, now)
+            && (was == now || self.contents(repository, (was, now), found.kind)? == Contents::Same)
+        {
+            return Some(Ok(()));
+        }
+        let (pinned, current) = (pinned.clone(), current.clone());
+        Some(Err(StateKind::Pinned {
+            reference: tag.clone(),
+            pinned,
+            current,
+        }))
+    }
+}
+
+/// The manifest that a tag's document means for a platform.
+pub(super) fn manifest_for<'d>(document: &'d Document, platform: &Platform) -> Option<&'d Digest> {
+    match document {
+        Document::Index(index) => Some(&best_match(&index.value, platform)?.digest),
+        Document::Manifest(manifest) => Some(&manifest.digest),
     }
 }
 

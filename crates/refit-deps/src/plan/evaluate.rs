@@ -1,21 +1,18 @@
 //! One target's verdict: kept, a step, or reported and left alone. Shared by sweeps, releases and `status`.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{cell::RefCell, collections::BTreeMap};
 
 use refit_oci::{Digest, Platform, Reference, annotations};
 use refit_platform::Target;
 
-use super::PlannedPin;
 use crate::{
     image::Image,
     observe::{Answer, Ground, Lookup},
     pin::{self, Pin},
     plan::Step,
     publication::{self, Publication},
-    reason::{Level, Reason, State, StateKind},
+    reason::{State, StateKind, Unaffected},
+    record::HoldRecord,
     source::SourceId,
 };
 
@@ -56,6 +53,8 @@ pub(super) struct Scope {
     pub(super) force: bool,
     /// Look at this base only.
     pub(super) base: Option<Reference>,
+    /// Let bases cool down and settle before they are taken.
+    pub(super) patient: bool,
     /// Write over what somebody else published.
     pub(super) take_over: bool,
 }
@@ -68,6 +67,10 @@ pub(super) struct Evaluator<'a> {
     verdicts: RefCell<BTreeMap<Target, Option<Verdict>>>,
     publications: RefCell<BTreeMap<String, Publication>>,
     pub(super) states: RefCell<Vec<State>>,
+    pub(super) unaffected: RefCell<Vec<Unaffected>>,
+    /// Digests that no record knows yet, and the first image that is built on them.
+    pub(super) seen: RefCell<BTreeMap<(Reference, Digest), String>>,
+    pub(super) holds: Vec<&'a HoldRecord>,
 }
 
 /// One way a manifest is known to have been built.
@@ -85,6 +88,9 @@ impl<'a> Evaluator<'a> {
             verdicts: RefCell::default(),
             publications: RefCell::default(),
             states: RefCell::default(),
+            unaffected: RefCell::default(),
+            seen: RefCell::default(),
+            holds: ground.records.holds(ground.now),
         }
     }
 
@@ -202,41 +208,4 @@ impl<'a> Evaluator<'a> {
                 .collect(),
         )
     }
-}
-
-/// Why a target differs from the nearest way it is known to have been built; empty if one is the same.
-pub(super) fn base_reasons(pins: &[PlannedPin], candidates: &[Candidate]) -> Vec<Reason> {
-    let against = |candidate: Option<&Candidate>| -> Vec<Reason> {
-        let mut seen = BTreeSet::new();
-        let reasons = pins.iter().filter_map(|pin| match pin {
-            PlannedPin::Step { target, .. } => Some(Reason::ParentRebuilt {
-                parent: target.clone(),
-            }),
-            PlannedPin::Known { pin, .. } => {
-                let to = pin.manifest.clone()?;
-                let was = candidate.and_then(|c| {
-                    c.pins
-                        .iter()
-                        .find(|p| p.same_dependency(&pin.reference, &pin.platform))
-                });
-                let from = was.and_then(|p| p.manifest.clone());
-                let differs = from.as_ref() != Some(&to);
-                let reason = Reason::BaseChanged {
-                    reference: pin.reference.clone(),
-                    level: Level::Manifest,
-                    from,
-                    to,
-                };
-                differs.then_some(reason)
-            }
-        });
-        reasons
-            .filter(|reason| seen.insert(format!("{reason:?}")))
-            .collect()
-    };
-    candidates
-        .iter()
-        .map(|c| against(Some(c)))
-        .min_by_key(Vec::len)
-        .unwrap_or_else(|| against(None))
 }

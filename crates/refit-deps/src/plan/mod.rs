@@ -1,15 +1,18 @@
 //! The plan: which targets are built, on what, in which order, why, and what is left alone.
 
 mod assemble;
+mod compare;
 mod dependencies;
 mod evaluate;
 mod release;
 mod status;
 mod sweep;
 mod view;
+mod wait;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use refit_dockerfile::Kind;
 use refit_oci::{Digest, ObjectId, Platform, Reference, Repository};
 use refit_platform::Target;
@@ -18,7 +21,8 @@ use crate::{
     key::EngineKind,
     pin::Pin,
     problem::Problem,
-    reason::{Reason, State, StateKind},
+    reason::{Reason, State, StateKind, Unaffected},
+    record::SeenRecord,
     source::SourceId,
 };
 
@@ -38,8 +42,35 @@ pub struct Plan {
     pub kept: Vec<Target>,
     /// What is reported and left alone.
     pub states: Vec<State>,
+    /// Bases that moved without a change for a target that is kept, by target.
+    pub unaffected: Vec<Unaffected>,
+    /// Digests that bases have moved to and that no record knows yet: the records a sweep writes of them say when.
+    pub seen: Vec<Seen>,
     /// Dockerfiles that could not be used.
     pub problems: Vec<Problem>,
+}
+
+/// A digest that a base has moved to, seen for the first time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The first image that is built on it.
+    pub image: String,
+    /// The base's tag.
+    pub reference: Reference,
+    /// The index, or the manifest where the tag is no index.
+    pub digest: Digest,
+}
+
+impl Seen {
+    /// The record of it.
+    pub fn record(&self, now: Timestamp) -> SeenRecord {
+        SeenRecord {
+            image: self.image.clone(),
+            reference: self.reference.clone(),
+            digest: self.digest.clone(),
+            at: now.to_string(),
+        }
+    }
 }
 
 /// One target to build, or to take as it was built already.

@@ -7,7 +7,8 @@ use refit_platform::Target;
 
 use super::{
     Action, Plan, Step,
-    evaluate::{Candidate, Evaluator, Role, Scope, Verdict, base_reasons},
+    evaluate::{Candidate, Evaluator, Role, Scope, Verdict},
+    wait::Compared,
 };
 use crate::{
     image::{EMBEDDED_HOST, Image},
@@ -29,6 +30,8 @@ pub struct ReleaseOptions {
     pub push: bool,
     /// Write over tags that somebody else moved.
     pub take_over: bool,
+    /// Let bases cool down and settle before they are taken, as a sweep does.
+    pub patient: bool,
 }
 
 /// The plan that releases the tip.
@@ -59,6 +62,7 @@ pub fn release(ground: &Ground<'_>, options: &ReleaseOptions) -> Resolved<Plan> 
             .collect(),
         unpublished: Some(role),
         take_over: options.take_over,
+        patient: options.patient,
         ..Scope::default()
     };
     Evaluator::new(ground, scope).plan(&images)
@@ -115,29 +119,43 @@ impl Evaluator<'_> {
             .filter(|c| c.source.as_ref() == Some(&source.id))
             .cloned()
             .collect();
+        let nearest = if same.is_empty() { &candidates } else { &same };
+        let changes = match published {
+            Some(published) if manifest.is_some() && same.is_empty() => {
+                self.changes(image, platform, published, &source)?
+            }
+            _ => Vec::new(),
+        };
+        if let Some(manifest) = manifest {
+            let compared = self.compare(&pins, nearest)?;
+            if changes.is_empty() && compared.reasons.is_empty() {
+                self.note_unaffected(image, platform, &compared);
+                return Some(Verdict::Kept(manifest.clone()));
+            }
+        }
+        let target = Compared {
+            image: &tip.image,
+            platform,
+            candidates: nearest,
+            published,
+        };
+        let (pins, compared) = match self.taken(&target, &file)? {
+            Ok(taken) => taken,
+            Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
+        };
         let reasons = match (published, manifest) {
             (None, _) if known_source => vec![Reason::Forced],
             (None, _) => vec![Reason::NeverBuilt],
             (Some(_), None) => vec![Reason::PlatformAdded],
-            (Some(_), Some(manifest)) => {
-                let mut reasons = Vec::new();
-                if same.is_empty() {
-                    reasons.extend(self.changes(image, platform, published?, &source)?);
-                }
-                reasons.extend(base_reasons(
-                    &pins,
-                    if same.is_empty() { &candidates } else { &same },
-                ));
-                if reasons.is_empty() {
-                    return Some(Verdict::Kept(manifest.clone()));
-                }
-                reasons
-            }
+            (Some(_), Some(_)) => changes
+                .into_iter()
+                .chain(compared.reasons.clone())
+                .collect(),
         };
-        let pins = match self.verified(&tip.image, &file, &candidates)? {
-            Ok(pins) => pins,
-            Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
-        };
+        if let (true, Some(manifest)) = (reasons.is_empty(), manifest) {
+            self.note_unaffected(image, platform, &compared);
+            return Some(Verdict::Kept(manifest.clone()));
+        }
         let engine = EngineKind::choose(image.engine, image, &file);
         self.staged(Step {
             pins,

@@ -69,6 +69,7 @@ pub fn status(ground: &Ground<'_>) -> Resolved<Status> {
         ground,
         Scope {
             roles,
+            patient: true,
             ..Scope::default()
         },
     );
@@ -149,13 +150,19 @@ fn row(target: Target, plan: &Plan) -> StatusRow {
     let step = plan.step(&target);
     let word = match (step, plan.kept.contains(&target)) {
         (Some(_), _) => Word::Stale,
-        (None, true) => match states
-            .iter()
-            .find(|s| matches!(s, StateKind::Unreleased { .. } | StateKind::Pinned { .. }))
-        {
-            Some(state) => Word::Reported(state.word()),
-            None => Word::Fresh,
-        },
+        (None, true) => {
+            let waits = |s: &&StateKind| {
+                matches!(s, StateKind::BaseHeld { .. } | StateKind::Deferred { .. })
+            };
+            let told = |s: &&StateKind| {
+                matches!(s, StateKind::Unreleased { .. } | StateKind::Pinned { .. })
+            };
+            let state = states
+                .iter()
+                .find(waits)
+                .or_else(|| states.iter().find(told));
+            state.map_or(Word::Fresh, |state| Word::Reported(state.word()))
+        }
         (None, false) => {
             let broken = states
                 .iter()

@@ -7,7 +7,8 @@ use refit_platform::Target;
 
 use super::{
     Action, Plan, PlannedPin, Step,
-    evaluate::{Candidate, Evaluator, Role, Scope, Verdict, base_reasons},
+    evaluate::{Candidate, Evaluator, Role, Scope, Verdict},
+    wait::Compared,
 };
 use crate::{
     image::Image,
@@ -46,6 +47,7 @@ pub fn sweep(ground: &Ground<'_>, options: &SweepOptions) -> Resolved<Plan> {
         roles,
         force: options.force,
         base: options.base.clone(),
+        patient: !options.force,
         ..Scope::default()
     };
     let evaluator = Evaluator::new(ground, scope);
@@ -64,14 +66,8 @@ impl Evaluator<'_> {
             Publication::Other(kind) => return Some(self.state(&image.name, None, kind)),
         };
         self.report_behind(image, &published)?;
-        if let Some(reason) = &image.hold {
-            return Some(self.state(
-                &image.name,
-                None,
-                StateKind::Held {
-                    reason: reason.clone(),
-                },
-            ));
+        if let Some(reason) = self.hold_of(image) {
+            return Some(self.state(&image.name, None, StateKind::Held { reason }));
         }
         let (release, commit) = match self.released(image, platform, &published)? {
             Ok(found) => found,
@@ -103,22 +99,31 @@ impl Evaluator<'_> {
                 let kind = StateKind::ReleaseSourceUnknown;
                 return Some(self.state(&image.name, Some(platform), kind));
             }
-            if !self.scope.force && base_reasons(&pins, &candidates).is_empty() {
+            let compared = self.compare(&pins, &candidates)?;
+            if !self.scope.force && compared.reasons.is_empty() {
+                self.note_unaffected(image, platform, &compared);
                 return Some(Verdict::Kept(manifest.clone()));
             }
         }
-        let pins = match self.verified(&entry, &file, &candidates)? {
-            Ok(pins) => pins,
+        let target = Compared {
+            image: &entry,
+            platform,
+            candidates: &candidates,
+            published: Some(&published),
+        };
+        let (pins, compared) = match self.taken(&target, &file)? {
+            Ok(taken) => taken,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
         let mut reasons = match manifest {
             None => vec![Reason::PlatformAdded],
-            Some(_) => base_reasons(&pins, &candidates),
+            Some(_) => compared.reasons.clone(),
         };
         if self.scope.force {
             reasons.push(Reason::Forced);
         }
         if let (true, Some(manifest)) = (reasons.is_empty(), manifest) {
+            self.note_unaffected(image, platform, &compared);
             return Some(Verdict::Kept(manifest.clone()));
         }
         let Some(source) = release
@@ -155,6 +160,20 @@ impl Evaluator<'_> {
             reasons,
         };
         self.staged(step)
+    }
+
+    /// Why nothing of an image is patched: the configuration's words, or a record's.
+    fn hold_of(&self, image: &Image) -> Option<String> {
+        let by_record = || {
+            let mut holds = self.holds.iter();
+            let hold = holds.find(|hold| hold.reference.is_none() && hold.image == image.name)?;
+            Some(match &hold.until {
+                Some(until) if hold.reason.is_empty() => format!("until {until}"),
+                Some(until) => format!("until {until}: {}", hold.reason),
+                None => hold.reason.clone(),
+            })
+        };
+        image.hold.clone().or_else(by_record)
     }
 
     /// Reports further tags that the last publication did not reach. Only those are asked for: what the records say

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Action, Plan, PlannedPin, Step};
-use crate::reason::{Reason, State, StateKind};
+use crate::reason::{Reason, State, StateKind, Unaffected};
 
 /// `{"format_version":1,…}`, without the counts of requests, which the caller adds.
 #[derive(Debug, Serialize)]
@@ -15,6 +15,7 @@ pub struct PlanView<'a> {
     steps: Vec<StepView<'a>>,
     kept: Vec<String>,
     states: Vec<Value>,
+    unaffected: &'a [Unaffected],
     errors: Vec<String>,
 }
 
@@ -50,6 +51,7 @@ impl<'a> PlanView<'a> {
                 .collect(),
             kept: plan.kept.iter().map(ToString::to_string).collect(),
             states: plan.states.iter().map(state).collect(),
+            unaffected: &plan.unaffected,
             errors: plan.problems.iter().map(ToString::to_string).collect(),
         }
     }
@@ -117,6 +119,22 @@ pub fn state(state: &State) -> Value {
             json!({ "tag": tag, "digest": digest, "published": published })
         }
         StateKind::Held { reason } => json!({ "reason": reason }),
+        StateKind::BaseHeld {
+            reference,
+            digest,
+            until,
+            reason,
+        } => {
+            json!({ "reference": reference, "digest": digest, "until": until, "reason": reason })
+        }
+        StateKind::Deferred {
+            reference,
+            digest,
+            until,
+            wait,
+        } => json!({
+            "reference": reference, "digest": digest, "until": until.to_string(), "waits_for": wait,
+        }),
         StateKind::Pinned {
             reference,
             pinned,

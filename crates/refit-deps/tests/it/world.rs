@@ -181,6 +181,7 @@ impl World {
                 edges: &self.edges,
                 records: &self.records,
                 build_platform: &self.build_platform,
+                now: "2026-06-01T00:00:00Z".parse().unwrap(),
                 answers: &answers,
             };
             let needs = match compute(&ground) {

@@ -91,6 +91,7 @@ pub(crate) async fn run(app: &App, args: &BuildArgs) -> Result<Exit, CommandErro
             dependents,
             push: args.push,
             take_over: args.take_over,
+            patient: false,
         };
         observer
             .resolve(|ground| plan::release(ground, &options))

@@ -9,6 +9,7 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
 use refit_deps::{
     observe::{Answers, Ground, Line, Needs, Resolved},
     plan::{self, Status},
@@ -35,6 +36,8 @@ pub(crate) struct Observer<'p> {
     /// The line's tip; of `build` without a commit, the working tree.
     pub(crate) tip: Arc<Snapshot>,
     pub(crate) records: Records,
+    /// When the observation began.
+    pub(crate) now: Timestamp,
     snapshots: Mutex<BTreeMap<ObjectId, Arc<Snapshot>>>,
     answers: Mutex<Answers>,
     /// Registry hosts that did not answer, with what happened: they are not waited for a second time.
@@ -62,6 +65,7 @@ impl<'p> Observer<'p> {
             line,
             tip,
             records,
+            now: project.environment.now(),
             snapshots: Mutex::new(snapshots),
             answers: Mutex::default(),
             offline: Mutex::default(),
@@ -107,6 +111,7 @@ impl<'p> Observer<'p> {
                 edges: &self.tip.edges,
                 records: &self.records,
                 build_platform: self.project.build_platform(),
+                now: self.now,
                 answers: &answers,
             };
             match compute(&ground) {

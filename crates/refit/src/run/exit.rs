@@ -6,6 +6,8 @@ use refit_deps::{
     reason::{State, StateKind},
 };
 
+use refit_platform::Target;
+
 use crate::error::Exit;
 
 /// The exit code of what was done.
@@ -32,9 +34,20 @@ pub(crate) fn exit_of_build(plan: &Plan) -> Exit {
         | StateKind::Claimed { .. }
         | StateKind::ReleaseSourceGone { .. }
         | StateKind::ReleaseSourceUnknown => Exit::Partial,
+        // What stays on the base before is done all the same.
+        StateKind::BaseHeld { .. } | StateKind::Deferred { .. } if !is_planned(plan, state) => {
+            Exit::Partial
+        }
         _ => out_of_reach(state),
     });
     worst(undone).or(Exit::with(&plan.problems))
+}
+
+fn is_planned(plan: &Plan, state: &State) -> bool {
+    let of_state = |target: &Target| {
+        target.image == state.image && state.platform.as_ref() == Some(&target.platform)
+    };
+    plan.kept.iter().any(of_state) || plan.steps.iter().any(|step| of_state(&step.target))
 }
 
 fn out_of_reach(state: &State) -> Exit {

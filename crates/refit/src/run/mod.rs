@@ -62,12 +62,17 @@ pub(crate) async fn apply(
     };
     let run = project.archive().start(id, kind, settings)?;
     let watch = TerminalWatch { ui: &app.ui };
+    let observed = match kind {
+        RunKind::Sweep => seen(observer, plan),
+        _ => Vec::new(),
+    };
     let workshop = LineWorkshop {
         observer,
         watch: &watch,
         secrets: &secrets,
         message: format!("refit: {} {id}", kind.as_str()),
         remote,
+        observed: Mutex::new(observed),
         kept: Mutex::default(),
     };
     let clock = || app.environment.now();
@@ -93,6 +98,7 @@ pub(crate) async fn apply(
         refit_logs::Outcome::Succeeded
     };
     run.finish(outcome)?;
+    workshop.keep_observed()?;
     if let Some(commit) = &observer.line.commit {
         let kept = workshop
             .kept
@@ -126,6 +132,32 @@ fn secrets_of(observer: &Observer<'_>, plan: &Plan) -> SecretStore {
         }
     }
     SecretStore::of(observer.project, images.values())
+}
+
+/// Keeps what a sweep without steps has seen of bases: how long they are waited for counts from there.
+pub(crate) fn keep_seen(
+    app: &App,
+    observer: &Observer<'_>,
+    plan: &Plan,
+    remote: Option<String>,
+) -> Result<(), CommandError> {
+    let watch = TerminalWatch { ui: &app.ui };
+    let workshop = LineWorkshop {
+        observer,
+        watch: &watch,
+        secrets: &SecretStore::default(),
+        message: "refit: bases that moved".to_owned(),
+        remote,
+        observed: Mutex::new(seen(observer, plan)),
+        kept: Mutex::default(),
+    };
+    workshop.keep_observed()
+}
+
+fn seen(observer: &Observer<'_>, plan: &Plan) -> Vec<Record> {
+    let seen = plan.seen.iter();
+    seen.map(|seen| Record::Seen(seen.record(observer.now)))
+        .collect()
 }
 
 fn randomness() -> [u8; 10] {

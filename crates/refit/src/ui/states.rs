@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use refit_deps::reason::{Reason, State, StateKind};
+use refit_deps::reason::{Reason, State, StateKind, Wait};
 
 use super::{Ui, sentence_list};
 
@@ -64,7 +64,9 @@ pub(crate) fn states(ui: &Ui, states: &[State]) {
         );
         // Nobody has to do anything about an image that is meant to be so.
         match kind {
-            StateKind::Unpublished | StateKind::NoMovingTag => ui.note(&text),
+            StateKind::Unpublished | StateKind::NoMovingTag | StateKind::Deferred { .. } => {
+                ui.note(&text);
+            }
             _ => ui.warning(&text),
         }
         if let Some(hint) = way_out(kind) {
@@ -103,6 +105,37 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
             format!("{tag} holds {}{was}; it is left alone", digest.short())
         }
         StateKind::Held { reason } => reason.clone(),
+        StateKind::BaseHeld {
+            reference,
+            digest,
+            until,
+            reason,
+        } => {
+            let until = until.as_ref().map(|until| format!(" until {until}"));
+            let why = if reason.is_empty() {
+                String::new()
+            } else {
+                format!(": {reason}")
+            };
+            let (base, digest) = (reference.familiar(), digest.short());
+            format!(
+                "{base} {digest} is not taken{}{why}",
+                until.unwrap_or_default()
+            )
+        }
+        StateKind::Deferred {
+            reference,
+            digest,
+            until,
+            wait,
+        } => {
+            let what = match wait {
+                Wait::Cooldown => "is new",
+                Wait::Platforms => "has platforms still to come",
+            };
+            let (base, digest) = (reference.familiar(), digest.short());
+            format!("deferred until {}: {base} {digest} {what}", moment(*until))
+        }
         StateKind::Pinned {
             reference,
             pinned,
@@ -154,6 +187,11 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
     }
 }
 
+/// A point in time, to the minute.
+fn moment(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
 /// What helps; `IMAGE` stands for the image.
 pub(crate) fn way_out(kind: &StateKind) -> Option<&'static str> {
     Some(match kind {
@@ -172,7 +210,9 @@ pub(crate) fn way_out(kind: &StateKind) -> Option<&'static str> {
         StateKind::Unpublished | StateKind::Unreleased { .. } => {
             "`refit build IMAGE --push` releases it"
         }
+        StateKind::Deferred { .. } => "`refit sweep IMAGE --force` does not wait",
         StateKind::Held { .. }
+        | StateKind::BaseHeld { .. }
         | StateKind::NoMovingTag
         | StateKind::MissingTag { .. }
         | StateKind::MissingPlatform { .. }

@@ -97,7 +97,7 @@ fn summary(n_stale: usize, total: usize) -> String {
 fn rank(word: Word) -> u8 {
     match word {
         Word::Stale => 0,
-        Word::Reported("pinned" | "unreleased" | "held") => 2,
+        Word::Reported("pinned" | "unreleased" | "held" | "deferred") => 2,
         Word::Reported("unpublished") => 3,
         Word::Reported(_) => 1,
         Word::Fresh => 4,

@@ -6,6 +6,7 @@ mod nothing;
 use std::collections::BTreeSet;
 
 use refit_deps::{
+    config::RebuildFrom,
     graph::Node,
     image::Image,
     observe::Line,
@@ -49,7 +50,7 @@ pub(crate) struct SweepArgs {
     /// Show the plan, and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
-    /// Rebuild although nothing changed, without layers from a cache
+    /// Rebuild although nothing changed, without layers from a cache; new bases are not waited for
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -178,6 +179,9 @@ impl<'p> Sweep<'p> {
                 app.ui.problem_as_warning(problem);
             }
         }
+        if !args.dry_run && plan.steps.is_empty() {
+            run::keep_seen(app, &observer, &plan, self.remote.clone())?;
+        }
         let document = if args.dry_run || plan.steps.is_empty() {
             let requests = observer.registries.requests().since(asked_before);
             if !json {
@@ -217,7 +221,7 @@ impl<'p> Sweep<'p> {
         not_ours: &BTreeSet<String>,
     ) -> Result<Plan, CommandError> {
         let args = self.args;
-        let from_tip = rebuild_from(observer) == "tip";
+        let from_tip = observer.tip.inventory.sweep.rebuild_from() == RebuildFrom::Tip;
         let named = |image: &&Image| match args.images.as_slice() {
             [] => !(from_tip && image.tags.is_empty()),
             names => names.contains(&image.name),
@@ -232,6 +236,7 @@ impl<'p> Sweep<'p> {
             let options = ReleaseOptions {
                 images,
                 push: true,
+                patient: !args.force,
                 ..ReleaseOptions::default()
             };
             return observer
@@ -251,9 +256,9 @@ impl<'p> Sweep<'p> {
 
 /// Whether a line's tip is built, or what was released from it.
 fn rebuild_from(observer: &Observer<'_>) -> &'static str {
-    match observer.tip.inventory.sweep.rebuild_from.as_deref() {
-        Some("tip") => "tip",
-        _ => "release",
+    match observer.tip.inventory.sweep.rebuild_from() {
+        RebuildFrom::Tip => "tip",
+        RebuildFrom::Release => "release",
     }
 }
 
