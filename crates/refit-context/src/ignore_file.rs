@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use refit_git::{Mode, Repo};
+use refit_git::{Entry, Mode, Repo};
 use refit_oci::ObjectId;
 
 use crate::{ContextError, Ignore, Location, Problem, go_path::clean};
@@ -38,7 +38,15 @@ pub fn ignore_file(location: &Location<'_>, dockerfile: &str) -> Result<IgnoreFi
             commit,
             folder,
         } => first_of(ignore_candidates(dockerfile, folder), |path| {
-            read_commit(repo, commit, path)
+            follow(path, |path| read_commit(repo, commit, path))
+        }),
+        Location::Listed {
+            repo,
+            entries,
+            folder,
+            ..
+        } => first_of(ignore_candidates(dockerfile, folder), |path| {
+            follow(path, |path| read_listed(repo, entries, path))
         }),
         Location::Dir { dir, .. } => {
             // Not cleaned: behind a link, `..` is another folder.
@@ -85,37 +93,57 @@ fn read_disk(path: &str) -> Result<Option<Vec<u8>>, ContextError> {
     }
 }
 
+/// The bytes of a file of a commit, and whether it is a link.
+type Read = Option<(Vec<u8>, bool)>;
+
 /// The bytes of a file at a commit; links are followed within the repository.
-fn read_commit(
-    repo: &Repo,
-    commit: &ObjectId,
+fn follow(
     path: &str,
+    read: impl Fn(&str) -> Result<Read, ContextError>,
 ) -> Result<Option<Vec<u8>>, ContextError> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
-        let Some((_, bytes)) = repo.blob_at(commit, &path)? else {
+        let Some((bytes, is_link)) = read(&path)? else {
             return Ok(None);
         };
-        let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
-        // A link's blob is its target: one line without an end. Only then is it worth a listing to tell.
-        let may_be_link = (1..4096).contains(&bytes.len()) && !bytes.contains(&b'\n');
-        let is_link = may_be_link
-            && repo
-                .tree_under(commit, folder)?
-                .iter()
-                .any(|entry| entry.path == name && entry.mode == Mode::Symlink);
         if !is_link {
             return Ok(Some(bytes));
         }
         let target = String::from_utf8_lossy(&bytes);
-        path = match folder {
+        path = match path.rsplit_once('/') {
             // Out of the repository.
             _ if target.starts_with('/') => return Ok(None),
-            "" => clean(&target),
-            folder => clean(&format!("{folder}/{target}")),
+            None => clean(&target),
+            Some((folder, _)) => clean(&format!("{folder}/{target}")),
         };
     }
     Ok(None)
+}
+
+fn read_commit(repo: &Repo, commit: &ObjectId, path: &str) -> Result<Read, ContextError> {
+    let Some((_, bytes)) = repo.blob_at(commit, path)? else {
+        return Ok(None);
+    };
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    // A link's blob is its target: one line without an end. Only then is it worth a listing to tell.
+    let may_be_link = (1..4096).contains(&bytes.len()) && !bytes.contains(&b'\n');
+    let is_link = may_be_link
+        && repo
+            .tree_under(commit, folder)?
+            .iter()
+            .any(|entry| entry.path == name && entry.mode == Mode::Symlink);
+    Ok(Some((bytes, is_link)))
+}
+
+fn read_listed(repo: &Repo, entries: &[Entry], path: &str) -> Result<Read, ContextError> {
+    let Ok(at) = entries.binary_search_by(|entry| entry.path.as_str().cmp(path)) else {
+        return Ok(None);
+    };
+    let entry = &entries[at];
+    if entry.mode == Mode::Submodule {
+        return Ok(None);
+    }
+    Ok(Some((repo.blob(&entry.id)?, entry.mode == Mode::Symlink)))
 }
 
 #[cfg(test)]

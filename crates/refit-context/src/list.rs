@@ -21,7 +21,17 @@ pub fn list(location: &Location<'_>, ignore: &Ignore) -> Result<Vec<ContextEntry
             repo,
             commit,
             folder,
-        } => list_commit(repo, commit, folder, ignore),
+        } => {
+            let entries = repo.tree_under(commit, folder)?;
+            let entries = entries.iter().map(|entry| (entry.path.as_str(), entry));
+            kept(entries, (commit, folder), ignore)
+        }
+        Location::Listed {
+            commit,
+            entries,
+            folder,
+            ..
+        } => kept(under(entries, folder), (commit, folder), ignore),
         Location::Dir { dir, repo } => {
             let known = repo.map(|repo| Known::of(repo, dir)).transpose()?.flatten();
             let mut entries = Vec::new();
@@ -43,37 +53,45 @@ pub fn list(location: &Location<'_>, ignore: &Ignore) -> Result<Vec<ContextEntry
     }
 }
 
-fn list_commit(
-    repo: &Repo,
-    commit: &ObjectId,
-    folder: &str,
+/// What the rules keep of a commit's folder: its entries come with their paths relative to it.
+fn kept<'e>(
+    entries: impl Iterator<Item = (&'e str, &'e Entry)>,
+    (commit, folder): (&ObjectId, &str),
     ignore: &Ignore,
 ) -> Result<Vec<ContextEntry>, ContextError> {
-    let entries = repo.tree_under(commit, folder)?;
+    let mut entries = entries.peekable();
     // Git has no empty folders but the root.
-    if entries.is_empty() && !matches!(folder, "" | ".") {
+    if entries.peek().is_none() && !matches!(folder, "" | ".") {
         return Err(ContextError::NoFolder {
             folder: folder.to_owned(),
             commit: commit.clone(),
         });
     }
     let mut rules = Walk::new(ignore);
-    let kept = entries
-        .into_iter()
-        .filter(|entry| !rules.excludes(&entry.path));
+    let kept = entries.filter(|(path, _)| !rules.excludes(path));
     Ok(kept.map(from_git).collect())
 }
 
-fn from_git(entry: Entry) -> ContextEntry {
+/// The entries below a folder, out of those of the whole commit.
+fn under<'e>(entries: &'e [Entry], folder: &str) -> impl Iterator<Item = (&'e str, &'e Entry)> {
+    let names = folder.split('/').filter(|name| !matches!(*name, "" | "."));
+    let prefix: String = names.flat_map(|name| [name, "/"]).collect();
+    let start = entries.partition_point(|entry| entry.path < prefix);
+    entries[start..]
+        .iter()
+        .map_while(move |entry| Some((entry.path.strip_prefix(&prefix)?, entry)))
+}
+
+fn from_git((path, entry): (&str, &Entry)) -> ContextEntry {
     ContextEntry {
-        path: entry.path,
+        path: path.to_owned(),
         kind: match entry.mode {
             Mode::File => EntryKind::File,
             Mode::Executable => EntryKind::Executable,
             Mode::Symlink => EntryKind::Symlink,
             Mode::Submodule => EntryKind::Submodule,
         },
-        id: Some(entry.id),
+        id: Some(entry.id.clone()),
     }
 }
 

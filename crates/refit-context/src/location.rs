@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use refit_git::{FilterError, GitError, Repo};
+use refit_git::{Entry, FilterError, GitError, Repo};
 use refit_oci::ObjectId;
 
 use crate::TarError;
@@ -16,6 +16,17 @@ pub enum Location<'a> {
         repo: &'a Repo,
         /// Names the tree.
         commit: &'a ObjectId,
+        /// Relative to the repository's root; `""` and `"."` are the root.
+        folder: &'a str,
+    },
+    /// The same of a commit that is listed already: however many folders are asked for, its trees are not read again.
+    Listed {
+        /// Holds the commit.
+        repo: &'a Repo,
+        /// Names the tree.
+        commit: &'a ObjectId,
+        /// What [`Repo::tree`] says of the commit.
+        entries: &'a [Entry],
         /// Relative to the repository's root; `""` and `"."` are the root.
         folder: &'a str,
     },

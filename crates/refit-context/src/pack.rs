@@ -42,6 +42,12 @@ pub fn pack<'e>(
                 repo,
                 commit,
                 folder,
+            }
+            | Location::Listed {
+                repo,
+                commit,
+                folder,
+                ..
             } => from_commit(repo, commit, folder, entry)?,
             Location::Dir { dir, .. } => from_disk(dir, entry)?,
         };

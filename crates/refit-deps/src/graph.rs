@@ -16,6 +16,8 @@ pub struct Graph {
     pub externals: BTreeSet<Reference>,
     /// Sorted by `from`, `to`, kind.
     pub edges: Vec<Edge>,
+    /// Positions of the edges between images, sorted by `to`, then `from`.
+    by_parent: Vec<usize>,
 }
 
 /// `from` depends on `to`.
@@ -43,6 +45,16 @@ pub enum Node {
     Image(String),
     /// A reference outside of it.
     External(Reference),
+}
+
+impl Node {
+    /// The image's name, if it is one of the repository.
+    fn image(&self) -> Option<&str> {
+        match self {
+            Self::Image(name) => Some(name),
+            Self::External(_) => None,
+        }
+    }
 }
 
 impl std::fmt::Display for Node {
@@ -93,27 +105,32 @@ impl Graph {
                 platforms,
             });
         }
+        let between = |at: &usize| matches!(graph.edges[*at].to, Node::Image(_));
+        let mut by_parent: Vec<usize> = (0..graph.edges.len()).filter(between).collect();
+        by_parent.sort_by_key(|at| (&graph.edges[*at].to, *at));
+        graph.by_parent = by_parent;
         graph
     }
 
     /// The images that `image` depends on directly.
     pub fn parents<'a>(&'a self, image: &'a str) -> impl Iterator<Item = &'a str> {
-        self.edges
+        let start = self.edges.partition_point(|e| e.from.as_str() < image);
+        self.edges[start..]
             .iter()
-            .filter(move |e| e.from == image)
-            .filter_map(|e| match &e.to {
-                Node::Image(name) => Some(name.as_str()),
-                Node::External(_) => None,
-            })
+            .take_while(move |e| e.from == image)
+            .filter_map(|e| e.to.image())
     }
 
     /// The images that depend on `image` directly, sorted, each once.
     pub fn children(&self, image: &str) -> BTreeSet<&str> {
-        let edges = self
-            .edges
-            .iter()
-            .filter(|e| matches!(&e.to, Node::Image(name) if name == image));
-        edges.map(|e| e.from.as_str()).collect()
+        let edge = |at: &usize| &self.edges[*at];
+        let before = |at: &usize| edge(at).to.image() < Some(image);
+        let start = self.by_parent.partition_point(before);
+        let edges = self.by_parent[start..].iter().map(edge);
+        edges
+            .take_while(|e| e.to.image() == Some(image))
+            .map(|e| e.from.as_str())
+            .collect()
     }
 
     /// The images that depend on `image` at any depth, itself left out.
@@ -154,7 +171,7 @@ impl Graph {
             }
         }
         let mut reported: BTreeSet<Vec<&str>> = BTreeSet::new();
-        for image in &self.images {
+        for image in self.unordered() {
             if let Some(cycle) = self.cycle_from(image) {
                 let mut members = cycle.clone();
                 members.sort_unstable();
@@ -180,11 +197,34 @@ impl Graph {
 
     /// Images that are on a cycle: nothing can order them.
     pub fn cyclic(&self) -> BTreeSet<&str> {
-        self.images
-            .iter()
-            .filter(|image| self.cycle_from(image).is_some())
-            .map(String::as_str)
-            .collect()
+        let mut unordered = self.unordered();
+        unordered.retain(|image| self.cycle_from(image).is_some());
+        unordered
+    }
+
+    /// The images that no order puts behind all of their parents: those on cycles, and what is built on them.
+    fn unordered(&self) -> BTreeSet<&str> {
+        let mut waiting: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut ready: Vec<&str> = Vec::new();
+        for image in &self.images {
+            let parents = self.parents(image).filter(|p| self.images.contains(*p));
+            match parents.collect::<BTreeSet<_>>().len() {
+                0 => ready.push(image),
+                n => _ = waiting.insert(image, n),
+            }
+        }
+        while let Some(image) = ready.pop() {
+            for child in self.children(image) {
+                if let Some(n) = waiting.get_mut(child) {
+                    *n -= 1;
+                    if *n == 0 {
+                        waiting.remove(child);
+                        ready.push(child);
+                    }
+                }
+            }
+        }
+        waiting.into_keys().collect()
     }
 
     /// A shortest way from `image` back to itself.

@@ -1,6 +1,6 @@
 //! What each target's Dockerfile depends on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use refit_dockerfile::{Found, Resolved, Settings, SyntaxError};
 use refit_oci::Platform;
@@ -50,13 +50,12 @@ impl Scans {
 
     /// What could not be resolved, once per file and message.
     pub fn problems(&self) -> Vec<Problem> {
-        let mut problems: Vec<Problem> = Vec::new();
-        for problem in self.resolved.values().filter_map(|r| r.as_ref().err()) {
-            if !problems.contains(problem) {
-                problems.push(problem.clone());
-            }
-        }
+        let mut said = BTreeSet::new();
+        let problems = self.resolved.values().filter_map(|r| r.as_ref().err());
         problems
+            .filter(|p| said.insert((&p.file, p.position, &p.message)))
+            .cloned()
+            .collect()
     }
 }
 

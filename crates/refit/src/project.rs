@@ -1,7 +1,7 @@
 //! One repository as refit sees it: its images at the working tree, the index or a commit, its records, its registries.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +14,7 @@ use refit_deps::{
     record::Records,
     scan::Scans,
 };
-use refit_git::{ChangeKind, Head, Mode, Repo, notes};
+use refit_git::{ChangeKind, Entry, Head, Mode, Repo, notes};
 use refit_oci::{ObjectId, Platform};
 use refit_registry::{Registries, Settings};
 
@@ -42,6 +42,8 @@ pub(crate) struct Snapshot {
     pub(crate) revision: Option<ObjectId>,
     /// Every path that git would know there.
     pub(crate) paths: BTreeSet<String>,
+    /// Every entry of the commit; none of the working tree and the index.
+    pub(crate) entries: Vec<Entry>,
     /// The images.
     pub(crate) inventory: Inventory,
     /// Their Dockerfiles, resolved for every target.
@@ -166,23 +168,15 @@ impl Project {
         Ok(self.of_entries(Some(commit.clone()), self.repo.tree(commit)?, line))
     }
 
-    fn of_entries(
-        &self,
-        commit: Option<ObjectId>,
-        entries: Vec<refit_git::Entry>,
-        line: &str,
-    ) -> Snapshot {
-        let files = entries
-            .into_iter()
-            .filter(|entry| entry.mode != Mode::Submodule);
-        let blobs: BTreeMap<String, ObjectId> = files.map(|entry| (entry.path, entry.id)).collect();
-        let paths = blobs.keys().cloned().collect();
-        self.snapshot(
-            commit,
-            paths,
-            &|path| self.repo.blob(blobs.get(path)?).ok(),
-            line,
-        )
+    fn of_entries(&self, commit: Option<ObjectId>, entries: Vec<Entry>, line: &str) -> Snapshot {
+        let files = entries.iter().filter(|e| e.mode != Mode::Submodule);
+        let paths = files.map(|entry| entry.path.clone()).collect();
+        let read = |path: &str| self.repo.blob(&entry_at(&entries, path)?.id).ok();
+        let snapshot = self.snapshot(commit.clone(), paths, &read, line);
+        Snapshot {
+            entries: commit.map(|_| entries).unwrap_or_default(),
+            ..snapshot
+        }
     }
 
     fn snapshot(
@@ -209,6 +203,7 @@ impl Project {
             revision: commit.clone(),
             commit,
             paths,
+            entries: Vec::new(),
             inventory,
             scans,
             edges,
@@ -246,7 +241,19 @@ impl Project {
     }
 }
 
+/// The entry of a path, out of those of a whole commit or index.
+fn entry_at<'e>(entries: &'e [Entry], path: &str) -> Option<&'e Entry> {
+    let at = entries.binary_search_by(|entry| entry.path.as_str().cmp(path));
+    at.ok().map(|at| &entries[at])
+}
+
 impl Snapshot {
+    /// The commit's file at a path.
+    pub(crate) fn blob(&self, path: &str) -> Option<&ObjectId> {
+        let entry = entry_at(&self.entries, path)?;
+        (entry.mode != Mode::Submodule).then_some(&entry.id)
+    }
+
     /// The image of that name, or an error with the nearest ones.
     pub(crate) fn image(&self, name: &str) -> Result<&Image, CommandError> {
         self.inventory.image(name).ok_or_else(|| {

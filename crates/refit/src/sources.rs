@@ -62,9 +62,10 @@ pub(crate) fn with_location<T>(
 ) -> Result<T, CommandError> {
     match (&snapshot.commit, project.repo.work_dir()) {
         (Some(commit), _) => {
-            let location = Location::Commit {
+            let location = Location::Listed {
                 repo: &project.repo,
                 commit,
+                entries: &snapshot.entries,
                 folder: &image.context,
             };
             body(&location, &image.dockerfile)
@@ -88,9 +89,9 @@ fn dockerfile_id(
 ) -> Result<ObjectId, CommandError> {
     let missing = || CommandError::new(format!("`{}` is not there", image.dockerfile));
     match (&snapshot.commit, project.repo.work_dir()) {
-        (Some(commit), _) => {
-            let found = project.repo.blob_at(commit, &clean(&image.dockerfile))?;
-            found.map(|(id, _)| id).ok_or_else(missing)
+        (Some(_), _) => {
+            let found = snapshot.blob(&clean(&image.dockerfile));
+            found.cloned().ok_or_else(missing)
         }
         (None, Some(root)) => Ok(project
             .repo

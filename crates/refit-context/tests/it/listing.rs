@@ -61,6 +61,15 @@ fn a_clean_checkout_lists_what_its_commit_lists() {
         ]
     );
     assert_eq!(list(&from_disk, &rules.ignore).unwrap(), listed);
+    let from_listing = Location::Listed {
+        repo: &repo,
+        commit: &commit,
+        entries: &repo.tree(&commit).unwrap(),
+        folder: "./web/",
+    };
+    let same_rules = ignore_file(&from_listing, "web/Dockerfile").unwrap();
+    assert_eq!(same_rules.path, rules.path);
+    assert_eq!(list(&from_listing, &same_rules.ignore).unwrap(), listed);
     let kinds: Vec<EntryKind> = listed[2..5].iter().map(|e| e.kind).collect();
     assert_eq!(
         kinds,

@@ -110,7 +110,7 @@ impl Reader<'_> {
             .files
             .paths
             .iter()
-            .filter(|p| glob.matches(p) && !found.contains(p));
+            .filter(|p| glob.matches(p) && found.binary_search(p).is_err());
         let matched: Vec<&String> = found
             .iter()
             .filter(|p| glob.matches(p))

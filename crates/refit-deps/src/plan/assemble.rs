@@ -1,8 +1,8 @@
 //! From verdicts to a plan: waves, publications, order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use refit_oci::{Digest, Reference};
+use refit_oci::{Digest, Platform, Reference};
 use refit_platform::Target;
 
 use super::{
@@ -19,67 +19,62 @@ use crate::{
 impl Evaluator<'_> {
     /// Evaluates every target of `images` and puts the plan together.
     pub(super) fn plan(self, images: &[&Image]) -> Resolved<Plan> {
-        let mut verdicts: BTreeMap<Target, Verdict> = BTreeMap::new();
-        for image in images {
-            self.collect(image, &mut verdicts);
-        }
+        let mut verdicts = self.collect(images);
         let mut plan = Plan::default();
         self.drop_partial_releases(&mut verdicts);
-        let mut steps: BTreeMap<Target, Step> = BTreeMap::new();
         for (target, verdict) in &verdicts {
             match verdict {
-                Verdict::Step(step) => {
-                    steps.insert(target.clone(), (**step).clone());
-                }
+                Verdict::Step(step) => plan.steps.push((**step).clone()),
                 Verdict::Kept(_) => plan.kept.push(target.clone()),
                 Verdict::Left | Verdict::Absent => {}
             }
         }
-        set_waves(&mut steps);
-        plan.steps = steps.into_values().collect();
+        set_waves(&mut plan.steps);
         plan.steps
             .sort_by(|a, b| (a.wave, &a.target).cmp(&(b.wave, &b.target)));
         for name in publication_order(&plan.steps) {
             if let Some(image) = self.lookup.ground.inventory.image(&name) {
-                plan.publications
-                    .extend(self.publish(image, &plan.steps, &verdicts));
+                plan.publications.extend(self.publish(image, &verdicts));
             }
         }
-        plan.states = self.states.take();
+        plan.states = self.take_states();
         plan.states
             .sort_by(|a, b| (&a.image, &a.platform).cmp(&(&b.image, &b.platform)));
         plan.unaffected = self.unaffected.take();
-        plan.unaffected.sort_by(|a, b| {
-            (&a.target, a.reference.to_string()).cmp(&(&b.target, b.reference.to_string()))
+        plan.unaffected.sort_by_cached_key(|u| {
+            let reference = u.reference.to_string();
+            (u.target.clone(), reference, u.from.clone(), u.to.clone())
         });
+        plan.unaffected.dedup();
         plan.seen = self.seen_first();
         self.lookup.finish(plan)
     }
 
-    /// A target, and the in-repo parents that its pins pulled into the plan.
-    fn collect(&self, image: &Image, verdicts: &mut BTreeMap<Target, Verdict>) {
-        for platform in &image.platforms {
-            let target = Target {
-                image: image.name.clone(),
-                platform: platform.clone(),
-            };
-            if verdicts.contains_key(&target) {
-                continue;
-            }
-            let Some(verdict) = self.target(image, platform) else {
-                continue;
-            };
-            let parents = match &verdict {
-                Verdict::Step(step) => step.pins.iter().filter_map(parent_of).cloned().collect(),
-                _ => Vec::new(),
-            };
-            verdicts.insert(target, verdict);
-            for parent in parents {
-                if let Some(parent) = self.lookup.ground.inventory.image(&parent.image) {
-                    self.collect(parent, verdicts);
+    /// The targets of `images`, and the in-repo parents that their pins pulled into the plan.
+    fn collect(&self, images: &[&Image]) -> BTreeMap<Target, Verdict> {
+        let mut verdicts = BTreeMap::new();
+        let mut open: Vec<&Image> = images.iter().rev().copied().collect();
+        while let Some(image) = open.pop() {
+            for platform in &image.platforms {
+                let target = Target {
+                    image: image.name.clone(),
+                    platform: platform.clone(),
+                };
+                if verdicts.contains_key(&target) {
+                    continue;
                 }
+                let Some(verdict) = self.verdict(image, platform) else {
+                    continue;
+                };
+                if let Verdict::Step(step) = &verdict {
+                    let parents = step.pins.iter().filter_map(parent_of);
+                    let inventory = self.lookup.ground.inventory;
+                    open.extend(parents.filter_map(|parent| inventory.image(&parent.image)));
+                }
+                verdicts.insert(target, verdict);
             }
         }
+        verdicts
     }
 
     /// A release publishes all platforms or none: one platform that can't be built takes the others along, and
@@ -136,12 +131,15 @@ impl Evaluator<'_> {
     fn publish(
         &self,
         image: &Image,
-        steps: &[Step],
         verdicts: &BTreeMap<Target, Verdict>,
     ) -> Option<PlannedPublication> {
-        let of_image: Vec<&Step> = steps
+        let of_image = of_image(verdicts, &image.name);
+        let steps: Vec<&Step> = of_image
             .iter()
-            .filter(|step| step.target.image == image.name)
+            .filter_map(|(_, verdict)| match verdict {
+                Verdict::Step(step) => Some(step.as_ref()),
+                _ => None,
+            })
             .collect();
         let patch = self.scope.roles.get(&image.name) == Some(&Role::Patch);
         let role = self
@@ -168,17 +166,15 @@ impl Evaluator<'_> {
         if !patch {
             // A release has one commit: what stays is what is equal at that commit.
             let same = |(target, verdict): (&Target, &Verdict)| match verdict {
-                Verdict::Kept(manifest) if target.image == image.name => {
-                    Some((target.platform.clone(), manifest.clone()))
-                }
+                Verdict::Kept(manifest) => Some((target.platform.clone(), manifest.clone())),
                 _ => None,
             };
-            kept = verdicts.iter().filter_map(same).collect();
+            kept = of_image.into_iter().filter_map(same).collect();
         }
-        for step in &of_image {
+        for step in &steps {
             kept.remove(&step.target.platform);
         }
-        let commit = of_image.first()?.commit.clone();
+        let commit = steps.first()?.commit.clone();
         // They are part of the source: a patch has those that were released.
         let annotations = match self.lookup.release(&image.name, commit.as_ref())? {
             Answer::Found(release) => release.image.annotations.clone(),
@@ -256,36 +252,47 @@ fn parent_of(pin: &PlannedPin) -> Option<&Target> {
     }
 }
 
-/// A step's wave is one more than the latest of its parents'.
-fn set_waves(steps: &mut BTreeMap<Target, Step>) {
-    let parents: BTreeMap<Target, Vec<Target>> = steps
-        .iter()
-        .map(|(target, step)| {
-            (
-                target.clone(),
-                step.pins.iter().filter_map(parent_of).cloned().collect(),
-            )
-        })
-        .collect();
-    let mut waves: BTreeMap<&Target, usize> = BTreeMap::new();
-    // At most as many rounds as there are steps: verdicts of a cycle never become steps of each other.
-    for _ in 0..parents.len() {
-        let mut changed = false;
-        for (target, parents) in &parents {
-            let wave = 1 + parents
-                .iter()
-                .filter_map(|p| waves.get(p))
-                .max()
-                .copied()
-                .unwrap_or(0);
-            changed |= waves.insert(target, wave) != Some(wave);
-        }
-        if !changed {
-            break;
+/// The verdicts on an image's targets.
+fn of_image<'v>(
+    verdicts: &'v BTreeMap<Target, Verdict>,
+    image: &str,
+) -> Vec<(&'v Target, &'v Verdict)> {
+    // No platform sorts before one without a name.
+    let first = Target {
+        image: image.to_owned(),
+        platform: Platform::new("", "", None),
+    };
+    let from = verdicts.range(first..);
+    from.take_while(|(target, _)| target.image == image)
+        .collect()
+}
+
+/// A step's wave is one more than the latest of its parents'. Verdicts of a cycle never become steps of each other.
+fn set_waves(steps: &mut [Step]) {
+    let at: HashMap<&Target, usize> = steps.iter().map(|step| &step.target).zip(0..).collect();
+    let mut children: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+    let mut n_parents = vec![0_usize; steps.len()];
+    for (child, step) in steps.iter().enumerate() {
+        for parent in step.pins.iter().filter_map(parent_of) {
+            if let Some(parent) = at.get(parent) {
+                children[*parent].push(child);
+                n_parents[child] += 1;
+            }
         }
     }
-    for (target, step) in steps.iter_mut() {
-        step.wave = waves.get(target).copied().unwrap_or(1);
+    let mut waves = vec![1; steps.len()];
+    let mut ready: Vec<usize> = (0..steps.len()).filter(|at| n_parents[*at] == 0).collect();
+    while let Some(parent) = ready.pop() {
+        for child in &children[parent] {
+            waves[*child] = waves[*child].max(waves[parent] + 1);
+            n_parents[*child] -= 1;
+            if n_parents[*child] == 0 {
+                ready.push(*child);
+            }
+        }
+    }
+    for (step, wave) in steps.iter_mut().zip(waves) {
+        step.wave = wave;
     }
 }
 
@@ -302,19 +309,40 @@ fn publication_order(steps: &[Step]) -> Vec<String> {
                 .filter(|p| *p != step.target.image),
         );
     }
-    let mut order: Vec<String> = Vec::new();
-    let mut open: Vec<&str> = parents.keys().copied().collect();
-    while !open.is_empty() {
-        let ready = |name: &&str| parents[*name].iter().all(|p| !open.contains(p));
-        let (now, later): (Vec<&str>, Vec<&str>) = open.iter().partition(|name| ready(name));
-        // Images that depend on each other on different platforms: any order is as good.
-        let (now, later) = if now.is_empty() {
-            (later, now)
-        } else {
-            (now, later)
-        };
-        order.extend(now.into_iter().map(str::to_owned));
-        open = later;
+    let mut children: HashMap<&str, Vec<&str>> = HashMap::new();
+    let mut waiting: BTreeMap<&str, usize> = BTreeMap::new();
+    for (child, of_child) in &parents {
+        let of_child = of_child.iter().filter(|p| parents.contains_key(**p));
+        waiting.insert(child, of_child.clone().count());
+        for parent in of_child {
+            children.entry(parent).or_default().push(child);
+        }
     }
-    order
+    let mut order: Vec<String> = Vec::new();
+    let mut now: Vec<&str> = Vec::new();
+    now.extend(waiting.extract_if(.., |_, n| *n == 0).map(|(name, _)| name));
+    loop {
+        // Images that depend on each other on different platforms: any order is as good.
+        if now.is_empty() {
+            now = std::mem::take(&mut waiting).into_keys().collect();
+        }
+        if now.is_empty() {
+            return order;
+        }
+        let mut next = Vec::new();
+        for name in now {
+            order.push(name.to_owned());
+            for child in children.get(name).into_iter().flatten() {
+                if let Some(n) = waiting.get_mut(child) {
+                    *n -= 1;
+                    if *n == 0 {
+                        waiting.remove(child);
+                        next.push(*child);
+                    }
+                }
+            }
+        }
+        next.sort_unstable();
+        now = next;
+    }
 }

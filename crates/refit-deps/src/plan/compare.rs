@@ -186,9 +186,7 @@ impl Evaluator<'_> {
                 from: unmoved.from.clone(),
                 to: unmoved.to.clone(),
             };
-            if !all.contains(&unaffected) {
-                all.push(unaffected);
-            }
+            all.push(unaffected);
         }
     }
 }

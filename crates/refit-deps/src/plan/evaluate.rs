@@ -1,6 +1,9 @@
 //! One target's verdict: kept, a step, or reported and left alone. Shared by sweeps, releases and `status`.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, HashMap},
+};
 
 use refit_oci::{Digest, Platform, Reference, annotations};
 use refit_platform::Target;
@@ -59,18 +62,42 @@ pub(super) struct Scope {
     pub(super) take_over: bool,
 }
 
+/// Chains of images that are longer than this are evaluated in parts, so that none exhausts the stack.
+const DEEPEST: usize = 64;
+
 /// Evaluates targets, each once.
 pub(super) struct Evaluator<'a> {
     pub(super) lookup: Lookup<'a>,
     pub(super) scope: Scope,
-    /// None: being evaluated.
-    verdicts: RefCell<BTreeMap<Target, Option<Verdict>>>,
-    publications: RefCell<BTreeMap<String, Publication>>,
-    pub(super) states: RefCell<Vec<State>>,
+    verdicts: RefCell<HashMap<Target, Progress>>,
+    /// How many targets are being evaluated, each for the one before.
+    depth: Cell<usize>,
+    /// What is to be evaluated first: it is too deep below what is being evaluated.
+    postponed: RefCell<Option<Target>>,
+    publications: RefCell<HashMap<String, Publication>>,
+    states: RefCell<States>,
     pub(super) unaffected: RefCell<Vec<Unaffected>>,
     /// Digests that no record knows yet, and the first image that is built on them.
     pub(super) seen: RefCell<BTreeMap<(Reference, Digest), String>>,
     pub(super) holds: Vec<&'a HoldRecord>,
+}
+
+/// How far the evaluation of a target has come.
+#[derive(Clone)]
+enum Progress {
+    /// It has begun.
+    Underway,
+    /// Something is unknown, and was asked for.
+    Unknown,
+    /// It is done.
+    Known(Verdict),
+}
+
+/// What was reported, each thing once.
+#[derive(Default)]
+struct States {
+    all: Vec<State>,
+    by_image: HashMap<String, Vec<usize>>,
 }
 
 /// One way a manifest is known to have been built.
@@ -86,6 +113,8 @@ impl<'a> Evaluator<'a> {
             lookup: Lookup::new(ground),
             scope,
             verdicts: RefCell::default(),
+            depth: Cell::default(),
+            postponed: RefCell::default(),
             publications: RefCell::default(),
             states: RefCell::default(),
             unaffected: RefCell::default(),
@@ -94,17 +123,58 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// The verdict on a target; none while something is unknown.
+    /// The verdict on a target, however many images it is built on; none while something is unknown.
+    pub(super) fn verdict(&self, image: &Image, platform: &Platform) -> Option<Verdict> {
+        let mut open: Vec<Target> = Vec::new();
+        loop {
+            let verdict = match open.last() {
+                None => self.target(image, platform),
+                Some(target) => {
+                    self.verdicts.borrow_mut().remove(target);
+                    let image = self.lookup.ground.inventory.image(&target.image)?;
+                    self.target(image, &target.platform)
+                }
+            };
+            // What waits for another one depends on itself if that depends on it.
+            let waits = |target: &Target| {
+                let mut verdicts = self.verdicts.borrow_mut();
+                verdicts.insert(target.clone(), Progress::Underway);
+            };
+            match self.postponed.take() {
+                Some(next) => {
+                    open.last().into_iter().for_each(waits);
+                    open.push(next);
+                }
+                None if open.pop().is_none() => return verdict,
+                None => {}
+            }
+        }
+    }
+
+    /// The same within the evaluation of another target. None also if it is too deep below that: then it is postponed.
     pub(super) fn target(&self, image: &Image, platform: &Platform) -> Option<Verdict> {
         let target = Target {
             image: image.name.clone(),
             platform: platform.clone(),
         };
-        if let Some(known) = self.verdicts.borrow().get(&target) {
-            // A target that is being evaluated depends on itself; the graph's problems name the cycle.
-            return known.clone().or(Some(Verdict::Left));
+        match self.verdicts.borrow().get(&target) {
+            Some(Progress::Known(verdict)) => return Some(verdict.clone()),
+            Some(Progress::Unknown) => return None,
+            // It depends on itself; the graph's problems name the cycle.
+            Some(Progress::Underway) => return Some(Verdict::Left),
+            None => {}
         }
-        self.verdicts.borrow_mut().insert(target.clone(), None);
+        let depth = self.depth.get();
+        if self.postponed.borrow().is_some() {
+            return None;
+        }
+        if depth == DEEPEST {
+            *self.postponed.borrow_mut() = Some(target);
+            return None;
+        }
+        self.depth.set(depth + 1);
+        let underway = Progress::Underway;
+        self.verdicts.borrow_mut().insert(target.clone(), underway);
         let verdict = match self.role(image) {
             None => None,
             Some(Role::Patch) => self.patch(image, platform),
@@ -112,12 +182,12 @@ impl<'a> Evaluator<'a> {
             Some(Role::Local) => self.local(image, platform),
             Some(Role::AsPublished) => self.as_published(image, platform),
         };
+        self.depth.set(depth);
+        let mut verdicts = self.verdicts.borrow_mut();
         match &verdict {
-            Some(verdict) => self
-                .verdicts
-                .borrow_mut()
-                .insert(target, Some(verdict.clone())),
-            None => self.verdicts.borrow_mut().remove(&target),
+            Some(verdict) => verdicts.insert(target, Progress::Known(verdict.clone())),
+            None if self.postponed.borrow().is_some() => verdicts.remove(&target),
+            None => verdicts.insert(target, Progress::Unknown),
         };
         verdict
     }
@@ -168,10 +238,18 @@ impl<'a> Evaluator<'a> {
             kind,
         };
         let mut states = self.states.borrow_mut();
-        if !states.contains(&state) {
-            states.push(state);
+        let States { all, by_image } = &mut *states;
+        let of_image = by_image.entry(image.to_owned()).or_default();
+        if !of_image.iter().any(|at| all[*at] == state) {
+            of_image.push(all.len());
+            all.push(state);
         }
         Verdict::Left
+    }
+
+    /// Everything that was reported.
+    pub(super) fn take_states(&self) -> Vec<State> {
+        self.states.take().all
     }
 
     /// The ways `manifest` is known to have been built: records that name it, else its own annotations.

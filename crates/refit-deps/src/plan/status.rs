@@ -1,10 +1,12 @@
 //! `status`: the sweep's verdicts on every target, and what of the tip is unreleased.
 
+use std::collections::{HashMap, HashSet};
+
 use refit_oci::Platform;
 use refit_platform::Target;
 
 use super::{
-    Plan,
+    Plan, Step,
     evaluate::{Evaluator, Role, Scope},
 };
 use crate::{
@@ -87,7 +89,8 @@ pub fn status(ground: &Ground<'_>) -> Resolved<Status> {
                     platform: p.clone(),
                 })
             });
-            let mut rows: Vec<StatusRow> = targets.map(|target| row(target, &plan)).collect();
+            let by_target = ByTarget::of(&plan);
+            let mut rows: Vec<StatusRow> = targets.map(|target| by_target.row(target)).collect();
             rows.sort_by(|a, b| a.target.cmp(&b.target));
             Resolved::Done(Status { rows, plan })
         }
@@ -133,48 +136,67 @@ impl Evaluator<'_> {
     }
 }
 
-fn row(target: Target, plan: &Plan) -> StatusRow {
-    let concerns = |state: &&State| {
-        state.image == target.image
-            && state
-                .platform
-                .as_ref()
-                .is_none_or(|p| *p == target.platform)
-    };
-    let states: Vec<StateKind> = plan
-        .states
-        .iter()
-        .filter(concerns)
-        .map(|state| state.kind.clone())
-        .collect();
-    let step = plan.step(&target);
-    let word = match (step, plan.kept.contains(&target)) {
-        (Some(_), _) => Word::Stale,
-        (None, true) => {
-            let waits = |s: &&StateKind| {
-                matches!(s, StateKind::BaseHeld { .. } | StateKind::Deferred { .. })
-            };
-            let told = |s: &&StateKind| {
-                matches!(s, StateKind::Unreleased { .. } | StateKind::Pinned { .. })
-            };
-            let state = states
-                .iter()
-                .find(waits)
-                .or_else(|| states.iter().find(told));
-            state.map_or(Word::Fresh, |state| Word::Reported(state.word()))
+/// A plan, to be asked about one target after the other.
+struct ByTarget<'p> {
+    steps: HashMap<&'p Target, &'p Step>,
+    kept: HashSet<&'p Target>,
+    states: HashMap<&'p str, Vec<&'p State>>,
+}
+
+impl<'p> ByTarget<'p> {
+    fn of(plan: &'p Plan) -> Self {
+        let mut states: HashMap<&str, Vec<&State>> = HashMap::new();
+        for state in &plan.states {
+            states.entry(&state.image).or_default().push(state);
         }
-        (None, false) => {
-            let broken = states
-                .iter()
-                .find(|s| matches!(s, StateKind::Broken { .. }));
-            let state = broken.or_else(|| states.first());
-            Word::Reported(state.map_or("unpublished", StateKind::word))
+        Self {
+            steps: plan.steps.iter().map(|step| (&step.target, step)).collect(),
+            kept: plan.kept.iter().collect(),
+            states,
         }
-    };
-    StatusRow {
-        reasons: step.map(|s| s.reasons.clone()).unwrap_or_default(),
-        target,
-        word,
-        states,
+    }
+
+    fn row(&self, target: Target) -> StatusRow {
+        let of_image = self.states.get(target.image.as_str());
+        let concerns = |state: &&&State| {
+            let platform = state.platform.as_ref();
+            platform.is_none_or(|p| *p == target.platform)
+        };
+        let states: Vec<StateKind> = of_image
+            .into_iter()
+            .flatten()
+            .filter(concerns)
+            .map(|state| state.kind.clone())
+            .collect();
+        let step = self.steps.get(&target);
+        let word = match (step, self.kept.contains(&target)) {
+            (Some(_), _) => Word::Stale,
+            (None, true) => {
+                let waits = |s: &&StateKind| {
+                    matches!(s, StateKind::BaseHeld { .. } | StateKind::Deferred { .. })
+                };
+                let told = |s: &&StateKind| {
+                    matches!(s, StateKind::Unreleased { .. } | StateKind::Pinned { .. })
+                };
+                let state = states
+                    .iter()
+                    .find(waits)
+                    .or_else(|| states.iter().find(told));
+                state.map_or(Word::Fresh, |state| Word::Reported(state.word()))
+            }
+            (None, false) => {
+                let broken = states
+                    .iter()
+                    .find(|s| matches!(s, StateKind::Broken { .. }));
+                let state = broken.or_else(|| states.first());
+                Word::Reported(state.map_or("unpublished", StateKind::word))
+            }
+        };
+        StatusRow {
+            reasons: step.map(|s| s.reasons.clone()).unwrap_or_default(),
+            target,
+            word,
+            states,
+        }
     }
 }

@@ -2,5 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
 mod inventory;
+mod large;
+mod scale;
 mod scenarios;
 mod world;

@@ -1,0 +1,102 @@
+//! What a plan of 10,000 images × 2 platforms, 6 levels deep, takes once everything is known: no git, no network.
+//!
+//! Prints one JSON object a line: what was measured, the best wall time of three in milliseconds.
+#![expect(clippy::unwrap_used, reason = "a benchmark says what it expects")]
+#![expect(clippy::print_stdout, reason = "the figures are the result")]
+
+#[path = "../tests/it/large/mod.rs"]
+mod large;
+
+use std::{hint::black_box, time::Instant};
+
+use refit_deps::{
+    edges::Edges,
+    graph::Graph,
+    inventory::{self, Files},
+    observe::Resolved,
+    plan::{self, SweepOptions},
+    scan::Scans,
+};
+
+use large::{Size, world::World};
+
+const SIZE: Size = Size {
+    n_images: 10_000,
+    n_bases: 50,
+    n_levels: 6,
+};
+
+fn main() {
+    let mut world = World::new(SIZE);
+    let options = SweepOptions::default();
+    let large = &world.large;
+    let paths = large.files.keys().cloned().collect();
+    let read = || {
+        inventory::read(&Files {
+            paths: &paths,
+            read: &|path| large.files.get(path).map(|text| text.clone().into_bytes()),
+            name: "large",
+            line: "main",
+        })
+    };
+    told("inventory", || _ = black_box(read()));
+    let scan = || Scans::of(&large.inventory.images, &large.build_platform);
+    told("scans", || _ = black_box(scan()));
+    let edges = || Edges::of(&large.inventory, &large.scans);
+    let graph = || Graph::of(&large.inventory, &large.scans, &edges());
+    told("graph", || {
+        let graph = graph();
+        assert!(graph.problems(&large.inventory).is_empty());
+    });
+    world.resolve(|ground| plan::sweep(ground, &options));
+    world.resolve(plan::status);
+    told("sweep, nothing moved", || {
+        assert!(
+            matches!(plan::sweep(&world.ground(), &options), Resolved::Done(p) if p.steps.is_empty())
+        );
+    });
+    told("status, nothing moved", || {
+        assert!(matches!(plan::status(&world.ground()), Resolved::Done(_)));
+    });
+    world.answers.tags.clear();
+    world.bases_moved = true;
+    world.resolve(|ground| plan::sweep(ground, &options));
+    world.resolve(plan::status);
+    told("sweep, every base moved", || {
+        assert!(
+            matches!(plan::sweep(&world.ground(), &options), Resolved::Done(p) if p.steps.len() == 20_000)
+        );
+    });
+    told("status, every base moved", || {
+        assert!(matches!(plan::status(&world.ground()), Resolved::Done(_)));
+    });
+}
+
+fn told(what: &str, measured: impl Fn()) {
+    let best = (0..3).map(|_| {
+        let start = Instant::now();
+        measured();
+        start.elapsed()
+    });
+    let best = best.min().unwrap();
+    println!(
+        "{}",
+        serde_json::json!({"what": what, "ms": best.as_secs_f64() * 1e3, "peak_mb": peak_mb()})
+    );
+}
+
+/// The most memory that this process ever had, in megabytes.
+fn peak_mb() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(
+        line.trim()
+            .strip_suffix(" kB")?
+            .trim()
+            .parse::<u64>()
+            .ok()?
+            / 1024,
+    )
+}

@@ -1,0 +1,61 @@
+//! How much is asked and how often, for many images: bounds that no machine's speed can blur.
+
+use refit_deps::plan::{self, SweepOptions, Word};
+
+use crate::large::{Size, world::World};
+
+const SIZE: Size = Size {
+    n_images: 240,
+    n_bases: 10,
+    n_levels: 6,
+};
+
+#[test]
+fn a_sweep_of_many_fresh_images_asks_for_each_tag_once_and_for_nothing_else() {
+    let mut world = World::new(SIZE);
+    let options = SweepOptions::default();
+    let (plan, rounds) = world.resolve(|ground| plan::sweep(ground, &options));
+    assert_eq!(
+        (plan.steps.len(), plan.kept.len(), plan.states.len()),
+        (0, 480, 0)
+    );
+    let asked = (world.answers.tags.len(), world.answers.documents.len());
+    assert_eq!(asked, (250, 0));
+    assert!(rounds <= 4, "{rounds} rounds");
+}
+
+#[test]
+fn a_sweep_of_many_stale_images_takes_as_many_rounds_as_one_of_a_few() {
+    let mut few = World::new(Size {
+        n_images: 6,
+        n_bases: 1,
+        ..SIZE
+    });
+    let mut many = World::new(SIZE);
+    let options = SweepOptions::default();
+    let [rounds_of_few, rounds_of_many] = [&mut few, &mut many].map(|world| {
+        world.bases_moved = true;
+        let (plan, rounds) = world.resolve(|ground| plan::sweep(ground, &options));
+        let n_images = world.large.inventory.images.len();
+        assert_eq!((plan.steps.len(), plan.kept.len()), (2 * n_images, 0));
+        assert_eq!(plan.publications.len(), n_images);
+        assert_eq!(plan.steps.last().map(|step| step.wave), Some(6));
+        rounds
+    });
+    assert!(rounds_of_many <= rounds_of_few, "{rounds_of_many} rounds");
+}
+
+#[test]
+fn a_chain_of_five_hundred_images_needs_no_stack_of_that_depth() {
+    let mut world = World::new(Size {
+        n_images: 500,
+        n_bases: 1,
+        n_levels: 500,
+    });
+    world.bases_moved = true;
+    let (status, rounds) = world.resolve(plan::status);
+    assert!(status.rows.iter().all(|row| row.word == Word::Stale));
+    let last = status.plan.steps.last().map(|step| step.wave);
+    assert_eq!(last, Some(500));
+    assert!(rounds <= 8, "{rounds} rounds");
+}
