@@ -10,6 +10,7 @@ use crate::{
         status, sweep,
     },
     environment,
+    observe::OwnTags,
     ui::{Color, Format, Verbosity},
 };
 
@@ -79,6 +80,29 @@ pub(crate) struct FormatArgs {
         value_name = "human|json"
     )]
     pub(crate) format: Format,
+}
+
+/// The flag of every verb that asks what is published.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct TrustArgs {
+    /// Take from the records what the tags of published images hold, and ask for the bases only
+    ///
+    /// One request for each base instead of one for each image as well: for a quick look. Goes unseen: that somebody
+    /// else moved or deleted a tag, or that records of another clone were not fetched. What no record names is asked
+    /// for all the same, and tags are read again before any is moved.
+    #[arg(long)]
+    trust_records: bool,
+}
+
+impl TrustArgs {
+    /// Who is asked what the tags of published images hold.
+    pub(crate) fn own_tags(self) -> OwnTags {
+        if self.trust_records {
+            OwnTags::Recorded
+        } else {
+            OwnTags::Asked
+        }
+    }
 }
 
 /// What refit can be told to do.

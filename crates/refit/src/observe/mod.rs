@@ -11,7 +11,7 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use refit_deps::{
-    observe::{Answers, Ground, Line, Needs, Resolved},
+    observe::{Answer, Answers, Ground, Line, Needs, Resolved},
     plan::{self, Status},
     record::Records,
 };
@@ -28,6 +28,16 @@ const CONCURRENCY: usize = 16;
 /// More rounds than any chain of indexes needs.
 const ROUNDS: usize = 64;
 
+/// Who is asked what the tags of our own images hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OwnTags {
+    /// Their registries.
+    #[default]
+    Asked,
+    /// The records: what others moved since goes unseen.
+    Recorded,
+}
+
 /// A line, its images, and what is known of the world so far.
 pub(crate) struct Observer<'p> {
     pub(crate) project: &'p Project,
@@ -38,6 +48,7 @@ pub(crate) struct Observer<'p> {
     pub(crate) records: Records,
     /// When the observation began.
     pub(crate) now: Timestamp,
+    pub(crate) own_tags: OwnTags,
     snapshots: Mutex<BTreeMap<ObjectId, Arc<Snapshot>>>,
     answers: Mutex<Answers>,
     /// Registry hosts that did not answer, with what happened: they are not waited for a second time.
@@ -66,6 +77,7 @@ impl<'p> Observer<'p> {
             tip,
             records,
             now: project.environment.now(),
+            own_tags: OwnTags::default(),
             snapshots: Mutex::new(snapshots),
             answers: Mutex::default(),
             offline: Mutex::default(),
@@ -90,6 +102,7 @@ impl<'p> Observer<'p> {
             .tags
             .retain(|tag, _| !written.contains(tag.repository()));
         next.answers = Mutex::new(answers);
+        next.own_tags = self.own_tags;
         next.offline = self.offline;
         Ok(next)
     }
@@ -100,28 +113,52 @@ impl<'p> Observer<'p> {
         compute: impl Fn(&Ground<'_>) -> Resolved<T>,
     ) -> Result<T, CommandError> {
         for _ in 0..ROUNDS {
-            let answers = self
-                .answers
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
-            let ground = Ground {
-                line: &self.line,
-                inventory: &self.tip.inventory,
-                edges: &self.tip.edges,
-                records: &self.records,
-                build_platform: self.project.build_platform(),
-                now: self.now,
-                answers: &answers,
+            let resolved = {
+                let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+                compute(&Ground {
+                    line: &self.line,
+                    inventory: &self.tip.inventory,
+                    edges: &self.tip.edges,
+                    records: &self.records,
+                    build_platform: self.project.build_platform(),
+                    now: self.now,
+                    answers: &answers,
+                })
             };
-            match compute(&ground) {
+            match resolved {
                 Resolved::Done(value) => return Ok(value),
-                Resolved::Needs(needs) => self.answer(needs).await,
+                Resolved::Needs(mut needs) => {
+                    if self.own_tags == OwnTags::Recorded {
+                        self.answer_from_records(&mut needs);
+                    }
+                    self.answer(needs).await;
+                }
             }
         }
         Err(CommandError::new(
             "the registries' answers lead on without an end",
         ))
+    }
+
+    /// Answers from the records what they know of our own tags. Where two runs published at the same time they don't.
+    fn answer_from_records(&self, needs: &mut Needs) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        for image in &self.tip.inventory.images {
+            let Some(lead) = image.lead_tag() else {
+                continue;
+            };
+            for tag in image.moving_tags() {
+                let known = match self.records.heads(&image.name, &lead).as_slice() {
+                    [_] => self.records.last_moved(&image.name, &lead, &tag),
+                    _ => None,
+                };
+                if let Some(index) = known
+                    && needs.tags.remove(&tag)
+                {
+                    answers.tags.insert(tag, Answer::Found(index.clone()));
+                }
+            }
+        }
     }
 
     async fn answer(&self, needs: Needs) {
@@ -175,7 +212,7 @@ pub(crate) struct Standing {
 }
 
 /// How every target of the commit that is checked out stands; of the working tree where there is no commit yet.
-pub(crate) async fn status(project: &Project) -> Result<Standing, CommandError> {
+pub(crate) async fn status(project: &Project, own_tags: OwnTags) -> Result<Standing, CommandError> {
     let name = project.current_line()?;
     let tip = match project.repo.head()? {
         refit_git::Head::Commit { id, .. } => project.at(&id)?,
@@ -191,7 +228,8 @@ pub(crate) async fn status(project: &Project) -> Result<Standing, CommandError> 
         connect_timeout: std::time::Duration::from_secs(5),
         ..Patience::default()
     };
-    let observer = Observer::new(project, line, tip, project.registries_with(patience))?;
+    let mut observer = Observer::new(project, line, tip, project.registries_with(patience))?;
+    observer.own_tags = own_tags;
     let mut status = observer.resolve(plan::status).await?;
     status.plan.problems.clone_from(&observer.tip.problems);
     let requests = observer.registries.requests();

@@ -5,7 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use refit_deps::plan::{StatusRow, Word};
 use refit_oci::Platform;
 
-use crate::{error::CommandError, observe, project::Project, ui};
+use crate::{
+    error::CommandError,
+    observe::{self, OwnTags},
+    project::Project,
+    ui,
+};
 
 /// What the registries said of the images of the commit that is checked out.
 #[derive(Debug, Default)]
@@ -25,7 +30,7 @@ enum Verdict {
 impl Staleness {
     /// Asks the registries.
     pub(super) async fn ask(project: &Project) -> Result<Self, CommandError> {
-        let standing = observe::status(project).await?;
+        let standing = observe::status(project, OwnTags::Asked).await?;
         let mut by_image: BTreeMap<&str, Vec<&StatusRow>> = BTreeMap::new();
         for row in &standing.status.rows {
             by_image.entry(&row.target.image).or_default().push(row);

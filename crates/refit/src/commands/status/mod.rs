@@ -10,7 +10,7 @@ use refit_deps::plan::{Status, StatusRow, Word};
 
 use super::{App, report};
 use crate::{
-    cli::FormatArgs,
+    cli::{FormatArgs, TrustArgs},
     error::{CommandError, Exit},
     observe,
     project::Snapshot,
@@ -25,18 +25,21 @@ use crate::{
 #[command(after_long_help = "Examples:\n  \
     refit status\n  \
     refit status --exit-code || refit sweep\n  \
+    refit status --trust-records       asks for the bases only\n  \
     refit status --format json")]
 pub(crate) struct StatusArgs {
     /// End with exit code 1 if a target is stale
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]
+    trust: TrustArgs,
+    #[command(flatten)]
     format: FormatArgs,
 }
 
 pub(crate) async fn run(app: &App, args: &StatusArgs) -> Result<Exit, CommandError> {
     let project = app.project()?;
-    let standing = observe::status(&project).await?;
+    let standing = observe::status(&project, args.trust.own_tags()).await?;
     let (status, tip) = (&standing.status, &standing.tip);
     let n_stale = status
         .rows

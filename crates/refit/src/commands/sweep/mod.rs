@@ -18,7 +18,7 @@ use refit_oci::{Reference, Repository};
 use serde_json::Value;
 
 use crate::{
-    cli::FormatArgs,
+    cli::{FormatArgs, TrustArgs},
     commands::App,
     error::{CommandError, Exit},
     lines::{self, Claims},
@@ -37,6 +37,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n  \
     refit sweep --dry-run\n  \
+    refit sweep -n --trust-records     a quick look: asks for the bases only\n  \
     refit sweep\n  \
     refit sweep --base debian:12-slim  only what is built on it\n  \
     refit sweep web --force            a fresh build although nothing changed")]
@@ -53,6 +54,8 @@ pub(crate) struct SweepArgs {
     /// Rebuild although nothing changed, without layers from a cache; new bases are not waited for
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
     #[command(flatten)]
     format: FormatArgs,
 }
@@ -159,10 +162,11 @@ impl<'p> Sweep<'p> {
             return Ok((None, error.exit));
         }
         let claimed = self.claims.claim(&line.name, &mut tip);
-        let observer = match self.observer.take() {
+        let mut observer = match self.observer.take() {
             Some(before) => before.next(line, tip, &self.written)?,
             None => Observer::new(project, line, tip, project.registries())?,
         };
+        observer.own_tags = args.trust.own_tags();
         let asked_before = observer.registries.requests();
         let images = &observer.tip.inventory.images;
         if !observer.records.present && images.iter().any(|image| image.lead_tag().is_some()) {
