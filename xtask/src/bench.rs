@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what a user waits for, measured on the release build, each beside a peer of the same run.
 
+mod large;
 mod site;
 mod sweep;
 
@@ -18,7 +19,7 @@ struct Measurement {
     measure: fn(&Site) -> Outcome<Figure>,
 }
 
-const MEASUREMENTS: [Measurement; 3] = [
+const MEASUREMENTS: [Measurement; 7] = [
     Measurement {
         name: "demo",
         measure: demo,
@@ -30,6 +31,22 @@ const MEASUREMENTS: [Measurement; 3] = [
     Measurement {
         name: "sweep-no-op",
         measure: sweep::no_op,
+    },
+    Measurement {
+        name: "plan-10k",
+        measure: large::plan,
+    },
+    Measurement {
+        name: "graph-10k",
+        measure: large::graph,
+    },
+    Measurement {
+        name: "sweep-no-op-10k",
+        measure: large::no_op,
+    },
+    Measurement {
+        name: "sweep-trust-records-10k",
+        measure: large::trusting,
     },
 ];
 
@@ -80,7 +97,7 @@ pub(crate) fn bench(names: &[&str]) -> Outcome {
 
 /// `name  wall time  ratio to the peer, its wall time; detail`
 fn row(name: &str, figure: &Figure) -> String {
-    let mut row = format!("{name:<18} {:>9.3} s", figure.wall.as_secs_f64());
+    let mut row = format!("{name:<24} {:>9.3} s", figure.wall.as_secs_f64());
     if let Some(Peer { name, wall }) = &figure.peer {
         let ratio = figure.wall.as_secs_f64() / wall.as_secs_f64().max(f64::EPSILON);
         let _ = write!(row, "   {ratio:.2} × {name} ({:.3} s)", wall.as_secs_f64());
