@@ -62,15 +62,18 @@ impl SecretStore {
     fn missing(&self, image: &Image, file: &Dockerfile, mount: &SecretMount) -> CommandError {
         let id = &mount.id;
         let source = image.secrets.get(id);
-        let (why, hint) = match source.map(|source| (source, self.values.get(source))) {
-            Some((source, Some(Err(why)))) => {
-                let hint = match source {
-                    SecretSource::Env(name) => format!("set `{name}` where refit runs"),
-                    SecretSource::File(path) => format!("put the secret into `{path}`"),
-                };
-                (format!(": {why}"), hint)
+        let unread = source.and_then(|source| match self.values.get(source) {
+            Some(Err(why)) => Some((source, why)),
+            Some(Ok(_)) | None => None,
+        });
+        let (why, hint) = match unread {
+            Some((SecretSource::Env(name), why)) => {
+                (format!(": {why}"), format!("set `{name}` where refit runs"))
             }
-            _ => {
+            Some((SecretSource::File(path), why)) => {
+                (format!(": {why}"), format!("put the secret into `{path}`"))
+            }
+            None => {
                 let hint = format!(
                     "give `{}` in `{CONFIG_PATH}` `secrets = {{ {id} = \"env:NAME\" }}`",
                     image.name

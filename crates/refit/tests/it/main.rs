@@ -10,6 +10,7 @@ mod errors;
 mod graph;
 mod help;
 mod hooks;
+mod imports;
 mod init;
 mod readme;
 mod record;

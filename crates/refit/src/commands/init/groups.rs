@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use refit_deps::{image::Image, names};
+use refit_deps::names;
+
+use super::entry::Entry;
 
 /// As many alike are worth a glob.
 const ALIKE: usize = 3;
@@ -19,12 +21,19 @@ pub(super) struct Group {
 }
 
 /// Globs for images that are alike, and the names of all others. A glob matches its members and no other path.
-pub(super) fn group(images: &[Image], paths: &BTreeSet<String>) -> (Vec<Group>, BTreeSet<String>) {
-    let mut left: BTreeMap<&str, &Image> = images
+pub(super) fn group(images: &[Entry], paths: &BTreeSet<String>) -> (Vec<Group>, BTreeSet<String>) {
+    let mut left: BTreeMap<&str, &Entry> = images
         .iter()
         .map(|image| (image.name.as_str(), image))
         .collect();
     let mut groups = Vec::new();
+    // A glob makes one image of a file.
+    let mut seen = BTreeSet::new();
+    let shared: BTreeSet<&str> = images
+        .iter()
+        .map(|image| image.dockerfile.as_str())
+        .filter(|file| !seen.insert(*file))
+        .collect();
     let deepest = images
         .iter()
         .map(|image| image.dockerfile.matches('/').count())
@@ -33,7 +42,10 @@ pub(super) fn group(images: &[Image], paths: &BTreeSet<String>) -> (Vec<Group>, 
     // Files of one folder first, then sibling folders, then their parents' siblings: the tightest glob wins.
     for shape in std::iter::once(Shape::Files).chain((1..=deepest).map(Shape::Folders)) {
         let mut alike: BTreeMap<(String, &str), BTreeSet<String>> = BTreeMap::new();
-        for image in left.values() {
+        for image in left
+            .values()
+            .filter(|image| !shared.contains(image.dockerfile.as_str()))
+        {
             if let Some(files) = glob(&image.dockerfile, shape)
                 && let Some(pattern) = pattern(image)
                 && (shape != Shape::Files || pattern.contains("{suffix}"))
@@ -93,7 +105,7 @@ fn glob(path: &str, shape: Shape) -> Option<String> {
 }
 
 /// The pattern that gives this image its name; none if the name comes from elsewhere.
-fn pattern(image: &Image) -> Option<&'static str> {
+fn pattern(image: &Entry) -> Option<&'static str> {
     let folder = names::folder(&image.dockerfile);
     if folder.is_empty() || image.context != folder {
         return None;
@@ -148,7 +160,8 @@ mod tests {
             name: "repo",
             line: "main",
         });
-        let (groups, left) = group(&inventory.images, &paths);
+        let entries: Vec<Entry> = inventory.images.iter().map(Entry::scanned).collect();
+        let (groups, left) = group(&entries, &paths);
         let said: Vec<String> = groups
             .iter()
             .map(|g| format!("{} {} {}", g.files, g.name, g.members.len()))

@@ -3,30 +3,47 @@
 mod change;
 mod diff;
 mod draft;
+mod entry;
 mod groups;
 pub(crate) mod hooks;
-
-use std::path::Path;
+mod import;
 
 use clap::Args;
-use refit_deps::config::CONFIG_PATH;
+use refit_deps::{config::CONFIG_PATH, problem::Problem};
 
-use self::change::Change;
+use self::{
+    change::Change,
+    import::{From, Source},
+};
 use super::{App, report};
 use crate::{
     error::{CommandError, Exit},
     project::{Project, Snapshot},
 };
 
-/// Write `.config/refit.toml` for the Dockerfiles that are there
+/// Write `.config/refit.toml` for the images that are there
 ///
-/// The file lists the images that a scan finds, and says under which names they refer to each other. `git fetch` brings
-/// the remote's records along from then on. What is there already stays as it is: a second time changes nothing.
+/// Images come from what other tools are told already: compose and bake files in the root, and GitHub workflows that
+/// build and push. Every other Dockerfile is an image of its own, as a scan finds it. What has no place in the
+/// configuration is listed with its file and line.
+///
+/// `git fetch` brings the remote's records along from then on. What is there already stays as it is: a second time
+/// changes nothing.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  \
     refit init --dry-run\n  \
+    refit init --from compose=deploy/compose.yaml\n  \
+    refit init --from acr=tasks.json   what `az acr task list -r REGISTRY -o json` printed\n  \
+    refit init --no-import             a scan alone\n  \
     refit init --hooks                 also record at every commit")]
 pub(crate) struct InitArgs {
+    /// Import from this file instead of the usual places: `compose=FILE`, `bake=FILE`, `github=FILE` or a folder of
+    /// workflows, `acr=FILE` (`-` is standard input); repeatable
+    #[arg(long, value_name = "KIND=PATH", conflicts_with = "no_import")]
+    from: Vec<From>,
+    /// Import nothing: every Dockerfile is an image of its own
+    #[arg(long)]
+    no_import: bool,
     /// Also install git hooks; they do nothing where refit is not installed, and keep existing hooks working
     #[arg(long)]
     hooks: bool,
@@ -43,11 +60,13 @@ pub(crate) fn run(app: &App, args: &InitArgs) -> Result<Exit, CommandError> {
     })?;
     let snapshot = project.working()?;
     let mut changes = Vec::new();
-    let mut remarks = Vec::new();
-    config(root, &project, &snapshot, &mut changes, &mut remarks)?;
+    let mut remarks = Remarks::default();
+    config(app, args, (&project, &snapshot), &mut remarks)?
+        .into_iter()
+        .for_each(|change| changes.push(change));
     changes.extend(refspec(&project));
     if args.hooks {
-        hooks::install(&project, &mut changes, &mut remarks)?;
+        hooks::install(&project, &mut changes, &mut remarks.hints)?;
     }
     if args.dry_run {
         app.ui.data(
@@ -65,42 +84,110 @@ pub(crate) fn run(app: &App, args: &InitArgs) -> Result<Exit, CommandError> {
     if changes.is_empty() {
         app.ui.note("everything is in place already");
     }
-    let exit = report::snapshot(app, &snapshot);
-    for remark in remarks {
-        app.ui.hint(&remark);
+    for warning in &remarks.warnings {
+        app.ui.warning(warning);
+    }
+    let exit = match &remarks.problems {
+        Some(problems) => {
+            for problem in problems {
+                app.ui.problem(problem);
+            }
+            Exit::with(problems)
+        }
+        None => report::snapshot(app, &snapshot),
+    };
+    for hint in remarks.hints {
+        app.ui.hint(&hint);
     }
     Ok(exit)
 }
 
+/// What is said beside the changes.
+#[derive(Default)]
+struct Remarks {
+    /// What could not be imported.
+    warnings: Vec<String>,
+    hints: Vec<String>,
+    /// What is wrong with the images of the new file, if there is one.
+    problems: Option<Vec<Problem>>,
+}
+
 /// The configuration, if there is none and something to write.
 fn config(
-    root: &Path,
-    project: &Project,
-    snapshot: &Snapshot,
-    changes: &mut Vec<Change>,
-    remarks: &mut Vec<String>,
-) -> Result<(), CommandError> {
+    app: &App,
+    args: &InitArgs,
+    (project, snapshot): (&Project, &Snapshot),
+    remarks: &mut Remarks,
+) -> Result<Option<Change>, CommandError> {
+    let Some(root) = project.repo.work_dir() else {
+        return Ok(None);
+    };
     let path = root.join(CONFIG_PATH);
-    if path.exists() || snapshot.inventory.configured || snapshot.inventory.images.is_empty() {
-        return Ok(());
+    if path.exists() || snapshot.inventory.configured {
+        if !args.from.is_empty() {
+            let warning = format!("`{CONFIG_PATH}` is there already: nothing is imported into it");
+            remarks.warnings.push(warning);
+        }
+        return Ok(None);
     }
     let read = |path: &str| std::fs::read(root.join(path)).ok();
+    let source = Source {
+        paths: &snapshot.paths,
+        read: &read,
+        github: github(project),
+        branch: match project.repo.default_branch()? {
+            Some(branch) => branch,
+            None => project.current_line()?,
+        },
+    };
+    let found = if args.no_import {
+        Vec::new()
+    } else if args.from.is_empty() {
+        import::usual(&source)
+    } else {
+        let folders = import::Folders {
+            root,
+            current: &app.dir,
+        };
+        import::named(&source, &args.from, &folders)?
+    };
+    let merged = import::merge(found);
+    remarks
+        .warnings
+        .extend(merged.left_out.iter().map(ToString::to_string));
+    if merged.entries.is_empty() && snapshot.inventory.images.is_empty() {
+        return Ok(None);
+    }
     let line = project.current_line()?;
-    let draft = draft::write(
+    let place = draft::Place {
         snapshot,
-        &read,
-        &project.name(),
-        &line,
-        project.build_platform(),
-    );
-    changes.push(Change::Write {
+        read: &read,
+        name: &project.name(),
+        line: &line,
+        build_platform: project.build_platform(),
+    };
+    let draft = draft::write(&place, merged);
+    remarks.hints.extend(draft.remarks);
+    remarks.problems = Some(draft.problems);
+    Ok(Some(Change::Write {
         path,
         before: None,
         after: draft.text,
         executable: false,
-    });
-    remarks.extend(draft.remarks);
-    Ok(())
+    }))
+}
+
+/// `owner/name` on GitHub: what workflows call their repository.
+fn github(project: &Project) -> Option<String> {
+    let remote = project.repo.default_remote()?;
+    let url = project
+        .repo
+        .config_string(&format!("remote.{remote}.url"))?;
+    let (_, path) = url.split_once("github.com")?;
+    let path = path.trim_start_matches([':', '/']).trim_end_matches('/');
+    let path = path.strip_suffix(".git").unwrap_or(path);
+    let n = path.split('/').filter(|part| !part.is_empty()).count();
+    (n == 2).then(|| path.to_owned())
 }
 
 /// The refspec by which a fetch brings the remote's notes along, to where they are united from.

@@ -6,16 +6,21 @@ use refit_deps::{image::Image, inventory::Inventory};
 use refit_dockerfile::Dockerfile;
 
 /// Build args that decide about a base and have no default.
-pub(super) fn unset(inventory: &Inventory) -> BTreeMap<&str, Vec<&str>> {
+pub(super) fn unset(inventory: &Inventory) -> BTreeMap<String, Vec<String>> {
     let unset = inventory.images.iter().map(|image| {
         let args = image
             .file
             .as_deref()
             .map(|file| unset_args(file, image))
             .unwrap_or_default();
-        (image.name.as_str(), args)
+        (
+            image.name.clone(),
+            args.into_iter().map(str::to_owned).collect(),
+        )
     });
-    unset.filter(|(_, args)| !args.is_empty()).collect()
+    unset
+        .filter(|(_, args): &(String, Vec<String>)| !args.is_empty())
+        .collect()
 }
 
 fn unset_args<'f>(file: &'f Dockerfile, image: &Image) -> Vec<&'f str> {

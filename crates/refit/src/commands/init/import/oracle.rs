@@ -1,0 +1,256 @@
+//! Bake and compose files of `testdata/import/`, read as the real buildx reads them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    path::Path,
+    process::Command,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    Source,
+    bake::{self, Target},
+    compose,
+};
+
+/// `//- path`, then the text.
+fn files(text: &str) -> BTreeMap<String, String> {
+    let files = text
+        .split("//- ")
+        .skip(1)
+        .filter_map(|file| file.split_once('\n'));
+    files
+        .map(|(path, text)| (path.trim().to_owned(), text.to_owned()))
+        .collect()
+}
+
+fn ours(files: &BTreeMap<String, String>) -> (BTreeMap<String, Target>, Vec<String>) {
+    let paths: BTreeSet<String> = files.keys().cloned().collect();
+    let read = |path: &str| files.get(path).map(|text| text.clone().into_bytes());
+    let source = Source {
+        paths: &paths,
+        read: &read,
+        github: None,
+        branch: "main".to_owned(),
+    };
+    let compose_files = compose::usual(&source);
+    let (services, imported) = compose::targets(&source, &compose_files);
+    let bake_files: Vec<String> = bake::FILES
+        .iter()
+        .map(|name| (*name).to_owned())
+        .filter(|name| paths.contains(name))
+        .collect();
+    let (bake, more) = bake::read(&source, &bake_files, services);
+    let left_out = imported.left_out.iter().chain(&more.left_out);
+    let left_out = left_out.map(ToString::to_string).collect();
+    (bake.selected(), left_out)
+}
+
+/// What decides about the image, as buildx prints it.
+fn seen(target: &Target) -> Value {
+    json!({
+        "context": context(target.context.as_deref()),
+        "dockerfile": target.dockerfile.clone().unwrap_or_else(|| "Dockerfile".to_owned()),
+        "target": target.stage,
+        "args": target.args,
+        "contexts": target.contexts,
+        "labels": target.labels,
+        "tags": target.tags.clone().unwrap_or_default(),
+        "platforms": target.platforms.clone().unwrap_or_default(),
+        "secret": target.secrets.clone().unwrap_or_default(),
+        "inline": target.is_inline,
+    })
+}
+
+fn context(written: Option<&str>) -> &str {
+    match written
+        .unwrap_or(".")
+        .trim_start_matches("./")
+        .trim_end_matches('/')
+    {
+        "" => ".",
+        context => context,
+    }
+}
+
+fn printed(target: &Value) -> Value {
+    let map = |key: &str| target.get(key).cloned().unwrap_or_else(|| json!({}));
+    let list = |key: &str| target.get(key).cloned().unwrap_or_else(|| json!([]));
+    json!({
+        "context": context(target["context"].as_str()),
+        "dockerfile": target["dockerfile"],
+        "target": target["target"],
+        "args": map("args"),
+        "contexts": map("contexts"),
+        "labels": map("labels"),
+        "tags": list("tags"),
+        "platforms": list("platforms"),
+        "secret": list("secret"),
+        "inline": target.get("dockerfile-inline").is_some(),
+    })
+}
+
+fn buildx(
+    folder: &Path,
+    files: &BTreeMap<String, String>,
+    names: &[&String],
+) -> Result<Value, String> {
+    let plugin = "docker26/usr/libexec/docker/cli-plugins/docker-buildx";
+    let mut command = Command::new(refit_testkit::engines::folder().join(plugin));
+    command.args(["bake", "--print"]);
+    let usual = [
+        "compose.yaml",
+        "compose.yml",
+        "docker-compose.yml",
+        "compose.override.yaml",
+    ];
+    for file in usual
+        .iter()
+        .chain(&bake::FILES)
+        .filter(|file| files.contains_key(**file))
+    {
+        command.args(["-f", file]);
+    }
+    let home = folder.to_str().unwrap_or_default();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    command
+        .args(names)
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", home);
+    let output = command.output().map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
+}
+
+#[test]
+fn needs_engine_docker26_bake_and_compose_files_mean_what_buildx_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/import");
+    let mut n = 0;
+    let mut wrong = Vec::new();
+    let mut cases: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    cases.sort();
+    for case in cases {
+        let name = case.file_stem().unwrap().to_string_lossy().into_owned();
+        let files = files(&fs::read_to_string(&case).unwrap());
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in &files {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let (ours, left_out) = ours(&files);
+        assert!(!ours.is_empty(), "{name}: {left_out:?}");
+        let names: Vec<&String> = ours.keys().collect();
+        match buildx(dir.path(), &files, &names) {
+            Err(why) => wrong.push(format!("{name}: buildx says {why}")),
+            Ok(theirs) => {
+                for (target, found) in &ours {
+                    let (ours, mut theirs) = (seen(found), printed(&theirs["target"][target]));
+                    // This release does not read `platforms` of a compose file; compose itself does.
+                    if name.starts_with("compose-") && theirs["platforms"] == json!([]) {
+                        theirs["platforms"] = ours["platforms"].clone();
+                    }
+                    if ours != theirs {
+                        wrong.push(format!(
+                            "{name}: {target}\nours   {ours}\nbuildx {theirs}\n{:?}",
+                            found.broken
+                        ));
+                    }
+                }
+            }
+        }
+        n += 1;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(n >= 25, "{n} cases");
+}
+
+/// Whatever is cut off or missing, files are read or left out; nothing panics, and nothing takes long.
+#[test]
+fn damaged_files_are_left_out() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata");
+    for folder in ["import", "init"] {
+        for case in fs::read_dir(root.join(folder)).unwrap() {
+            let whole = files(&fs::read_to_string(case.unwrap().path()).unwrap());
+            for (path, text) in &whole {
+                let cuts = (0..text.len())
+                    .step_by(43)
+                    .filter(|at| text.is_char_boundary(*at));
+                for cut in cuts {
+                    let line_end = text[cut..].find('\n').map_or(text.len(), |end| cut + end);
+                    for damaged in [
+                        text[..cut].to_owned(),
+                        text[..cut].to_owned() + &text[line_end..],
+                    ] {
+                        let mut files = whole.clone();
+                        files.insert(path.clone(), damaged);
+                        all(&files);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn all(files: &BTreeMap<String, String>) -> Vec<String> {
+    let paths: BTreeSet<String> = files.keys().cloned().collect();
+    let read = |path: &str| files.get(path).map(|text| text.clone().into_bytes());
+    let source = Source {
+        paths: &paths,
+        read: &read,
+        github: Some("example/shop".to_owned()),
+        branch: "main".to_owned(),
+    };
+    let merged = super::merge(super::usual(&source));
+    merged.left_out.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn files_that_are_meant_to_hurt_are_left_out() {
+    let doubling = |first: &str, next: &dyn Fn(usize) -> String| {
+        let mut text = format!("v0 = {first}\n");
+        for n in 1..64 {
+            writeln!(text, "v{n} = {}", next(n - 1)).unwrap();
+        }
+        text + "target \"default\" {\n  args = { A = v63 }\n}\n"
+    };
+    let mut bushy = "target \"t0\" {}\n".to_owned();
+    for n in 1..80 {
+        write!(
+            bushy,
+            "target \"t{n}\" {{\n  inherits = [\"t{0}\", \"t{0}\"]\n}}\n",
+            n - 1
+        )
+        .unwrap();
+    }
+    let nested = format!(
+        "services:\n  a:\n    build: \"{}x{}\"\n",
+        "${A:-".repeat(20_000),
+        "}".repeat(20_000)
+    );
+    for (file, text) in [
+        ("docker-bake.hcl", doubling("\"xxxxxxxx\"", &|n| format!("\"${{v{n}}}${{v{n}}}\""))),
+        ("docker-bake.hcl", doubling("[\"x\"]", &|n| format!("concat(v{n}, v{n})"))),
+        ("docker-bake.hcl", doubling("[\"x\"]", &|n| format!("[v{n}, v{n}]"))),
+        ("docker-bake.hcl", doubling("\"aaaaaaaa\"", &|n| format!("replace(v{n}, \"a\", v{n})"))),
+        ("docker-bake.hcl", doubling("\"x\"", &|n| format!("v{n} == v{n} ? v{} : \"\"", n + 2))),
+        ("docker-bake.hcl", "function \"f\" {\n  params = [x]\n  result = f(f(x))\n}\ntarget \"default\" {\n  args = { A = f(1) }\n}\n".to_owned()),
+        ("docker-bake.hcl", bushy),
+        ("compose.yaml", nested),
+        ("compose.yaml", "services:\n  a:\n    build: .\n    extends: b\n  b:\n    extends: a\n".to_owned()),
+        ("compose.yaml", "include: [compose.yaml]\nservices: {a: {build: .}}\n".to_owned()),
+    ] {
+        let files = BTreeMap::from([(file.to_owned(), text), ("Dockerfile".to_owned(), "FROM a\n".to_owned())]);
+        all(&files);
+    }
+}

@@ -1,0 +1,218 @@
+//! YAML (and JSON, which is YAML) with the line of every value.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, SeqAccess, Visitor},
+};
+use serde_saphyr::Spanned;
+
+/// A value and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Node {
+    pub(crate) value: Value,
+    /// From 1.
+    pub(crate) line: usize,
+}
+
+/// A value; of numbers what YAML makes of them, as text.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    Null,
+    Bool(bool),
+    /// A number of the source: `1.20` is `1.2`.
+    Number(String),
+    Text(String),
+    List(Vec<Node>),
+    /// In the order of the source.
+    Map(Vec<(String, Node)>),
+}
+
+/// Reads one document; the error names line and column where there are any.
+pub(crate) fn parse(text: &str) -> Result<Node, (usize, String)> {
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        with_snippet: false,
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.trim().is_empty() {
+        return Ok(Node {
+            value: Value::Null,
+            line: 1,
+        });
+    }
+    serde_saphyr::from_str_with_options::<Node>(text, options).map_err(|error| {
+        let line = error.location().map_or(0, |at| at.line());
+        let message = error.to_string();
+        let message = message.lines().next().unwrap_or_default().to_owned();
+        (usize::try_from(line).unwrap_or(0), message)
+    })
+}
+
+impl Node {
+    /// The value under a key of a mapping.
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+        let found = self.entries().iter().find(|(name, _)| name == key);
+        found.map(|(_, node)| node)
+    }
+
+    /// The value under a key, unless it is null.
+    pub(crate) fn filled(&self, key: &str) -> Option<&Node> {
+        self.get(key).filter(|node| node.value != Value::Null)
+    }
+
+    /// The entries of a mapping; none of anything else.
+    pub(crate) fn entries(&self) -> &[(String, Node)] {
+        match &self.value {
+            Value::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The elements of a sequence; none of anything else.
+    pub(crate) fn items(&self) -> &[Node] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// A scalar as text; none of null and collections.
+    pub(crate) fn text(&self) -> Option<String> {
+        match &self.value {
+            Value::Text(text) | Value::Number(text) => Some(text.clone()),
+            Value::Bool(value) => Some(value.to_string()),
+            Value::Null | Value::List(_) | Value::Map(_) => None,
+        }
+    }
+
+    /// The text under a key.
+    pub(crate) fn text_at(&self, key: &str) -> Option<String> {
+        self.get(key)?.text()
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<Value>::deserialize(deserializer)?;
+        Ok(Self {
+            value: spanned.value,
+            line: usize::try_from(spanned.referenced.line()).unwrap_or(0),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any YAML value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.to_string()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.to_string()))
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Value, E> {
+        Ok(Value::Number(value.to_string()))
+    }
+
+    fn visit_u128<E>(self, value: u128) -> Result<Value, E> {
+        Ok(Value::Number(value.to_string()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::Number(value.to_string()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::Text(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Vec::new();
+        while let Some((key, mut value)) = entries.next_entry::<Node, Node>()? {
+            // A value that begins below its key is looked for at the key.
+            if key.line > 0 {
+                value.line = key.line;
+            }
+            let key = match key.value {
+                Value::Text(text) | Value::Number(text) => text,
+                Value::Bool(value) => value.to_string(),
+                Value::Null | Value::List(_) | Value::Map(_) => String::new(),
+            };
+            map.push((key, value));
+        }
+        Ok(Value::Map(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_keep_their_lines_and_strings_stay_strings() {
+        let node =
+            parse("on:\n  push: no\nv: 1.20\nw: '1.20'\nb: true\nx: &a\n  - 1\ny: *a\n").unwrap();
+        assert_eq!(node.get("on").unwrap().text_at("push").unwrap(), "no");
+        assert_eq!(node.text_at("v").unwrap(), "1.2");
+        assert_eq!(node.text_at("w").unwrap(), "1.20");
+        assert_eq!(node.get("w").unwrap().line, 4);
+        assert_eq!(node.get("b").unwrap().value, Value::Bool(true));
+        assert_eq!(node.get("y").unwrap().items().len(), 1);
+    }
+
+    #[test]
+    fn merge_keys_are_merged() {
+        let node = parse("a: &a\n  x: 1\n  y: 2\nb:\n  <<: *a\n  y: 3\n").unwrap();
+        let b = node.get("b").unwrap();
+        assert_eq!(
+            (b.text_at("x"), b.text_at("y")),
+            (Some("1".into()), Some("3".into()))
+        );
+    }
+
+    #[test]
+    fn errors_name_their_line() {
+        assert_eq!(parse("a: 1\nb: [\n").unwrap_err().0, 2);
+        assert!(parse("").is_ok());
+    }
+}
