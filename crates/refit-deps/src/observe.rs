@@ -9,7 +9,10 @@ use std::{
 use jiff::Timestamp;
 use refit_oci::{Digest, Document, ImageConfig, ObjectId, Platform, Reference, Repository};
 
-use crate::{edges::Edges, image::Image, inventory::Inventory, record::Records, source::Source};
+use crate::{
+    edges::Edges, image::Image, inventory::Inventory, record::Records, scan::Triggers,
+    source::Source,
+};
 
 /// A line: a branch or git tag whose images are swept or released.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +52,21 @@ pub struct Answers {
     pub configs: BTreeMap<(Repository, Digest), Answer<Arc<ImageConfig>>>,
     /// Images as they are at a commit (none: at the tip that is looked at).
     pub releases: BTreeMap<ReleaseKey, Answer<Arc<Release>>>,
+    /// Sources of which triggers of the bases copy a part.
+    pub sources: BTreeMap<SourceKey, Answer<Source>>,
+}
+
+/// A target whose source depends on what its bases make it copy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceKey {
+    /// The image's name.
+    pub image: String,
+    /// The commit it is wanted at; none for the tip.
+    pub commit: Option<ObjectId>,
+    /// The platform.
+    pub platform: Platform,
+    /// What its bases make it execute.
+    pub triggers: Triggers,
 }
 
 /// An image's name, and the commit it is wanted at; none for the tip.
@@ -100,6 +118,8 @@ pub struct Needs {
     pub configs: BTreeSet<(Repository, Digest)>,
     /// Images to read at a commit.
     pub releases: BTreeSet<ReleaseKey>,
+    /// Sources to list at a commit.
+    pub sources: BTreeSet<SourceKey>,
 }
 
 impl Needs {
@@ -109,6 +129,7 @@ impl Needs {
             && self.documents.is_empty()
             && self.configs.is_empty()
             && self.releases.is_empty()
+            && self.sources.is_empty()
     }
 }
 
@@ -175,13 +196,28 @@ impl<'a> Lookup<'a> {
         image: &str,
         commit: Option<&ObjectId>,
     ) -> Option<&'a Answer<Arc<Release>>> {
-        let commit = commit.filter(|commit| self.ground.line.commit.as_ref() != Some(commit));
-        let key = (image.to_owned(), commit.cloned());
+        let key = (image.to_owned(), self.unless_tip(commit));
         let known = self.ground.answers.releases.get(&key);
         if known.is_none() {
             self.needs.borrow_mut().releases.insert(key);
         }
         known
+    }
+
+    /// The source of a target with what its bases make it copy.
+    pub(crate) fn source(&self, key: SourceKey) -> Option<&'a Answer<Source>> {
+        let commit = self.unless_tip(key.commit.as_ref());
+        let key = SourceKey { commit, ..key };
+        let known = self.ground.answers.sources.get(&key);
+        if known.is_none() {
+            self.needs.borrow_mut().sources.insert(key);
+        }
+        known
+    }
+
+    fn unless_tip(&self, commit: Option<&ObjectId>) -> Option<ObjectId> {
+        let other = |commit: &&ObjectId| self.ground.line.commit.as_ref() != Some(*commit);
+        commit.filter(other).cloned()
     }
 
     pub(crate) fn finish<T>(self, value: T) -> Resolved<T> {

@@ -7,6 +7,9 @@ use refit_oci::Platform;
 
 use crate::{image::Image, problem::Problem};
 
+/// What the configs of external bases make a Dockerfile execute first, by the stage whose FROM names the base.
+pub type Triggers = BTreeMap<usize, Vec<String>>;
+
 /// The resolved Dockerfile of every target of some images.
 #[derive(Clone, Debug, Default)]
 pub struct Scans {
@@ -59,11 +62,21 @@ impl Scans {
     }
 }
 
-/// Resolves one target; none if the image's Dockerfile could not be parsed.
+/// Resolves one target by its Dockerfile alone; none if that could not be parsed.
 pub fn scan(
     image: &Image,
     platform: &Platform,
     build_platform: &Platform,
+) -> Option<Result<Resolved, Problem>> {
+    scan_with(image, platform, build_platform, &Triggers::new())
+}
+
+/// The same with what its bases' configs add.
+pub fn scan_with(
+    image: &Image,
+    platform: &Platform,
+    build_platform: &Platform,
+    triggers: &Triggers,
 ) -> Option<Result<Resolved, Problem>> {
     let file = image.file.as_ref()?;
     let settings = Settings {
@@ -73,7 +86,7 @@ pub fn scan(
         build_args: &image.build_args,
         contexts: &image.build_contexts,
     };
-    let resolved = refit_dockerfile::resolve(file, &settings);
+    let resolved = refit_dockerfile::resolve_with_triggers(file, &settings, triggers);
     Some(resolved.map_err(|error| problem(&image.dockerfile, &file.text, &error)))
 }
 

@@ -55,6 +55,6 @@ pub use reduce::reduce;
 pub use requirements::{Feature, Requirement, requirements};
 pub use resolve::{
     ContextInput, Execution, Found, FoundSource, Kind, Link, NamedContext, RemoteSource, Resolved,
-    Settings, Source, StageBase, StageView, resolve, resolve_with_triggers,
+    Settings, Source, StageBase, StageView, on_build, resolve, resolve_with_triggers,
 };
 pub use secrets::{SecretMount, secret_mounts};

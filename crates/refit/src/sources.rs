@@ -6,7 +6,7 @@ use refit_context::{ContextEntry, EntryKind, Location};
 use refit_deps::{
     image::Image,
     inventory::clean,
-    scan,
+    scan::{self, Triggers},
     source::{EntryMode, Source, SourceEntry, source},
 };
 use refit_dockerfile::ContextInput;
@@ -23,22 +23,55 @@ pub(crate) fn sources(
     snapshot: &Snapshot,
     image: &Image,
 ) -> BTreeMap<Platform, Source> {
-    let mut sources = BTreeMap::new();
-    let Ok(listed) = context(project, snapshot, image) else {
-        return sources;
+    let Ok(ours) = Ours::of(project, snapshot, image) else {
+        return BTreeMap::new();
     };
-    let Ok(dockerfile) = dockerfile_id(project, snapshot, image) else {
-        return sources;
+    let source = |platform: &Platform| {
+        let file = scan::scan(image, platform, project.build_platform())?.ok()?;
+        Some((platform.clone(), ours.source(image, &file.inputs)))
     };
-    for platform in &image.platforms {
-        let Some(Ok(file)) = scan::scan(image, platform, project.build_platform()) else {
-            continue;
-        };
-        let entries = seen(&listed, &file.inputs).into_iter().filter_map(entry);
-        let entries: Vec<SourceEntry> = entries.collect();
-        sources.insert(platform.clone(), source(image, &dockerfile, &entries));
+    image.platforms.iter().filter_map(source).collect()
+}
+
+/// The source of one target, with what triggers of its bases copy.
+pub(crate) fn source_with(
+    project: &Project,
+    snapshot: &Snapshot,
+    (image, platform): (&Image, &Platform),
+    triggers: &Triggers,
+) -> Result<Source, CommandError> {
+    let ours = Ours::of(project, snapshot, image)?;
+    let file = match scan::scan_with(image, platform, project.build_platform(), triggers) {
+        Some(Ok(file)) => file,
+        Some(Err(problem)) => return Err(CommandError::new(problem.to_string())),
+        None => {
+            let message = format!("`{}` could not be read", image.dockerfile);
+            return Err(CommandError::new(message));
+        }
+    };
+    Ok(ours.source(image, &file.inputs))
+}
+
+/// What git has of an image.
+struct Ours {
+    dockerfile: ObjectId,
+    /// The files of the context that its ignore file keeps.
+    listed: Vec<ContextEntry>,
+}
+
+impl Ours {
+    fn of(project: &Project, snapshot: &Snapshot, image: &Image) -> Result<Self, CommandError> {
+        Ok(Self {
+            dockerfile: dockerfile_id(project, snapshot, image)?,
+            listed: context(project, snapshot, image)?,
+        })
     }
-    sources
+
+    fn source(&self, image: &Image, inputs: &[ContextInput]) -> Source {
+        let entries = seen(&self.listed, inputs).into_iter().filter_map(entry);
+        let entries: Vec<SourceEntry> = entries.collect();
+        source(image, &self.dockerfile, &entries)
+    }
 }
 
 /// The files of an image's context that its ignore file keeps.

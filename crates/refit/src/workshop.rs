@@ -165,7 +165,9 @@ impl LineWorkshop<'_> {
         let image = snapshot.image(&step.target.image)?.clone();
         let missing = || CommandError::new(format!("`{}` could not be read", image.dockerfile));
         let file = image.file.clone().ok_or_else(missing)?;
-        let resolved = match scan::scan(&image, &step.target.platform, project.build_platform()) {
+        let (platform, triggers) = (&step.target.platform, &step.triggers);
+        let scanned = scan::scan_with(&image, platform, project.build_platform(), triggers);
+        let resolved = match scanned {
             Some(Ok(resolved)) => resolved,
             Some(Err(problem)) => return Err(CommandError::new(problem.to_string())),
             None => return Err(missing()),

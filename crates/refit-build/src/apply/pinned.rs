@@ -6,7 +6,7 @@ use refit_deps::{
     pin::{self, Pin},
     plan::{PlannedPin, Step},
 };
-use refit_dockerfile::{Found, FoundSource, Resolved};
+use refit_dockerfile::{Found, FoundSource, Resolved, Source};
 use refit_oci::{Digest, Document, ImageConfig, Repository};
 use refit_platform::Target;
 use refit_registry::Registries;
@@ -100,8 +100,53 @@ pub(super) async fn diff_ids(
     registries: &Registries,
     base: &Settled,
 ) -> Result<Vec<Digest>, Failed> {
+    let pin = &base.pin;
+    let config = config(registries, base).await?;
+    if !pin::fits(&config, &pin.platform) {
+        let (reference, platform, got) = (&pin.reference, &pin.platform, config.platform());
+        return Err(Failed {
+            message: format!("`{reference}` is an image for {got}, and {platform} is needed"),
+            excerpt: None,
+            hint: None,
+        });
+    }
+    Ok(config.rootfs.diff_ids)
+}
+
+/// What the plan took a parent's ONBUILD to be was read from its Dockerfile: its config must say the same, else
+/// something would be built on that is not pinned.
+pub(super) async fn check_triggers(
+    registries: &Registries,
+    resolved: &Resolved,
+    settled: &[Settled],
+    step: &Step,
+) -> Result<(), Failed> {
+    for (stage, view) in resolved.views.iter().filter(|(_, view)| !view.replaced) {
+        let Source::Found(found) = view.from else {
+            continue;
+        };
+        let base = resolved.found.get(found).and_then(|f| pin_of(f, settled));
+        let Some(base) = base.filter(|base| base.parent.is_some()) else {
+            continue; // its config was read when the plan was made
+        };
+        let config = config(registries, base).await?;
+        let planned = step.triggers.get(stage).map_or(&[][..], Vec::as_slice);
+        if config.config.on_build != planned {
+            return Err(Failed {
+                message: format!(
+                    "the ONBUILD instructions of `{}` are not those that the plan was made with",
+                    base.pin.reference
+                ),
+                excerpt: None,
+                hint: Some("make the plan again: `refit sweep --dry-run`".to_owned()),
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn config(registries: &Registries, base: &Settled) -> Result<ImageConfig, Failed> {
     let Settled {
-        pin,
         repository,
         manifest,
         ..
@@ -124,16 +169,7 @@ pub(super) async fn diff_ids(
         .blob_bytes(repository, &document.value.config, CONFIG_LIMIT)
         .await;
     let config = config.map_err(|e| Failed::of(&e))?;
-    let config: ImageConfig = serde_json::from_slice(&config).map_err(|e| Failed::of(&e))?;
-    if !pin::fits(&config, &pin.platform) {
-        let (reference, platform, got) = (&pin.reference, &pin.platform, config.platform());
-        return Err(Failed {
-            message: format!("`{reference}` is an image for {got}, and {platform} is needed"),
-            excerpt: None,
-            hint: None,
-        });
-    }
-    Ok(config.rootfs.diff_ids)
+    serde_json::from_slice(&config).map_err(|e| Failed::of(&e))
 }
 
 /// The external base at the root of the target's own stages, if it is not `scratch`.

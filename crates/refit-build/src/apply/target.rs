@@ -241,6 +241,7 @@ async fn build(
             manifest,
         });
     }
+    pinned::check_triggers(site.registries, &resolved, settled, step).await?;
     let root = pinned::root_base(&resolved)
         .and_then(|index| pinned::pin_of(&resolved.found[index], settled));
     let base_diff_ids = match root {

@@ -43,8 +43,8 @@ fn since(feature: Feature) -> Since {
 /// The first release that reads a `--chmod` other than an octal number; older ones ignore it, and say nothing.
 const SYMBOLIC_CHMOD: (u32, u32) = (28, 0);
 
-/// The first release that knows named contexts, which pin what a base's trigger refers to.
-const NAMED_CONTEXTS: (u32, u32) = (23, 0);
+/// The first release in which a trigger may refer to an image, which a named context then pins.
+const TRIGGERS_REFER: (u32, u32) = (27, 4);
 
 /// Refuses the first thing, by place, that the engine cannot do.
 pub(super) fn check(recipe: &Recipe, facts: &EngineFacts) -> Result<(), Refusal> {
@@ -122,18 +122,18 @@ fn platforms(recipe: &Recipe, facts: &EngineFacts) -> Option<Refusal> {
     })
 }
 
-/// What a base's trigger refers to can only be pinned by a named context.
+/// What a base's trigger refers to is pinned by a named context.
 fn triggers(recipe: &Recipe, facts: &EngineFacts) -> Option<Refusal> {
-    if facts.release >= NAMED_CONTEXTS {
+    if facts.release >= TRIGGERS_REFER {
         return None;
     }
     let mut found = recipe.resolved.found.iter();
     let trigger = found.find(|found| found.kind == Kind::Onbuild)?;
     let message = format!(
-        "Docker Engine {} cannot pin `{}`, which the base's ONBUILD refers to",
+        "Docker Engine {} refuses ONBUILD that refers to an image, here to `{}`",
         facts.version, trigger.written
     );
-    let hint = newer(NAMED_CONTEXTS);
+    let hint = newer(TRIGGERS_REFER);
     Some(at(recipe, &trigger.span, message, Some(hint)))
 }
 

@@ -17,8 +17,8 @@ use crate::{
 };
 
 impl Evaluator<'_> {
-    /// What all dependencies of a target resolve to now. An error is a state of the target. Everything unknown is
-    /// asked for before the first `None`.
+    /// What all dependencies of a target resolve to now, in their order. An error is a state of the target. Everything
+    /// unknown is asked for before the first `None`.
     ///
     /// `candidates` spare requests: what a build found in an index is taken from its record. That is enough to see that
     /// nothing changed, and not enough to build on: see [`Self::verified`].
@@ -37,7 +37,6 @@ impl Evaluator<'_> {
         let mut problem = None;
         for pin in all {
             match pin? {
-                Ok(pin) if pins.contains(&pin) => {}
                 Ok(pin) => pins.push(pin),
                 Err(kind) => problem = problem.or(Some(kind)),
             }
@@ -60,7 +59,7 @@ impl Evaluator<'_> {
         self.pins(image, file, candidates)
     }
 
-    fn pin(
+    pub(super) fn pin(
         &self,
         child: &Image,
         found: &Found,
@@ -313,7 +312,7 @@ pub(super) fn manifest_for<'d>(document: &'d Document, platform: &Platform) -> O
     }
 }
 
-fn unreachable(reference: &Reference, message: &str) -> StateKind {
+pub(super) fn unreachable(reference: &Reference, message: &str) -> StateKind {
     StateKind::Unreachable {
         reference: reference.clone(),
         message: message.to_owned(),

@@ -4,6 +4,7 @@ mod assemble;
 mod compare;
 mod dependencies;
 mod evaluate;
+mod onbuild;
 mod release;
 mod status;
 mod sweep;
@@ -23,6 +24,7 @@ use crate::{
     problem::Problem,
     reason::{Reason, State, StateKind, Unaffected},
     record::SeenRecord,
+    scan::Triggers,
     source::SourceId,
 };
 
@@ -90,6 +92,8 @@ pub struct Step {
     pub source: SourceId,
     /// What it is built on.
     pub pins: Vec<PlannedPin>,
+    /// What its bases make it execute first.
+    pub triggers: Triggers,
     /// Who builds it.
     pub engine: EngineKind,
     /// Where it is staged and pushed to.
@@ -193,6 +197,14 @@ impl PlannedPin {
         match self {
             Self::Known { pin, .. } => &pin.reference,
             Self::Step { reference, .. } => reference,
+        }
+    }
+
+    /// The platform that is pulled.
+    pub fn platform(&self) -> &Platform {
+        match self {
+            Self::Known { pin, .. } => &pin.platform,
+            Self::Step { platform, .. } => platform,
         }
     }
 }

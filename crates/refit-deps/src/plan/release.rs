@@ -7,7 +7,9 @@ use refit_platform::Target;
 
 use super::{
     Action, Plan, Step,
+    compare::Comparison,
     evaluate::{Candidate, Evaluator, Role, Scope, Verdict},
+    onbuild::Wanted,
     wait::Compared,
 };
 use crate::{
@@ -16,6 +18,7 @@ use crate::{
     observe::{Answer, Ground, Relation, Release, Resolved},
     publication::{Publication, Published},
     reason::{Reason, StateKind},
+    scan::Triggers,
     source::{Source, SourceId},
 };
 
@@ -110,78 +113,92 @@ impl Evaluator<'_> {
                 },
             ));
         }
-        let pins = match self.pins(&tip.image, &file, &candidates)? {
+        let same = of_source(&candidates, &source.id);
+        let pins = match self.recorded_pins(&tip.image, &file, &candidates, &same)? {
             Ok(pins) => pins,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
-        let same: Vec<Candidate> = candidates
-            .iter()
-            .filter(|c| c.source.as_ref() == Some(&source.id))
-            .cloned()
-            .collect();
         let nearest = if same.is_empty() { &candidates } else { &same };
-        let changes = match published {
-            Some(published) if manifest.is_some() && same.is_empty() => {
-                self.changes(image, platform, published, &source)?
-            }
-            _ => Vec::new(),
-        };
-        if let Some(manifest) = manifest {
-            let compared = self.compare(&pins, nearest)?;
-            if changes.is_empty() && compared.reasons.is_empty() {
-                self.note_unaffected(image, platform, &compared);
-                return Some(Verdict::Kept(manifest.clone()));
-            }
+        let compared = self.compare(&pins, nearest)?;
+        if let Some(manifest) = manifest.filter(|_| !same.is_empty() && compared.reasons.is_empty())
+        {
+            self.note_unaffected(image, platform, &compared);
+            return Some(Verdict::Kept(manifest.clone()));
         }
+        let wanted = Wanted {
+            image: &tip.image,
+            platform,
+            commit: None,
+            source: &source.id,
+        };
         let target = Compared {
             image: &tip.image,
             platform,
             candidates: nearest,
             published,
         };
-        let (pins, compared) = match self.taken(&target, &file)? {
-            Ok(taken) => taken,
+        let whole = match self.whole(wanted, &|file| self.taken(&target, file))? {
+            Ok(whole) => whole,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
         let reasons = match (published, manifest) {
             (None, _) if known_source => vec![Reason::Forced],
             (None, _) => vec![Reason::NeverBuilt],
             (Some(_), None) => vec![Reason::PlatformAdded],
-            (Some(_), Some(_)) => changes
-                .into_iter()
-                .chain(compared.reasons.clone())
-                .collect(),
+            (Some(published), Some(_)) => {
+                let mut reasons = Vec::new();
+                if of_source(&candidates, &whole.source).is_empty() {
+                    reasons.extend(self.changes(image, platform, published, &source)?);
+                    if reasons.is_empty() && whole.source != source.id {
+                        reasons.push(Reason::ContextChanged); // what a trigger of its base copies
+                    }
+                }
+                reasons.extend(whole.compared.reasons.iter().cloned());
+                reasons
+            }
         };
         if let (true, Some(manifest)) = (reasons.is_empty(), manifest) {
-            self.note_unaffected(image, platform, &compared);
+            self.note_unaffected(image, platform, &whole.compared);
             return Some(Verdict::Kept(manifest.clone()));
         }
-        let engine = EngineKind::choose(image.engine, image, &file);
+        let engine = EngineKind::choose(image.engine, image, &whole.file);
         self.staged(Step {
-            pins,
+            pins: whole.pins,
+            triggers: whole.triggers,
             replaces: manifest.cloned(),
             reasons,
-            ..self.step_at_tip(image, platform, source.id, engine)
+            ..self.step_at_tip(image, platform, whole.source, engine)
         })
     }
 
     /// Builds the tip for this machine: staged in the embedded store, no tag that a person reads moves.
     pub(super) fn local(&self, image: &Image, platform: &Platform) -> Option<Verdict> {
-        let (tip, source, file) = match self.tip(image, platform)? {
+        let (tip, source, _) = match self.tip(image, platform)? {
             Ok(tip) => tip,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
-        let pins = match self.pins(&tip.image, &file, &[])? {
-            Ok(pins) => pins,
+        let wanted = Wanted {
+            image: &tip.image,
+            platform,
+            commit: None,
+            source: &source.id,
+        };
+        let plain = |file: &refit_dockerfile::Resolved| {
+            let pins = self.pins(&tip.image, file, &[])?;
+            Some(pins.map(|pins| (pins, Comparison::default())))
+        };
+        let whole = match self.whole(wanted, &plain)? {
+            Ok(whole) => whole,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
         let repository = format!("{EMBEDDED_HOST}/{}", image.name).parse();
-        let engine = EngineKind::choose(image.engine, image, &file);
+        let engine = EngineKind::choose(image.engine, image, &whole.file);
         self.staged(Step {
-            pins,
+            pins: whole.pins,
+            triggers: whole.triggers,
             repository: repository.expect("an image's name is a repository component"),
             reasons: vec![Reason::NeverBuilt],
-            ..self.step_at_tip(image, platform, source.id, engine)
+            ..self.step_at_tip(image, platform, whole.source, engine)
         })
     }
 
@@ -205,6 +222,7 @@ impl Evaluator<'_> {
             commit,
             source,
             pins: Vec::new(),
+            triggers: Triggers::new(),
             engine,
             repository: image.destination().clone(),
             replaces: None,
@@ -225,7 +243,7 @@ impl Evaluator<'_> {
     ) -> Option<Result<(std::sync::Arc<Release>, Source, refit_dockerfile::Resolved), StateKind>>
     {
         let broken = |message: String| Some(Err(StateKind::Broken { message }));
-        let file = match self.scanned(image, platform) {
+        let file = match self.scanned(image, platform, &Triggers::new()) {
             Ok(file) => file,
             Err(kind) => return Some(Err(kind)),
         };
@@ -272,4 +290,12 @@ impl Evaluator<'_> {
         // The record's source id is of an older rule, or of a forgotten working tree: nothing of ours differs.
         Some(reasons)
     }
+}
+
+/// The ways of having been built from one source.
+fn of_source(candidates: &[Candidate], source: &SourceId) -> Vec<Candidate> {
+    let same = candidates
+        .iter()
+        .filter(|c| c.source.as_ref() == Some(source));
+    same.cloned().collect()
 }

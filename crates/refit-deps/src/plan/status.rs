@@ -8,12 +8,14 @@ use refit_platform::Target;
 use super::{
     Plan, Step,
     evaluate::{Evaluator, Role, Scope},
+    onbuild::Wanted,
 };
 use crate::{
     image::Image,
     observe::{Ground, Resolved},
     publication::Publication,
     reason::{Reason, State, StateKind},
+    scan::Triggers,
 };
 
 /// Every target of the inventory.
@@ -104,7 +106,7 @@ impl Evaluator<'_> {
             Publication::Ours(published) => published,
             Publication::Never => {
                 // What can't be built is more than unpublished.
-                if let Err(kind) = self.scanned(image, platform) {
+                if let Err(kind) = self.scanned(image, platform, &Triggers::new()) {
                     self.state(&image.name, Some(platform), kind);
                 }
                 return Some(());
@@ -115,7 +117,7 @@ impl Evaluator<'_> {
             return Some(());
         };
         let candidates = self.candidates(image, platform, manifest)?;
-        let Ok((_, source, _)) = self.tip(image, platform)? else {
+        let Ok((tip, source, _)) = self.tip(image, platform)? else {
             return Some(());
         };
         if candidates
@@ -124,7 +126,18 @@ impl Evaluator<'_> {
         {
             return Some(());
         }
-        let reasons = self.changes(image, platform, &published, &source)?;
+        let mut reasons = self.changes(image, platform, &published, &source)?;
+        if reasons.is_empty() {
+            let wanted = Wanted {
+                image: &tip.image,
+                platform,
+                commit: None,
+                source: &source.id,
+            };
+            if self.changed_by_triggers(wanted, &candidates)? {
+                reasons.push(Reason::ContextChanged);
+            }
+        }
         if !reasons.is_empty() {
             self.state(
                 &image.name,

@@ -8,6 +8,7 @@ use refit_platform::Target;
 use super::{
     Action, Plan, PlannedPin, Step,
     evaluate::{Candidate, Evaluator, Role, Scope, Verdict},
+    onbuild::Wanted,
     wait::Compared,
 };
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     pin::Pin,
     publication::{Publication, Published},
     reason::{Reason, StateKind},
-    scan,
+    scan::{self, Triggers},
 };
 
 /// The only layer format so far.
@@ -79,7 +80,7 @@ impl Evaluator<'_> {
             pinned: image.pinned,
             ..release.image.clone()
         };
-        let file = match self.scanned(&entry, platform) {
+        let file = match self.scanned(&entry, platform, &Triggers::new()) {
             Ok(file) => file,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
@@ -89,7 +90,7 @@ impl Evaluator<'_> {
             None => Vec::new(),
         };
         let watched = self.report_pinned(&entry, platform, &file);
-        let pins = match self.pins(&entry, &file, &candidates)? {
+        let pins = match self.recorded_pins(&entry, &file, &candidates, &candidates)? {
             Ok(pins) => pins,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
@@ -105,43 +106,38 @@ impl Evaluator<'_> {
                 return Some(Verdict::Kept(manifest.clone()));
             }
         }
+        let Some(source) = release.sources.get(platform) else {
+            let kind = unlisted(&published, platform);
+            return Some(self.state(&image.name, Some(platform), kind));
+        };
+        let wanted = Wanted {
+            image: &entry,
+            platform,
+            commit: commit.as_ref(),
+            source: &source.id,
+        };
         let target = Compared {
             image: &entry,
             platform,
             candidates: &candidates,
             published: Some(&published),
         };
-        let (pins, compared) = match self.taken(&target, &file)? {
-            Ok(taken) => taken,
+        let whole = match self.whole(wanted, &|file| self.taken(&target, file))? {
+            Ok(whole) => whole,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
         let mut reasons = match manifest {
             None => vec![Reason::PlatformAdded],
-            Some(_) => compared.reasons.clone(),
+            Some(_) => whole.compared.reasons.clone(),
         };
         if self.scope.force {
             reasons.push(Reason::Forced);
         }
         if let (true, Some(manifest)) = (reasons.is_empty(), manifest) {
-            self.note_unaffected(image, platform, &compared);
+            self.note_unaffected(image, platform, &whole.compared);
             return Some(Verdict::Kept(manifest.clone()));
         }
-        let Some(source) = release
-            .sources
-            .get(platform)
-            .map(|source| source.id.clone())
-        else {
-            let message = format!(
-                "its source at {} can't be listed for {platform}",
-                short(&published)
-            );
-            return Some(self.state(
-                &image.name,
-                Some(platform),
-                StateKind::ReleaseSourceGone { message },
-            ));
-        };
-        let engine = EngineKind::choose(image.engine, &entry, &file);
+        let engine = EngineKind::choose(image.engine, &entry, &whole.file);
         let step = Step {
             target: Target {
                 image: image.name.clone(),
@@ -151,8 +147,9 @@ impl Evaluator<'_> {
             wave: 0,
             line: Some(self.line().to_owned()),
             commit,
-            source,
-            pins,
+            source: whole.source,
+            pins: whole.pins,
+            triggers: whole.triggers,
             engine,
             repository: image.destination().clone(),
             replaces: manifest.cloned(),
@@ -212,13 +209,15 @@ impl Evaluator<'_> {
         complete
     }
 
-    /// The Dockerfile of a target; an error is its state.
+    /// The Dockerfile of a target, with what its bases make it execute; an error is its state.
     pub(super) fn scanned(
         &self,
         image: &Image,
         platform: &Platform,
+        triggers: &Triggers,
     ) -> Result<refit_dockerfile::Resolved, StateKind> {
-        match scan::scan(image, platform, self.lookup.ground.build_platform) {
+        let build_platform = self.lookup.ground.build_platform;
+        match scan::scan_with(image, platform, build_platform, triggers) {
             Some(Ok(file)) => Ok(file),
             Some(Err(problem)) => Err(StateKind::Broken {
                 message: problem.to_string(),
@@ -317,6 +316,12 @@ fn has_source(release: &Release, platform: &Platform, candidates: &[Candidate]) 
         && candidates
             .iter()
             .any(|candidate| candidate.source.as_ref() == source)
+}
+
+fn unlisted(published: &Published, platform: &Platform) -> StateKind {
+    let commit = short(published);
+    let message = format!("its source at {commit} can't be listed for {platform}");
+    StateKind::ReleaseSourceGone { message }
 }
 
 fn short(published: &Published) -> String {

@@ -8,7 +8,7 @@ use std::{
 use refit_deps::{
     edges::Edges,
     inventory::{self, Files, Inventory},
-    observe::{Answer, Answers, Ground, Line, Relation, Release, Resolved},
+    observe::{Answer, Answers, Ground, Line, Relation, Release, Resolved, SourceKey},
     pin::Pin,
     record::{BuildRecord, PublishRecord, Record, Records},
     scan::Scans,
@@ -16,7 +16,7 @@ use refit_deps::{
 };
 use refit_dockerfile::Kind;
 use refit_oci::{
-    Descriptor, Digest, Document, Exact, ImageConfig, Index, Manifest, ObjectId, Platform,
+    Config, Descriptor, Digest, Document, Exact, ImageConfig, Index, Manifest, ObjectId, Platform,
     Reference, annotations, media_type,
 };
 use serde::Deserialize;
@@ -70,6 +70,9 @@ struct Held {
     /// What the manifest's config says.
     #[serde(default)]
     platform: Option<Platform>,
+    /// The triggers in the config of each of its manifests.
+    #[serde(default)]
+    onbuild: Vec<String>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
     /// `replaces = NAME` is the annotation with that name's digest.
@@ -122,6 +125,9 @@ pub(crate) struct Expect {
     /// How many documents were fetched.
     #[serde(default)]
     pub(crate) documents_asked: Option<usize>,
+    /// How many configs were fetched.
+    #[serde(default)]
+    pub(crate) configs_asked: Option<usize>,
 }
 
 /// The digest that a name stands for.
@@ -164,11 +170,8 @@ impl World {
         world
     }
 
-    /// Resolves, answering what is asked for; returns the result with the numbers of tags and documents asked.
-    pub(crate) fn resolve<T>(
-        &self,
-        compute: impl Fn(&Ground<'_>) -> Resolved<T>,
-    ) -> (T, usize, usize) {
+    /// Resolves, answering what is asked for; returns the result with all that was asked.
+    pub(crate) fn resolve<T>(&self, compute: impl Fn(&Ground<'_>) -> Resolved<T>) -> (T, Answers) {
         let mut answers = Answers::default();
         let line = Line {
             name: "main".to_owned(),
@@ -185,9 +188,7 @@ impl World {
                 answers: &answers,
             };
             let needs = match compute(&ground) {
-                Resolved::Done(value) => {
-                    return (value, answers.tags.len(), answers.documents.len());
-                }
+                Resolved::Done(value) => return (value, answers),
                 Resolved::Needs(needs) => needs,
             };
             assert!(!needs.is_empty(), "needs nothing and is not done");
@@ -212,6 +213,11 @@ impl World {
                 .into_iter()
                 .map(|key| (key.clone(), self.release(&key.0, key.1.as_ref())));
             answers.releases.extend(releases);
+            let sources = needs
+                .sources
+                .into_iter()
+                .map(|key| (key.clone(), self.widened(&key)));
+            answers.sources.extend(sources);
         }
         panic!("the resolver never comes to an end");
     }
@@ -260,9 +266,8 @@ impl World {
     fn config(&self, manifest: &Digest) -> Answer<Arc<ImageConfig>> {
         let mut held = self.scenario.registry.values();
         let held = held.find(|held| {
-            held.manifest
-                .as_ref()
-                .is_some_and(|m| digest(m) == *manifest)
+            let mut manifests = held.manifest.iter().chain(held.platforms.values());
+            manifests.any(|name| digest(name) == *manifest)
         });
         let Some(held) = held else {
             return Answer::Missing;
@@ -272,6 +277,10 @@ impl World {
             os: platform.os,
             architecture: platform.architecture,
             variant: platform.variant,
+            config: Config {
+                on_build: held.onbuild.clone(),
+                ..Config::default()
+            },
             ..ImageConfig::default()
         }))
     }
@@ -309,6 +318,14 @@ impl World {
             sources,
             relation,
         }))
+    }
+
+    /// The source of an image that copies nothing of its context itself, with what triggers of its base copy.
+    fn widened(&self, key: &SourceKey) -> Answer<Source> {
+        let known = |commit: &&String| key.commit.as_ref() == Some(&object_id(commit));
+        let commit = self.scenario.commits.keys().find(known);
+        let commit = commit.unwrap_or(&self.scenario.tip);
+        Answer::Found(self.source(&key.image, commit))
     }
 
     fn source(&self, image: &str, commit: &str) -> Source {

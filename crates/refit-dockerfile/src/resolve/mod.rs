@@ -103,6 +103,19 @@ pub fn resolve_with_triggers(
     assembly.resolved(frontend, globals)
 }
 
+/// What the image that this resolution builds leaves to its children: the `OnBuild` of its config. Triggers of a base
+/// are executed, and not handed on.
+pub fn on_build(file: &Dockerfile, resolved: &Resolved) -> Vec<String> {
+    let live = resolved
+        .views
+        .get(&resolved.target)
+        .is_some_and(|view| !view.replaced);
+    let target = file.stages.get(resolved.target).filter(|_| live);
+    let instructions = target.map_or(&[][..], |stage| &stage.instructions);
+    let triggers = instructions.iter().filter_map(Instruction::trigger);
+    triggers.map(|trigger| trigger.expression.clone()).collect()
+}
+
 fn first_word(text: &str) -> &str {
     text.split_whitespace().next().unwrap_or_default()
 }

@@ -98,6 +98,7 @@ impl<'p> Observer<'p> {
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
         answers.releases.clear();
+        answers.sources.clear();
         answers
             .tags
             .retain(|tag, _| !written.contains(tag.repository()));
@@ -196,11 +197,16 @@ impl<'p> Observer<'p> {
             .iter()
             .map(|key| (key.clone(), self.release(key)))
             .collect();
+        let sources = needs.sources.iter();
+        let sources: Vec<_> = sources
+            .map(|key| (key.clone(), self.source_of(key)))
+            .collect();
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.tags.extend(tags);
         answers.documents.extend(documents);
         answers.configs.extend(configs);
         answers.releases.extend(releases);
+        answers.sources.extend(sources);
     }
 }
 

@@ -2,11 +2,18 @@
 
 use std::sync::{Arc, PoisonError};
 
-use refit_deps::observe::{Answer, Relation, Release, ReleaseKey};
+use refit_deps::{
+    observe::{Answer, Relation, Release, ReleaseKey, SourceKey},
+    source::Source,
+};
 use refit_oci::ObjectId;
 
 use super::Observer;
-use crate::{error::CommandError, project::Snapshot, sources::sources};
+use crate::{
+    error::CommandError,
+    project::Snapshot,
+    sources::{source_with, sources},
+};
 
 impl Observer<'_> {
     pub(super) fn release(&self, key: &ReleaseKey) -> Answer<Arc<Release>> {
@@ -44,6 +51,27 @@ impl Observer<'_> {
         match commit {
             Some(commit) => self.snapshot(commit),
             None => Ok(Arc::clone(&self.tip)),
+        }
+    }
+
+    /// The source of a target with what its bases make it copy.
+    pub(super) fn source_of(&self, key: &SourceKey) -> Answer<Source> {
+        let snapshot = match &key.commit {
+            None => Ok(Arc::clone(&self.tip)),
+            Some(commit) => self.snapshot(commit),
+        };
+        let source = snapshot.and_then(|snapshot| {
+            let image = snapshot.image(&key.image)?;
+            source_with(
+                self.project,
+                &snapshot,
+                (image, &key.platform),
+                &key.triggers,
+            )
+        });
+        match source {
+            Ok(source) => Answer::Found(source),
+            Err(error) => Answer::Failed(error.message),
         }
     }
 

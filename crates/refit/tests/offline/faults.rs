@@ -116,10 +116,18 @@ fn a_manifest_of_other_bytes_is_never_built_on() {
 }
 
 #[test]
+fn a_config_of_other_bytes_is_never_built_on() {
+    // Of the old and the new base, on two platforms.
+    let faults: [Fault; 4] = repeat(Fault::Corrupt);
+    swept_with("GET", "/v2/base/os/blobs/", &faults, 2);
+}
+
+#[test]
 fn a_layer_of_other_bytes_is_never_built_on() {
-    // The plan compares the configs of the old and the new base on two platforms: where those can't be trusted, the
-    // manifests decide. The fifth blob is one that a build asks for.
-    let faults: [Fault; 5] = repeat(Fault::Corrupt);
+    // The plan compares the configs of the old and the new base on two platforms. The fifth blob is one that a build
+    // asks for.
+    let configs: [Fault; 4] = repeat(Fault::Slow(Duration::ZERO));
+    let faults = [&configs[..], &[Fault::Corrupt]].concat();
     swept_with("GET", "/v2/base/os/blobs/", &faults, 1);
 }
 

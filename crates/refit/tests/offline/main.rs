@@ -14,6 +14,7 @@ mod interrupted;
 mod lines;
 mod local;
 mod notes;
+mod onbuild;
 mod places;
 mod random_moves;
 mod records;

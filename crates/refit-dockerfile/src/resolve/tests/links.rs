@@ -97,6 +97,22 @@ fn triggers_of_a_stage_in_the_file_run_in_its_children() {
 }
 
 #[test]
+fn an_image_leaves_the_triggers_of_its_own_last_stage() {
+    let left = |text: &str, options: &[&str]| {
+        let file = crate::parse(text).unwrap();
+        crate::on_build(&file, &resolved(text, options).unwrap())
+    };
+    let text =
+        "FROM a AS b\nONBUILD RUN x \\\n  y\nONBUILD COPY <<E /e\nz\nE\nFROM b\nONBUILD CMD q\n";
+    assert_eq!(left(text, &[]), ["CMD q"]);
+    assert_eq!(
+        left(text, &["target=b"]),
+        ["RUN x   y", "COPY <<E /e\nz\nE"]
+    );
+    assert_eq!(left(text, &["target=b", "context:b=c"]), [""; 0]);
+}
+
+#[test]
 fn triggers_of_an_external_base_come_from_its_config() {
     let text = "FROM x AS tool\nFROM a\n";
     let triggers = [

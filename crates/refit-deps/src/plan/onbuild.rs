@@ -1,0 +1,255 @@
+//! ONBUILD: what the configs of its bases add to a target.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use refit_dockerfile::{Found, FoundSource, Resolved as ResolvedFile, Source as From};
+use refit_oci::{ObjectId, Platform, Reference, Repository};
+use refit_platform::Target;
+
+use super::{
+    PlannedPin,
+    compare::Comparison,
+    dependencies::unreachable,
+    evaluate::{Candidate, Evaluator, Verdict},
+};
+use crate::{
+    image::Image,
+    observe::{Answer, SourceKey},
+    pin::Pin,
+    reason::StateKind,
+    scan::{self, Triggers},
+    source::SourceId,
+};
+
+/// A target that is going to be built, as far as its Dockerfile alone tells.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// The image's entry at `commit`.
+    pub(super) image: &'a Image,
+    pub(super) platform: &'a Platform,
+    /// None: the tip, or the working tree.
+    pub(super) commit: Option<&'a ObjectId>,
+    /// The source of what the Dockerfile itself copies.
+    pub(super) source: &'a SourceId,
+}
+
+/// The same with what its bases make it execute first.
+pub(super) struct Whole {
+    pub(super) file: ResolvedFile,
+    pub(super) triggers: Triggers,
+    pub(super) pins: Vec<PlannedPin>,
+    /// How those compare with what it was built on.
+    pub(super) compared: Comparison,
+    /// The source of what triggers copy, too.
+    pub(super) source: SourceId,
+}
+
+type Answered<T> = Option<Result<T, StateKind>>;
+
+/// Tells what the dependencies of a Dockerfile are pinned to, in their order.
+type Pinning<'p> = dyn Fn(&ResolvedFile) -> Answered<(Vec<PlannedPin>, Comparison)> + 'p;
+
+impl Evaluator<'_> {
+    /// The pins of a Dockerfile, and of what triggers of its bases brought in when it was last built on the same bases:
+    /// `built` has that, and the bases' configs need not be asked for.
+    pub(super) fn recorded_pins(
+        &self,
+        image: &Image,
+        file: &ResolvedFile,
+        candidates: &[Candidate],
+        built: &[Candidate],
+    ) -> Answered<Vec<PlannedPin>> {
+        let mut pins = match self.pins(image, file, candidates)? {
+            Ok(pins) => pins,
+            Err(kind) => return Some(Err(kind)),
+        };
+        let mut same = None;
+        for candidate in built {
+            let compared = self.compare(&pins, std::slice::from_ref(candidate))?;
+            if compared.reasons.is_empty() {
+                same = Some(candidate);
+                break;
+            }
+        }
+        let Some(built) = same else {
+            return Some(Ok(pins));
+        };
+        let written = |pin: &&Pin| {
+            pins.iter()
+                .any(|there| pin.same_dependency(there.reference(), there.platform()))
+        };
+        let more = built.pins.iter().filter(|pin| !written(pin));
+        let more: Vec<_> = more
+            .map(|pin| self.pin(image, &recorded(pin), candidates))
+            .collect();
+        for pin in more {
+            match pin? {
+                Ok(pin) => pins.push(pin),
+                Err(kind) => return Some(Err(kind)),
+            }
+        }
+        Some(Ok(pins))
+    }
+
+    /// All that a target is built from.
+    pub(super) fn whole(&self, wanted: Wanted<'_>, pins: &Pinning<'_>) -> Answered<Whole> {
+        let Wanted {
+            image, platform, ..
+        } = wanted;
+        let mut triggers = Triggers::new();
+        let mut read = BTreeSet::new();
+        loop {
+            let file = match self.scanned(image, platform, &triggers) {
+                Ok(file) => file,
+                Err(kind) => return Some(Err(kind)),
+            };
+            let (pins, compared) = match pins(&file)? {
+                Ok(pinned) => pinned,
+                Err(kind) => return Some(Err(kind)),
+            };
+            let bases = bases(&file, &pins);
+            let unread: BTreeMap<usize, &PlannedPin> = bases
+                .into_iter()
+                .filter(|(stage, _)| read.insert(*stage))
+                .collect();
+            if unread.is_empty() {
+                let source = self.source(wanted, &triggers)?;
+                return Some(source.map(|source| Whole {
+                    pins: distinct(pins),
+                    compared,
+                    file,
+                    triggers,
+                    source,
+                }));
+            }
+            let answers: Vec<_> = unread
+                .into_iter()
+                .map(|(stage, pin)| (stage, self.triggers(pin)))
+                .collect();
+            for (stage, answer) in answers {
+                match answer? {
+                    Ok(expressions) if expressions.is_empty() => {}
+                    Ok(expressions) => _ = triggers.insert(stage, expressions),
+                    Err(kind) => return Some(Err(kind)),
+                }
+            }
+        }
+    }
+
+    /// Whether something changed that only a trigger of a base copies.
+    pub(super) fn changed_by_triggers(
+        &self,
+        wanted: Wanted<'_>,
+        candidates: &[Candidate],
+    ) -> Option<bool> {
+        let plain = |file: &ResolvedFile| {
+            let pins = self.pins(wanted.image, file, candidates)?;
+            Some(pins.map(|pins| (pins, Comparison::default())))
+        };
+        let Ok(whole) = self.whole(wanted, &plain)? else {
+            return Some(false);
+        };
+        let built = candidates
+            .iter()
+            .any(|candidate| candidate.source.as_ref() == Some(&whole.source));
+        let widened = whole.source != *wanted.source;
+        Some(widened && !built)
+    }
+
+    /// What a base makes its children execute.
+    fn triggers(&self, base: &PlannedPin) -> Answered<Vec<String>> {
+        match base {
+            PlannedPin::Known {
+                pin, repository, ..
+            } => self.triggers_of_config(pin, repository),
+            PlannedPin::Step { target, .. } => self.triggers_of_step(target),
+        }
+    }
+
+    fn triggers_of_config(&self, pin: &Pin, repository: &Repository) -> Answered<Vec<String>> {
+        let Some(manifest) = &pin.manifest else {
+            return Some(Ok(Vec::new()));
+        };
+        Some(match self.lookup.config(repository, manifest)? {
+            Answer::Found(config) => Ok(config.config.on_build.clone()),
+            Answer::Missing => Err(StateKind::MissingTag {
+                tag: pin.reference.clone(),
+            }),
+            Answer::Failed(message) => Err(unreachable(&pin.reference, message)),
+        })
+    }
+
+    /// An image of the repository that the same plan builds: its Dockerfile says what its config will.
+    fn triggers_of_step(&self, target: &Target) -> Answered<Vec<String>> {
+        let parent = self.lookup.ground.inventory.image(&target.image)?;
+        let Verdict::Step(step) = self.target(parent, &target.platform)? else {
+            return Some(Ok(Vec::new()));
+        };
+        let release = self.lookup.release(&target.image, step.commit.as_ref())?;
+        let Answer::Found(release) = release else {
+            return Some(Ok(Vec::new())); // the step itself could not have been planned
+        };
+        let build_platform = self.lookup.ground.build_platform;
+        let scanned = scan::scan(&release.image, &target.platform, build_platform);
+        let (Some(file), Some(Ok(resolved))) = (&release.image.file, scanned) else {
+            return Some(Ok(Vec::new()));
+        };
+        Some(Ok(refit_dockerfile::on_build(file, &resolved)))
+    }
+
+    /// The source with what triggers copy of the context.
+    fn source(&self, wanted: Wanted<'_>, triggers: &Triggers) -> Answered<SourceId> {
+        if triggers.is_empty() {
+            return Some(Ok(wanted.source.clone()));
+        }
+        let key = SourceKey {
+            image: wanted.image.name.clone(),
+            commit: wanted.commit.cloned(),
+            platform: wanted.platform.clone(),
+            triggers: triggers.clone(),
+        };
+        Some(match self.lookup.source(key)? {
+            Answer::Found(source) => Ok(source.id.clone()),
+            Answer::Missing => Err(StateKind::Broken {
+                message: format!("the context `{}` could not be listed", wanted.image.context),
+            }),
+            Answer::Failed(message) => Err(StateKind::Broken {
+                message: message.clone(),
+            }),
+        })
+    }
+}
+
+/// The images that the reached stages start from.
+fn bases<'p>(file: &ResolvedFile, pins: &'p [PlannedPin]) -> Vec<(usize, &'p PlannedPin)> {
+    let live = file.views.iter().filter(|(_, view)| !view.replaced);
+    let bases = live.filter_map(|(stage, view)| match view.from {
+        From::Found(found) => Some((*stage, pins.get(found)?)),
+        From::Stage(_) | From::Scratch | From::Files(_) => None,
+    });
+    bases.collect()
+}
+
+/// Each pin once.
+fn distinct(pins: Vec<PlannedPin>) -> Vec<PlannedPin> {
+    let mut once: Vec<PlannedPin> = Vec::new();
+    for pin in pins {
+        if !once.contains(&pin) {
+            once.push(pin);
+        }
+    }
+    once
+}
+
+/// A recorded dependency as if the Dockerfile had it.
+fn recorded(pin: &Pin) -> Found {
+    Found {
+        kind: pin.kind,
+        written: pin.reference.to_string(),
+        source: FoundSource::Reference(Reference::clone(&pin.reference)),
+        platform: pin.platform.clone(),
+        line: 0,
+        span: 0..0,
+        stage: 0,
+    }
+}
