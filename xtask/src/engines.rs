@@ -48,9 +48,10 @@ const PROOFS: [(&str, &str); 5] = [
 ];
 
 /// Program that must be on the PATH, and Debian's package for it.
-const TOOLS: [(&str, &str); 5] = [
+const TOOLS: [(&str, &str); 6] = [
     ("git", "git"),
     ("skopeo", "skopeo"),
+    ("chromium", "chromium"),
     ("qemu-aarch64-static", "qemu-user-static"),
     ("update-binfmts", "binfmt-support"),
     ("unshare", "util-linux"),

@@ -13,7 +13,7 @@ struct Need {
     is_met: fn() -> bool,
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 7] = [
     Need {
         mark: "needs_engine_docker20_",
         is_met: || engines::can_start("docker20"),
@@ -33,6 +33,10 @@ const NEEDS: [Need; 6] = [
     Need {
         mark: "needs_skopeo_",
         is_met: || has_program("skopeo"),
+    },
+    Need {
+        mark: "needs_chromium_",
+        is_met: || has_program("chromium"),
     },
     Need {
         mark: "needs_git_",

@@ -17,7 +17,9 @@ use crate::{environment::Terminal, error::CommandError};
 
 pub(crate) use states::{for_images, reason, state_words, states, way_out};
 pub(crate) use table::Table;
-pub(crate) use words::{age, count, platforms, reference, sentence_list};
+pub(crate) use words::{
+    age, count, cut, cut_in_the_middle, platforms, reference, sentence_list, width,
+};
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -63,6 +65,11 @@ pub(crate) const HINT: Style = AnsiColor::Cyan.on_default().bold();
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 /// Grey: what stands beside.
 pub(crate) const DIM: Style = Style::new().dimmed();
+
+/// One JSON document, as every verb writes them.
+pub(crate) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).expect("results have only string keys")
+}
 
 /// Where results and remarks go.
 #[derive(Debug)]
@@ -124,8 +131,7 @@ impl Ui {
 
     /// Results as one JSON document.
     pub(crate) fn json(&self, value: &impl Serialize) {
-        let text = serde_json::to_string_pretty(value).expect("results have only string keys");
-        self.data(&text);
+        self.data(&json(value));
     }
 
     /// Something failed; the work goes on.

@@ -64,9 +64,61 @@ pub(crate) fn platforms<'a>(
     }
 }
 
+/// How many columns of a terminal a text takes: wide characters two, marks on others none.
+pub(crate) fn width(text: &str) -> usize {
+    unicode_width::UnicodeWidthStr::width(text)
+}
+
+/// The start of a text in at most `room` columns, with `…` where it is cut.
+pub(crate) fn cut(text: &str, room: usize) -> String {
+    if width(text) <= room {
+        return text.to_owned();
+    }
+    let Some(room) = room.checked_sub(1) else {
+        return String::new();
+    };
+    start_of(text.chars(), room).chain(['…']).collect()
+}
+
+/// Both ends of a text in at most `room` columns, with `…` between them: the end of a name tells most.
+pub(crate) fn cut_in_the_middle(text: &str, room: usize) -> String {
+    if width(text) <= room {
+        return text.to_owned();
+    }
+    let Some(room) = room.checked_sub(1) else {
+        return String::new();
+    };
+    let mut end: Vec<char> = start_of(text.chars().rev(), room / 2).collect();
+    end.reverse();
+    let start = start_of(text.chars(), room - room / 2);
+    start.chain(['…']).chain(end).collect()
+}
+
+/// As many characters as have room.
+fn start_of(chars: impl Iterator<Item = char>, room: usize) -> impl Iterator<Item = char> {
+    chars.scan(0, move |used, char| {
+        *used += width(char.encode_utf8(&mut [0; 4]));
+        (*used <= room).then_some(char)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_is_cut_to_columns_not_to_characters() {
+        assert_eq!(cut("foundation", 10), "foundation");
+        assert_eq!(cut("foundation", 6), "found…");
+        assert_eq!(cut("基础镜像", 6), "基础…");
+        assert_eq!(cut("foundation", 0), "");
+        assert_eq!(cut_in_the_middle("base-notebook", 9), "base…book");
+        assert_eq!(cut_in_the_middle("base-notebook", 1), "…");
+        for room in 0..12 {
+            assert!(width(&cut("基a础b镜c像", room)) <= room);
+            assert!(width(&cut_in_the_middle("基a础b镜c像", room)) <= room);
+        }
+    }
 
     #[test]
     fn numbers_agree_with_their_nouns() {

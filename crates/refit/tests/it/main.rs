@@ -5,6 +5,7 @@
 mod fixtures;
 mod sandbox;
 
+mod browser;
 mod doctor;
 mod errors;
 mod graph;
@@ -12,6 +13,7 @@ mod help;
 mod hooks;
 mod imports;
 mod init;
+mod picture;
 mod readme;
 mod record;
 mod scan;

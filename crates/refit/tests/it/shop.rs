@@ -102,6 +102,25 @@ fn a_graph_says_what_is_stale_only_if_it_is_asked() {
         "graph-stale-tree",
         sandbox.refit(&["deps", "graph", "--stale"]).all()
     );
+    for (format, name) in [
+        ("svg", "graph-stale-svg"),
+        ("mermaid", "graph-stale-mermaid"),
+        ("dot", "graph-stale-dot"),
+    ] {
+        let args = ["deps", "graph", "--stale", "--format", format];
+        assert_masked!(name, sandbox.refit(&args).ok());
+    }
+    let page = sandbox
+        .refit(&["deps", "graph", "--stale", "--format", "html"])
+        .ok();
+    for said in [
+        "3 stale",
+        "\"tone\":\"stale\"",
+        "its parent base is rebuilt on linux/arm64",
+        "\"at\":\"2026-11-22T",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
     sandbox.refit(&["sweep"]).ok();
     let asked = ["deps", "graph", "--stale", "--format", "json"];
     let swept = sandbox.refit(&asked).json();

@@ -1,14 +1,18 @@
-//! `refit deps graph`: what is built on what, as a tree or as data.
+//! `refit deps graph`: what is built on what, as a tree, as data or as a picture.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::{Args, ValueEnum};
-use refit_deps::graph::{Edge, Graph, Node};
+use refit_deps::graph::Graph;
 use refit_git::Head;
-use refit_oci::{ObjectId, Platform, Reference};
-use serde::Serialize;
+use refit_oci::ObjectId;
 
-use super::{App, stale::Staleness, tree};
+use super::{
+    App, data, output,
+    picture::{self, Facts, MOST_LINES, Source},
+    stale::Staleness,
+    tree,
+};
 use crate::{
     commands::report,
     error::{CommandError, Exit},
@@ -20,23 +24,27 @@ use crate::{
 /// External bases are the roots, the images built on them hang below. `(inferred)` marks an image whose base is taken
 /// for one of this repository by its name alone; `refit init` writes that down. With `--stale` the registries are
 /// asked, and images that were built on something else than their bases are now are marked.
+///
+/// `html` is a page of its own, to be searched, folded and read offline; `svg` is the same picture still. Both tell
+/// digests and ages from the records in git notes. `mermaid` is drawn by wikis and forges, `dot` by Graphviz.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  \
     refit deps graph\n  \
     refit deps graph web               what it is built on, and what is built on it\n  \
     refit deps graph --stale           also what a base has moved away from\n  \
-    refit deps graph --at v1.2 --format json")]
+    refit deps graph --at v1.2 --format json\n  \
+    refit deps graph --stale --format html -o lineage.html")]
 pub(crate) struct GraphArgs {
     /// Only this image, what it is built on and what is built on it
     #[arg(value_name = "IMAGE")]
     image: Option<String>,
-    /// How to write the graph: for people, or as JSON with a format version
+    /// How to write the graph: for people, as JSON with a format version, or as a picture
     #[arg(
         long,
         value_enum,
         default_value_t,
         hide_possible_values = true,
-        value_name = "tree|json"
+        value_name = "tree|json|html|svg|mermaid|dot"
     )]
     format: GraphFormat,
     /// The images at this revision instead of the working tree's
@@ -45,6 +53,9 @@ pub(crate) struct GraphArgs {
     /// Ask the registries which images are stale
     #[arg(long, conflicts_with = "at")]
     stale: bool,
+    /// Write into this file, once all is well, instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 /// How a graph is written.
@@ -55,39 +66,14 @@ enum GraphFormat {
     Tree,
     /// For programs: sorted and stable, with a format version
     Json,
-}
-
-#[derive(Debug, Serialize)]
-struct GraphView<'a> {
-    format_version: u32,
-    revision: Option<&'a ObjectId>,
-    images: Vec<ImageView<'a>>,
-    externals: Vec<ExternalView<'a>>,
-    edges: Vec<EdgeView<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct ImageView<'a> {
-    name: &'a str,
-    dockerfile: &'a str,
-    target: Option<&'a str>,
-    platforms: BTreeSet<&'a Platform>,
-    /// None where nobody asked, or where it could not be found out.
-    stale: Option<bool>,
-}
-
-#[derive(Debug, Serialize)]
-struct ExternalView<'a> {
-    reference: &'a Reference,
-}
-
-#[derive(Debug, Serialize)]
-struct EdgeView<'a> {
-    from: &'a str,
-    to: String,
-    kind: &'static str,
-    inferred: bool,
-    platforms: &'a BTreeSet<Platform>,
+    /// A page to look at
+    Html,
+    /// A picture
+    Svg,
+    /// A flowchart for Markdown
+    Mermaid,
+    /// For Graphviz
+    Dot,
 }
 
 pub(super) async fn run(app: &App, args: &GraphArgs) -> Result<Exit, CommandError> {
@@ -105,12 +91,43 @@ pub(super) async fn run(app: &App, args: &GraphArgs) -> Result<Exit, CommandErro
     } else {
         Staleness::default()
     };
-    match args.format {
-        GraphFormat::Json => app.ui.json(&view(&snapshot, &shown, &stale)),
+    let text = match args.format {
         GraphFormat::Tree => {
             let forest = tree::Forest::new(&snapshot, &shown, args.image.as_deref(), &stale);
-            app.ui.data(&forest.render(app.ui.width()));
+            match &args.output {
+                None => forest.render(app.ui.width()),
+                Some(_) => anstream::adapter::strip_str(&forest.render(None)).to_string(),
+            }
         }
+        GraphFormat::Json => data::json(&snapshot, &shown, &stale),
+        format => {
+            let facts = facts(&project, args.at.is_some(), &snapshot)?;
+            let picture = picture::picture(&Source {
+                name: project.name(),
+                snapshot: &snapshot,
+                shown: &shown,
+                focus: args.image.as_deref(),
+                stale: &stale,
+                facts: &facts,
+            });
+            let n_lines = picture.n_mermaid_lines();
+            if format == GraphFormat::Mermaid && n_lines > MOST_LINES {
+                app.ui.warning(&format!(
+                    "the flowchart has {n_lines} lines, and Mermaid draws no more than {MOST_LINES} unless `maxEdges` is set"
+                ));
+                app.ui.hint("use `--format html`, or name an image");
+            }
+            match format {
+                GraphFormat::Svg => picture.svg(),
+                GraphFormat::Mermaid => picture.mermaid(),
+                GraphFormat::Dot => picture.dot(),
+                _ => picture.html(),
+            }
+        }
+    };
+    match &args.output {
+        Some(file) => output::write(&app.dir.join(file), &text)?,
+        None => app.ui.data(&text),
     }
     let exit = report::snapshot(app, &snapshot);
     if args.format == GraphFormat::Tree && shown.iter().any(|name| stale.of(name) == Some(true)) {
@@ -134,6 +151,26 @@ pub(crate) fn snapshot(project: &Project, at: Option<&str>) -> Result<Snapshot, 
     }
 }
 
+/// What the records say; of a revision, those of what it has behind it.
+fn facts(project: &Project, is_past: bool, snapshot: &Snapshot) -> Result<Facts, CommandError> {
+    let records = project.records()?;
+    let known = std::cell::RefCell::new(std::collections::BTreeMap::new());
+    let counts = |commit: Option<&ObjectId>| {
+        let (true, Some(tip)) = (is_past, &snapshot.commit) else {
+            return true;
+        };
+        let Some(commit) = commit else {
+            return false;
+        };
+        let mut known = known.borrow_mut();
+        // A commit that this repository lacks is not behind any of its own.
+        *known
+            .entry(commit.clone())
+            .or_insert_with(|| project.repo.is_ancestor(commit, tip).unwrap_or(false))
+    };
+    Ok(Facts::new(&records, &counts))
+}
+
 /// An image, its ancestors and its descendants.
 fn around<'a>(graph: &'a Graph, image: &'a str) -> BTreeSet<&'a str> {
     let mut around = graph.descendants(image);
@@ -144,51 +181,4 @@ fn around<'a>(graph: &'a Graph, image: &'a str) -> BTreeSet<&'a str> {
         }
     }
     around
-}
-
-fn view<'a>(snapshot: &'a Snapshot, shown: &BTreeSet<&str>, stale: &Staleness) -> GraphView<'a> {
-    let images = snapshot
-        .inventory
-        .images
-        .iter()
-        .filter(|image| shown.contains(image.name.as_str()));
-    let images = images.map(|image| ImageView {
-        name: &image.name,
-        dockerfile: &image.dockerfile,
-        target: image.target.as_deref(),
-        platforms: image.platforms.iter().collect(),
-        stale: stale.of(&image.name),
-    });
-    let inside = |edge: &&Edge| {
-        let parent_shown = match &edge.to {
-            Node::Image(name) => shown.contains(name.as_str()),
-            Node::External(_) => true,
-        };
-        shown.contains(edge.from.as_str()) && parent_shown
-    };
-    let edges: Vec<&Edge> = snapshot.graph.edges.iter().filter(inside).collect();
-    let externals: BTreeSet<&Reference> = edges
-        .iter()
-        .filter_map(|edge| match &edge.to {
-            Node::External(reference) => Some(reference),
-            Node::Image(_) => None,
-        })
-        .collect();
-    let edge_view = |edge: &&'a Edge| EdgeView {
-        from: &edge.from,
-        to: edge.to.to_string(),
-        kind: edge.kind.as_str(),
-        inferred: edge.inferred,
-        platforms: &edge.platforms,
-    };
-    GraphView {
-        format_version: 1,
-        revision: snapshot.revision.as_ref(),
-        images: images.collect(),
-        externals: externals
-            .into_iter()
-            .map(|reference| ExternalView { reference })
-            .collect(),
-        edges: edges.iter().map(edge_view).collect(),
-    }
 }

@@ -1,7 +1,10 @@
 //! `refit deps …`: what images are built on.
 
+mod data;
 mod graph;
 mod list;
+mod output;
+mod picture;
 pub(crate) mod record;
 mod scan;
 mod stale;

@@ -1,6 +1,9 @@
 //! The dependency graph as a tree of text: external bases as roots, images below what they are built on.
 
 mod draw;
+mod line;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

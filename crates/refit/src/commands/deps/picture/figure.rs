@@ -1,0 +1,250 @@
+//! A picture with every box, cell and line in its place.
+
+use std::collections::BTreeMap;
+
+use super::{
+    groups::groups,
+    layout::{self, Line, Rect, Run, Sheet, Size},
+    model::{Node, Picture, Stroke},
+    text,
+};
+
+/// The height of a box of two lines.
+const FULL: f64 = 44.0;
+/// The height of a box of one line.
+const SLIM: f64 = 28.0;
+/// With more boxes than this they have one line each.
+const MANY: usize = 100;
+/// The narrowest box.
+const NARROW: f64 = 132.0;
+/// The height of a group's heading.
+pub(super) const HEADING: f64 = 30.0;
+/// The height of a cell in a group.
+pub(super) const CELL: f64 = 26.0;
+/// The space between cells, and around them.
+pub(super) const CELL_GAP: f64 = 6.0;
+/// The space around the whole.
+pub(super) const MARGIN: f64 = 24.0;
+
+/// Where everything is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Figure {
+    /// By the nodes' numbers; of a grouped node, its cell.
+    pub(super) nodes: Vec<(Rect, Shape)>,
+    pub(super) groups: Vec<Group>,
+    pub(super) strokes: Vec<Drawn>,
+    pub(super) width: f64,
+    pub(super) height: f64,
+}
+
+/// How much room a node has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A box of two lines.
+    Full,
+    /// A box of one line.
+    Slim,
+    /// A cell of a group, of one line.
+    Cell {
+        /// Whether it says its platforms, as those of the group differ.
+        with_platforms: bool,
+    },
+}
+
+/// Leaves that share a box.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub(super) members: Vec<usize>,
+    pub(super) rect: Rect,
+}
+
+/// A line, and the links that it stands for: just one, or those to members of one group.
+#[derive(Clone, Debug)]
+pub(super) struct Drawn {
+    pub(super) links: Vec<usize>,
+    pub(super) stroke: Stroke,
+    pub(super) inferred: bool,
+    pub(super) route: Vec<Run>,
+}
+
+/// Places everything.
+pub(super) fn figure(picture: &Picture) -> Figure {
+    let groups = groups(picture);
+    let mut group_of = vec![None; picture.nodes.len()];
+    for (number, group) in groups.iter().enumerate() {
+        for member in group {
+            group_of[*member] = Some(number);
+        }
+    }
+    let n_grouped: usize = groups.iter().map(Vec::len).sum();
+    let shape = if picture.nodes.len() + groups.len() - n_grouped > MANY {
+        Shape::Slim
+    } else {
+        Shape::Full
+    };
+    // The layout's boxes: nodes that stand alone, in their order, and each group where its first member would be.
+    let mut boxes = Vec::new();
+    let mut box_of = vec![0; picture.nodes.len()];
+    let mut box_of_group = vec![None; groups.len()];
+    for (number, node) in picture.nodes.iter().enumerate() {
+        box_of[number] = match group_of[number] {
+            None => {
+                boxes.push(size_of(node, shape));
+                boxes.len() - 1
+            }
+            Some(group) => *box_of_group[group].get_or_insert_with(|| {
+                boxes.push(Grid::of(&groups[group], picture).size());
+                boxes.len() - 1
+            }),
+        };
+    }
+    let mut strokes: BTreeMap<(usize, usize, Stroke, bool), Vec<usize>> = BTreeMap::new();
+    for (number, link) in picture.links.iter().enumerate() {
+        let key = (
+            box_of[link.from],
+            box_of[link.to],
+            link.stroke(),
+            link.inferred,
+        );
+        strokes.entry(key).or_default().push(number);
+    }
+    let lines = strokes.keys().map(|&(from, to, stroke, inferred)| Line {
+        from,
+        to,
+        weight: if stroke == Stroke::Base { 3 } else { 1 },
+        strand: 2 * stroke as u8 + u8::from(inferred),
+    });
+    let drawing = layout::lay_out(&Sheet {
+        lines: lines.collect(),
+        boxes,
+        gap: if shape == Shape::Full { 16.0 } else { 10.0 },
+    });
+    let moved = |rect: &Rect| Rect {
+        x: rect.x + MARGIN,
+        y: rect.y + MARGIN,
+        ..*rect
+    };
+    let alone = box_of.iter().map(|b| (moved(&drawing.boxes[*b]), shape));
+    let mut nodes: Vec<(Rect, Shape)> = alone.collect();
+    let groups = groups
+        .into_iter()
+        .zip(box_of_group)
+        .map(|(members, place)| {
+            let place = place.expect("a group has members");
+            let rect = moved(&drawing.boxes[place]);
+            let grid = Grid::of(&members, picture);
+            for (at, member) in members.iter().enumerate() {
+                let shape = Shape::Cell {
+                    with_platforms: grid.with_platforms,
+                };
+                nodes[*member] = (grid.cell(at, &rect), shape);
+            }
+            Group { members, rect }
+        });
+    let groups = groups.collect();
+    let strokes = strokes.into_iter().zip(drawing.routes);
+    let strokes = strokes.map(|((key, links), route)| Drawn {
+        links,
+        stroke: key.2,
+        inferred: key.3,
+        route: route
+            .iter()
+            .map(|run| Run {
+                x: run.x + MARGIN,
+                end: run.end + MARGIN,
+                y: run.y + MARGIN,
+            })
+            .collect(),
+    });
+    Figure {
+        strokes: strokes.collect(),
+        nodes,
+        groups,
+        width: drawing.width + 2.0 * MARGIN,
+        height: drawing.height + 2.0 * MARGIN,
+    }
+}
+
+fn size_of(node: &Node, shape: Shape) -> Size {
+    let (label, below) = text::lines(node, shape);
+    let badge = node.state.as_ref();
+    let badge = badge.map_or(0.0, |state| text::badge_width(&state.word) + 12.0);
+    let (name, below) = (text::name_width(&label), text::small_width(&below));
+    let (width, height) = match shape {
+        Shape::Full => (name.max(below + badge), FULL),
+        Shape::Slim | Shape::Cell { .. } => (name + badge, SLIM),
+    };
+    Size {
+        width: (width + 30.0).max(NARROW).ceil(),
+        height,
+        stretches: true,
+    }
+}
+
+/// The cells of a group.
+struct Grid {
+    n_columns: usize,
+    n_cells: usize,
+    cell_width: f64,
+    heading: f64,
+    with_platforms: bool,
+}
+
+impl Grid {
+    fn of(members: &[usize], picture: &Picture) -> Self {
+        let n_cells = members.len();
+        let n_columns = match n_cells {
+            0..=8 => 1,
+            9..=24 => 2,
+            25..=60 => 3,
+            _ => 4,
+        };
+        let mut platforms = members
+            .iter()
+            .map(|member| &picture.nodes[*member].platforms);
+        let first = platforms.next();
+        let with_platforms = platforms.any(|other| Some(other) != first);
+        let nodes = members.iter().map(|member| &picture.nodes[*member]);
+        let widths = nodes.map(|node| text::cell_width(node, with_platforms));
+        let heading = text::heading(members, picture);
+        let badge =
+            text::heading_badge(members, picture).map_or(0.0, |b| text::badge_width(&b) + 12.0);
+        Self {
+            n_columns,
+            n_cells,
+            cell_width: widths.fold(96.0, f64::max).ceil(),
+            heading: text::heading_width(&heading) + badge + 46.0,
+            with_platforms,
+        }
+    }
+
+    fn size(&self) -> Size {
+        let columns = f64_of(self.n_columns);
+        let rows = f64_of(self.n_cells.div_ceil(self.n_columns));
+        let cells = columns * (self.cell_width + CELL_GAP) + CELL_GAP + 4.0;
+        Size {
+            width: cells.max(self.heading).ceil(),
+            height: HEADING + rows * (CELL + CELL_GAP) + 4.0,
+            stretches: false,
+        }
+    }
+
+    /// Column by column, so that sorted names are read downwards.
+    fn cell(&self, at: usize, group: &Rect) -> Rect {
+        let n_rows = self.n_cells.div_ceil(self.n_columns);
+        let (column, row) = (f64_of(at / n_rows), f64_of(at % n_rows));
+        let inner = group.width - 4.0 - CELL_GAP;
+        let width = (inner / f64_of(self.n_columns)).floor() - CELL_GAP;
+        Rect {
+            x: group.x + 2.0 + CELL_GAP + column * (width + CELL_GAP),
+            y: group.y + HEADING + row * (CELL + CELL_GAP),
+            width,
+            height: CELL,
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no group has 2^52 members")]
+fn f64_of(n: usize) -> f64 {
+    n as f64
+}

@@ -1,0 +1,53 @@
+//! The page in a real browser, which a second page uses as a person would.
+
+use std::{fs, process::Command};
+
+use crate::{assert_snapshot, fixtures::notebooks, sandbox::Sandbox};
+
+#[test]
+fn needs_chromium_a_page_is_searched_folded_and_walked_by_keyboard() {
+    let sandbox = Sandbox::with(&notebooks());
+    let page = sandbox.path("page.html");
+    sandbox
+        .refit(&[
+            "deps",
+            "graph",
+            "--format",
+            "html",
+            "-o",
+            page.to_str().unwrap(),
+        ])
+        .ok();
+    let driver = sandbox.path("drive.html");
+    fs::write(&driver, include_str!("browser/drive.html")).unwrap();
+    let output = Command::new("chromium")
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--disable-dev-shm-usage",
+            // The pages are files, and the one looks into the other.
+            "--allow-file-access-from-files",
+            "--virtual-time-budget=5000",
+            "--dump-dom",
+        ])
+        .arg(format!(
+            "--user-data-dir={}",
+            sandbox.path("chromium").display()
+        ))
+        .arg(format!("file://{}", driver.display()))
+        .env("HOME", sandbox.path("home"))
+        .output()
+        .unwrap();
+    let dom = String::from_utf8_lossy(&output.stdout);
+    let (_, said) = dom.split_once("<pre id=\"said\">").unwrap_or_else(|| {
+        panic!("{dom}{}", String::from_utf8_lossy(&output.stderr));
+    });
+    let (said, _) = said.split_once("</pre>").unwrap();
+    assert_snapshot!("page-used", said);
+}
