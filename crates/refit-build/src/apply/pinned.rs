@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use refit_deps::{
     pin::{self, Pin},
-    plan::{PlannedPin, Step},
+    plan::{PlannedPin, Step, outcome},
 };
 use refit_dockerfile::{Found, FoundSource, Resolved, Source};
 use refit_oci::{Digest, Document, ImageConfig, Repository};
@@ -30,6 +30,10 @@ pub(super) fn settle(
     step: &Step,
     results: &BTreeMap<Target, Outcome>,
 ) -> Result<Vec<Settled>, String> {
+    let result = |target: &Target| results.get(target).and_then(Outcome::manifest);
+    if let Some(parent) = outcome::missing_parent(step, result) {
+        return Err(format!("its parent {parent} has no result"));
+    }
     let settle = |planned: &PlannedPin| match planned {
         PlannedPin::Known {
             pin,
@@ -54,7 +58,7 @@ pub(super) fn settle(
             target,
             repository,
         } => {
-            let manifest = results.get(target).and_then(Outcome::manifest);
+            let manifest = result(target);
             let manifest = manifest
                 .ok_or_else(|| format!("its parent {target} has no result"))?
                 .clone();

@@ -10,7 +10,7 @@ use std::{
 };
 
 use refit_deps::{
-    plan::{Plan, PlannedPin, PlannedPublication, Step},
+    plan::{Plan, PlannedPublication, Step, outcome},
     publication,
     record::{PublishRecord, Record},
 };
@@ -36,13 +36,7 @@ pub(super) async fn all(
             .iter()
             .filter(|s| s.target.image == publication.image)
             .collect();
-        let stuck_parent = steps
-            .iter()
-            .flat_map(|step| &step.pins)
-            .find_map(|pin| match pin {
-                PlannedPin::Step { target, .. } => stuck.get(target.image.as_str()).copied(),
-                PlannedPin::Known { .. } => None,
-            });
+        let stuck_parent = outcome::stuck_parent(&steps, &stuck);
         let image = Image {
             publication,
             steps: &steps,

@@ -208,6 +208,7 @@ impl Evaluator<'_> {
             kept: if local { BTreeMap::new() } else { kept },
             after,
             release: !patch,
+            partial: self.lookup.ground.inventory.sweep.partial(),
             annotations,
             commit,
         })

@@ -5,6 +5,7 @@ mod compare;
 mod dependencies;
 mod evaluate;
 mod onbuild;
+pub mod outcome;
 mod release;
 mod status;
 mod sweep;
@@ -19,6 +20,7 @@ use refit_oci::{Digest, ObjectId, Platform, Reference, Repository};
 use refit_platform::Target;
 
 use crate::{
+    config::Partial,
     key::EngineKind,
     pin::Pin,
     problem::Problem,
@@ -172,6 +174,8 @@ pub struct PlannedPublication {
     pub after: Option<String>,
     /// Whether tags that hold something else than the lead may be written: on a release.
     pub release: bool,
+    /// What a patch publishes that fails on some platforms.
+    pub partial: Partial,
     /// What all platforms of the index get beside refit's own annotations.
     pub annotations: BTreeMap<String, String>,
 }

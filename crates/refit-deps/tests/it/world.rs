@@ -1,134 +1,27 @@
 //! The world of a scenario: files at commits, a registry of named digests, records. Names stand for digests.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+mod git;
+mod registry;
+
+use std::collections::BTreeMap;
 
 use refit_deps::{
     edges::Edges,
     inventory::{self, Files, Inventory},
-    observe::{Answer, Answers, Ground, Line, Relation, Release, Resolved, SourceKey},
+    observe::{Answers, Ground, Line, Resolved},
     pin::Pin,
     record::{BuildRecord, PublishRecord, Record, Records},
-    scan::Scans,
-    source::{EntryMode, Source, SourceEntry, SourceId, source},
+    scan::{self, Scans},
 };
-use refit_dockerfile::Kind;
-use refit_oci::{
-    Config, Descriptor, Digest, Document, Exact, ImageConfig, Index, Manifest, ObjectId, Platform,
-    Reference, annotations, media_type,
-};
-use serde::Deserialize;
+use refit_dockerfile::{FoundSource, Kind};
+use refit_oci::{Digest, ObjectId, Platform, Reference};
 
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Scenario {
-    /// What the story is.
-    #[expect(dead_code, reason = "for the reader")]
-    description: String,
-    /// `sweep` or `build`.
-    pub(crate) run: String,
-    /// Image names given on the command line.
-    #[serde(default)]
-    pub(crate) images: BTreeSet<String>,
-    #[serde(default)]
-    pub(crate) base: Option<Reference>,
-    #[serde(default)]
-    pub(crate) force: bool,
-    #[serde(default)]
-    pub(crate) take_over: bool,
-    /// The commit at the line's tip.
-    tip: String,
-    /// By commit, oldest first in `history`.
-    commits: BTreeMap<String, BTreeMap<String, String>>,
-    history: Vec<String>,
-    #[serde(default)]
-    registry: BTreeMap<Reference, Held>,
-    /// Documents that no tag holds.
-    #[serde(default)]
-    untagged: BTreeMap<String, Held>,
-    #[serde(default)]
-    build: Vec<Build>,
-    #[serde(default)]
-    publish: Vec<Publish>,
-    /// Staging tags that hold something: target → manifest, for today's key.
-    #[serde(default)]
-    pub(crate) staged: BTreeMap<String, String>,
-    pub(crate) expect: Expect,
-}
+use crate::format::{Publication, Scenario, Tag, short};
+use git::Git;
+pub(crate) use registry::Index;
+use registry::Registry;
 
-#[derive(Deserialize, Clone)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Held {
-    #[serde(default)]
-    index: Option<String>,
-    #[serde(default)]
-    manifest: Option<String>,
-    #[serde(default)]
-    platforms: BTreeMap<Platform, String>,
-    /// What the manifest's config says.
-    #[serde(default)]
-    platform: Option<Platform>,
-    /// The triggers in the config of each of its manifests.
-    #[serde(default)]
-    onbuild: Vec<String>,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-    /// `replaces = NAME` is the annotation with that name's digest.
-    #[serde(default)]
-    replaces: Option<String>,
-    #[serde(default)]
-    error: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Build {
-    image: String,
-    platform: Platform,
-    commit: String,
-    manifest: String,
-    /// `REFERENCE = [INDEX, MANIFEST]`, or `[MANIFEST]` for in-repo parents.
-    deps: BTreeMap<Reference, Vec<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Publish {
-    id: String,
-    #[serde(default)]
-    after: Option<String>,
-    #[serde(default)]
-    replaces: Option<String>,
-    image: String,
-    commit: String,
-    index: String,
-    platforms: BTreeMap<Platform, String>,
-    tags: Vec<Reference>,
-}
-
-#[derive(Deserialize, Debug, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Expect {
-    #[serde(default)]
-    pub(crate) steps: Vec<String>,
-    #[serde(default)]
-    pub(crate) kept: Vec<String>,
-    #[serde(default)]
-    pub(crate) states: Vec<String>,
-    #[serde(default)]
-    pub(crate) moves: Vec<String>,
-    /// How many tags were asked for, staging tags included, where the story is about that.
-    #[serde(default)]
-    pub(crate) tags_asked: Option<usize>,
-    /// How many documents were fetched.
-    #[serde(default)]
-    pub(crate) documents_asked: Option<usize>,
-    /// How many configs were fetched.
-    #[serde(default)]
-    pub(crate) configs_asked: Option<usize>,
-}
+const AT: &str = "2026-01-01T00:00:00Z";
 
 /// The digest that a name stands for.
 pub(crate) fn digest(name: &str) -> Digest {
@@ -141,211 +34,188 @@ pub(crate) fn object_id(name: &str) -> ObjectId {
 
 pub(crate) struct World {
     pub(crate) scenario: Scenario,
-    inventories: BTreeMap<String, Inventory>,
-    records: Records,
+    pub(crate) git: Git,
+    pub(crate) registry: Registry,
+    /// The notes, line by line.
+    pub(crate) notes: Vec<String>,
     edges: Edges,
     build_platform: Platform,
-    pub(crate) names: BTreeMap<Digest, String>,
+}
+
+/// How much was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) tags: usize,
+    pub(crate) documents: usize,
+    pub(crate) configs: usize,
 }
 
 impl World {
     pub(crate) fn new(scenario: Scenario) -> Self {
-        let inventories: BTreeMap<String, Inventory> = scenario
-            .commits
-            .iter()
-            .map(|(commit, files)| (commit.clone(), inventory_of(files)))
-            .collect();
+        let git = Git::new(&scenario);
         let build_platform = Platform::linux_amd64();
-        let tip = &inventories[&scenario.tip];
+        let tip = git.inventory(&git.tip);
         let edges = Edges::of(tip, &Scans::of(&tip.images, &build_platform));
         let mut world = Self {
-            records: Records::default(),
-            names: names(&scenario),
-            inventories,
+            registry: Registry::default(),
+            notes: Vec::new(),
+            git,
             edges,
             build_platform,
             scenario,
         };
-        world.records = world.read_records();
+        world.registry.bases(&world.scenario);
+        world.publish_all();
+        world.add_records();
+        world.registry.overrides(&world.scenario);
         world
     }
 
-    /// Resolves, answering what is asked for; returns the result with all that was asked.
-    pub(crate) fn resolve<T>(&self, compute: impl Fn(&Ground<'_>) -> Resolved<T>) -> (T, Answers) {
-        let mut answers = Answers::default();
-        let line = Line {
-            name: "main".to_owned(),
-            commit: Some(object_id(&self.scenario.tip)),
+    /// Publishes the images of `c1`, parents first, on what the bases were.
+    fn publish_all(&mut self) {
+        let first = self.git.inventory("c1").clone();
+        let published = self.scenario.published.clone();
+        let wanted = |name: &str| published.as_ref().is_none_or(|p| p.contains(name));
+        let images = first.images.iter().filter(|image| wanted(&image.name));
+        for image in images {
+            self.publish(&image.name);
+        }
+    }
+
+    fn publish(&mut self, name: &str) {
+        let how = self.scenario.publication.get(name).cloned();
+        let how = how.unwrap_or_default();
+        let commit = how.commit.clone().unwrap_or_else(|| "c1".to_owned());
+        let Some(image) = self.git.inventory(&commit).image(name).cloned() else {
+            panic!("`{name}` is published from `{commit}`, which does not have it");
         };
-        for _ in 0..50 {
-            let ground = Ground {
-                line: &line,
-                inventory: &self.inventories[&self.scenario.tip],
-                edges: &self.edges,
-                records: &self.records,
-                build_platform: &self.build_platform,
-                now: "2026-06-01T00:00:00Z".parse().unwrap(),
-                answers: &answers,
-            };
-            let needs = match compute(&ground) {
-                Resolved::Done(value) => return (value, answers),
-                Resolved::Needs(needs) => needs,
-            };
-            assert!(!needs.is_empty(), "needs nothing and is not done");
-            answers.tags.extend(
-                needs
-                    .tags
-                    .into_iter()
-                    .map(|tag| (tag.clone(), self.tag(&tag))),
-            );
-            let documents = needs
-                .documents
-                .into_iter()
-                .map(|key| (key.clone(), self.document(&key.1)));
-            answers.documents.extend(documents);
-            let configs = needs
-                .configs
-                .into_iter()
-                .map(|key| (key.clone(), self.config(&key.1)));
-            answers.configs.extend(configs);
-            let releases = needs
-                .releases
-                .into_iter()
-                .map(|key| (key.clone(), self.release(&key.0, key.1.as_ref())));
-            answers.releases.extend(releases);
-            let sources = needs
-                .sources
-                .into_iter()
-                .map(|key| (key.clone(), self.widened(&key)));
-            answers.sources.extend(sources);
-        }
-        panic!("the resolver never comes to an end");
-    }
-
-    fn tag(&self, tag: &Reference) -> Answer<Digest> {
-        if tag.tag().is_some_and(|t| t.starts_with("refit-")) {
-            // A staged result of the image in that repository, whatever the key: the story says there is one.
-            let image = tag.repository().last_component();
-            let staged = self
-                .scenario
-                .staged
-                .iter()
-                .find(|(target, _)| target.split('@').next() == Some(image));
-            return staged.map_or(Answer::Missing, |(_, manifest)| {
-                Answer::Found(digest(manifest))
-            });
-        }
-        match self.scenario.registry.get(tag) {
-            Some(Held {
-                error: Some(error), ..
-            }) => Answer::Failed(error.clone()),
-            Some(held) => Answer::Found(digest(
-                held.index.as_ref().or(held.manifest.as_ref()).unwrap(),
-            )),
-            None => Answer::Missing,
-        }
-    }
-
-    fn document(&self, wanted: &Digest) -> Answer<Arc<Document>> {
-        let named = self.scenario.untagged.iter().map(|(name, held)| Held {
-            index: Some(name.clone()),
-            ..held.clone()
-        });
-        let held = self.scenario.registry.values().cloned().chain(named);
-        for held in held {
-            let Some(name) = held.index.as_ref().or(held.manifest.as_ref()) else {
-                continue;
-            };
-            if digest(name) == *wanted {
-                return Answer::Found(Arc::new(document(&held)));
+        let platforms = how.platforms.clone().unwrap_or(image.platforms.clone());
+        let mut manifests = BTreeMap::new();
+        for platform in &platforms {
+            let manifest = format!("{name}@{}", short(platform));
+            let pins = self.pins(name, &commit, platform, &how);
+            let source = self.git.source(name, &commit).id;
+            self.registry.built(&manifest, (&source, &pins), &how);
+            if !how.unrecorded_builds {
+                self.notes.push(
+                    Record::Build(BuildRecord {
+                        image: name.to_owned(),
+                        platform: platform.clone(),
+                        line: Some("main".to_owned()),
+                        source,
+                        commit: Some(object_id(&commit)),
+                        deps: pins,
+                        base_diff_ids: Vec::new(),
+                        manifest: digest(&manifest),
+                        how: "rebuild".to_owned(),
+                        engine: "native".to_owned(),
+                        run: "r".to_owned(),
+                        log: None,
+                        at: AT.to_owned(),
+                    })
+                    .to_line(),
+                );
             }
+            manifests.insert(platform.clone(), manifest);
         }
-        Answer::Missing
+        let index = Index {
+            name: format!("{name}-1"),
+            image: (!how.unannotated).then(|| name.to_owned()),
+            commit: Some(commit.clone()),
+            replaces: None,
+            platforms: manifests.clone(),
+        };
+        self.registry.publish(&index, &image.moving_tags());
+        if !how.unrecorded {
+            self.notes.push(
+                Record::Publish(PublishRecord {
+                    id: format!("p-{name}"),
+                    after: None,
+                    image: name.to_owned(),
+                    line: "main".to_owned(),
+                    commit: Some(object_id(&commit)),
+                    index: digest(&index.name),
+                    replaces: None,
+                    platforms: manifests
+                        .iter()
+                        .map(|(p, name)| (p.clone(), digest(name)))
+                        .collect(),
+                    tags: image.moving_tags(),
+                    run: "r".to_owned(),
+                    at: AT.to_owned(),
+                })
+                .to_line(),
+            );
+        }
     }
 
-    fn config(&self, manifest: &Digest) -> Answer<Arc<ImageConfig>> {
-        let mut held = self.scenario.registry.values();
-        let held = held.find(|held| {
-            let mut manifests = held.manifest.iter().chain(held.platforms.values());
-            manifests.any(|name| digest(name) == *manifest)
+    /// What a target was built on.
+    fn pins(&self, name: &str, commit: &str, platform: &Platform, how: &Publication) -> Vec<Pin> {
+        let inventory = self.git.inventory(commit);
+        let edges = Edges::of(
+            inventory,
+            &Scans::of(&inventory.images, &self.build_platform),
+        );
+        let image = inventory.image(name).unwrap();
+        let Some(Ok(file)) = scan::scan(image, platform, &self.build_platform) else {
+            return Vec::new();
+        };
+        let pin = |kind, reference: &Reference, platform: &Platform| Pin {
+            kind,
+            reference: reference.clone(),
+            platform: platform.clone(),
+            index: None,
+            manifest: None,
+        };
+        let pins = file.found.iter().map(|found| {
+            if let Some(parent) = edges.parent(name, found) {
+                let parent = inventory.image(parent.image).unwrap();
+                let reference = match &found.source {
+                    FoundSource::Reference(reference) => reference.clone(),
+                    FoundSource::InRepo(_) => parent.lead_tag().unwrap(),
+                };
+                let manifest = format!("{}@{}", parent.name, short(&found.platform));
+                return Pin {
+                    manifest: Some(digest(&manifest)),
+                    ..pin(found.kind, &reference, &found.platform)
+                };
+            }
+            let FoundSource::Reference(reference) = &found.source else {
+                panic!("`{}` of `{name}` is no image", found.written);
+            };
+            let was = how.on.get(reference).cloned();
+            let was = was.unwrap_or_else(|| self.was(reference));
+            let mut pin = pin(found.kind, reference, &found.platform);
+            match was {
+                Tag::Index(index, platforms) => {
+                    pin.index = Some(digest(&index));
+                    pin.manifest = platforms.get(&found.platform).map(|name| digest(name));
+                }
+                Tag::Manifest(manifest) => pin.manifest = Some(digest(&manifest)),
+                Tag::Missing | Tag::Failed(_) => panic!("`{reference}` was not there before"),
+            }
+            pin
         });
-        let Some(held) = held else {
-            return Answer::Missing;
-        };
-        let platform = held.platform.clone().unwrap_or_else(Platform::linux_amd64);
-        Answer::Found(Arc::new(ImageConfig {
-            os: platform.os,
-            architecture: platform.architecture,
-            variant: platform.variant,
-            config: Config {
-                on_build: held.onbuild.clone(),
-                ..Config::default()
-            },
-            ..ImageConfig::default()
-        }))
+        pins.collect()
     }
 
-    fn release(&self, name: &str, commit: Option<&ObjectId>) -> Answer<Arc<Release>> {
-        let history = &self.scenario.history;
-        let position = |commit: &str| history.iter().position(|c| c == commit);
-        let commit = match commit {
-            None => self.scenario.tip.clone(),
-            Some(id) => match self.scenario.commits.keys().find(|c| object_id(c) == *id) {
-                Some(commit) => commit.clone(),
-                None => return Answer::Failed("the commit is not in this clone".to_owned()),
-            },
-        };
-        let relation = match (position(&commit), position(&self.scenario.tip)) {
-            (Some(a), Some(b)) if a == b => Relation::Tip,
-            (Some(a), Some(b)) if a < b => Relation::Ancestor,
-            (Some(_), Some(_)) => Relation::Newer,
-            _ => Relation::Elsewhere,
-        };
-        let Some(mut image) = self.inventories[&commit].image(name).cloned() else {
-            return Answer::Missing;
-        };
-        if let Some(tip) = self.inventories[&self.scenario.tip].image(name) {
-            image.platforms.clone_from(&tip.platforms);
+    /// What a base's tag held when `c1` was released; a digest holds what it always held.
+    fn was(&self, reference: &Reference) -> Tag {
+        if let Some(pinned) = reference.digest()
+            && let Some(tag) = self.registry.named(pinned)
+        {
+            return tag;
         }
-        let source = self.source(name, &commit);
-        let sources = image
-            .platforms
-            .iter()
-            .map(|p| (p.clone(), source.clone()))
-            .collect();
-        Answer::Found(Arc::new(Release {
-            image,
-            sources,
-            relation,
-        }))
+        let without = reference.without_digest();
+        let was = self
+            .scenario
+            .before
+            .get(without.as_ref().unwrap_or(reference));
+        let was = was.cloned().or_else(|| registry::default_base(reference));
+        was.unwrap_or_else(|| panic!("`{reference}` is not in [before]"))
     }
 
-    /// The source of an image that copies nothing of its context itself, with what triggers of its base copy.
-    fn widened(&self, key: &SourceKey) -> Answer<Source> {
-        let known = |commit: &&String| key.commit.as_ref() == Some(&object_id(commit));
-        let commit = self.scenario.commits.keys().find(known);
-        let commit = commit.unwrap_or(&self.scenario.tip);
-        Answer::Found(self.source(&key.image, commit))
-    }
-
-    fn source(&self, image: &str, commit: &str) -> Source {
-        let image = self.inventories[commit].image(image).unwrap();
-        let files = &self.scenario.commits[commit];
-        let prefix = format!("{}/", image.context);
-        let entries: Vec<SourceEntry> = files
-            .iter()
-            .filter(|(path, _)| path.starts_with(&prefix) && **path != image.dockerfile)
-            .map(|(path, text)| SourceEntry {
-                path: path.clone(),
-                mode: EntryMode::File,
-                id: object_id(text),
-            })
-            .collect();
-        source(image, &object_id(&files[&image.dockerfile]), &entries)
-    }
-
-    fn read_records(&self) -> Records {
-        let mut records = Records::read([], true);
+    fn add_records(&mut self) {
         for build in &self.scenario.build {
             let deps = build.deps.iter().map(|(reference, digests)| Pin {
                 kind: Kind::Base,
@@ -354,15 +224,11 @@ impl World {
                 index: (digests.len() > 1).then(|| digest(&digests[0])),
                 manifest: digests.last().map(|name| digest(name)),
             });
-            let known = self.inventories[&build.commit]
-                .image(&build.image)
-                .is_some();
-            let source: SourceId = if known {
-                self.source(&build.image, &build.commit).id
-            } else {
-                format!("s1:{}", digest("unknown").hex()).parse().unwrap()
+            let source = match self.git.inventory(&build.commit).image(&build.image) {
+                Some(_) => self.git.source(&build.image, &build.commit).id,
+                None => format!("s1:{}", digest("unknown").hex()).parse().unwrap(),
             };
-            records.add(Record::Build(BuildRecord {
+            let line = Record::Build(BuildRecord {
                 image: build.image.clone(),
                 platform: build.platform.clone(),
                 line: Some("main".to_owned()),
@@ -375,11 +241,13 @@ impl World {
                 engine: "native".to_owned(),
                 run: "r".to_owned(),
                 log: None,
-                at: "2026-01-01T00:00:00Z".to_owned(),
-            }));
+                at: AT.to_owned(),
+            });
+            self.notes.push(line.to_line());
         }
         for publish in &self.scenario.publish {
-            records.add(Record::Publish(PublishRecord {
+            let platforms = publish.platforms.iter();
+            let line = Record::Publish(PublishRecord {
                 id: publish.id.clone(),
                 after: publish.after.clone(),
                 image: publish.image.clone(),
@@ -387,18 +255,118 @@ impl World {
                 commit: Some(object_id(&publish.commit)),
                 index: digest(&publish.index),
                 replaces: publish.replaces.as_deref().map(digest),
-                platforms: publish
-                    .platforms
-                    .iter()
+                platforms: platforms
                     .map(|(p, name)| (p.clone(), digest(name)))
                     .collect(),
                 tags: publish.tags.clone(),
                 run: "r".to_owned(),
-                at: "2026-01-01T00:00:00Z".to_owned(),
-            }));
+                at: AT.to_owned(),
+            });
+            self.notes.push(line.to_line());
         }
-        records
+        let more = self.scenario.notes.iter();
+        self.notes.extend(more.map(|line| with_digests(line)));
+        if self.scenario.without_notes {
+            self.notes.clear();
+        }
     }
+
+    /// Everything there is to know, asked for or not.
+    pub(crate) fn everything(&self) -> Answers {
+        let mut answers = self.registry.everything(&self.scenario);
+        for (id, commit) in self.git.commits() {
+            for image in &self.git.inventory(&commit).images {
+                if commit != self.git.tip {
+                    let key = (image.name.clone(), Some(id.clone()));
+                    let answer = self.git.release(&image.name, Some(&id));
+                    answers.releases.insert(key, answer);
+                }
+            }
+        }
+        answers
+    }
+
+    /// Resolves, answering what is asked for.
+    pub(crate) fn resolve<T>(&self, compute: impl Fn(&Ground<'_>) -> Resolved<T>) -> (T, Asked) {
+        self.resolve_with(Answers::default(), compute)
+    }
+
+    /// Resolves with answers that are there already.
+    pub(crate) fn resolve_with<T>(
+        &self,
+        mut answers: Answers,
+        compute: impl Fn(&Ground<'_>) -> Resolved<T>,
+    ) -> (T, Asked) {
+        let notes = self.notes.iter().map(String::as_str);
+        let records = Records::read(notes, !self.scenario.without_notes);
+        let line = Line {
+            name: "main".to_owned(),
+            commit: Some(object_id(&self.git.tip)),
+        };
+        for _ in 0..50 {
+            let ground = Ground {
+                line: &line,
+                inventory: self.git.inventory(&self.git.tip),
+                edges: &self.edges,
+                records: &records,
+                build_platform: &self.build_platform,
+                now: self.scenario.time.parse().unwrap(),
+                answers: &answers,
+            };
+            let needs = match compute(&ground) {
+                Resolved::Done(value) => {
+                    let asked = Asked {
+                        tags: answers.tags.len(),
+                        documents: answers.documents.len(),
+                        configs: answers.configs.len(),
+                    };
+                    return (value, asked);
+                }
+                Resolved::Needs(needs) => needs,
+            };
+            assert!(!needs.is_empty(), "needs nothing and is not done");
+            for tag in needs.tags {
+                let answer = self.registry.tag(&tag, &self.scenario);
+                answers.tags.insert(tag, answer);
+            }
+            for key in needs.documents {
+                let answer = self.registry.document(&key.1);
+                answers.documents.insert(key, answer);
+            }
+            for key in needs.configs {
+                let answer = self.registry.config(&key.1);
+                answers.configs.insert(key, answer);
+            }
+            for key in needs.releases {
+                let answer = self.git.release(&key.0, key.1.as_ref());
+                answers.releases.insert(key, answer);
+            }
+            for key in needs.sources {
+                let answer = self.git.widened(&key);
+                answers.sources.insert(key, answer);
+            }
+        }
+        panic!("the resolver never comes to an end");
+    }
+}
+
+/// `<<NAME>>` is the digest of that name, `<<commit NAME>>` the id of that commit.
+fn with_digests(text: &str) -> String {
+    let mut parts = text.split("<<");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(">>") {
+            None => out.extend(["<<", part]),
+            Some((name, rest)) => {
+                match name.strip_prefix("commit ") {
+                    Some(commit) => out.push_str(object_id(commit).as_str()),
+                    None => out.push_str(&digest(name).to_string()),
+                }
+                out.push_str(rest);
+            }
+        }
+    }
+    out
 }
 
 pub(crate) fn inventory_of(files: &BTreeMap<String, String>) -> Inventory {
@@ -410,65 +378,4 @@ pub(crate) fn inventory_of(files: &BTreeMap<String, String>) -> Inventory {
         name: "repo",
         line: "main",
     })
-}
-
-fn document(held: &Held) -> Document {
-    let mut written = held.annotations.clone();
-    if let Some(replaces) = &held.replaces {
-        written.insert(
-            annotations::REPLACES.to_owned(),
-            digest(replaces).to_string(),
-        );
-    }
-    match (&held.index, &held.manifest) {
-        (Some(name), _) => {
-            let entries = held.platforms.iter().map(|(platform, name)| {
-                let mut entry = Descriptor::new(media_type::OCI_MANIFEST, digest(name), 1);
-                entry.platform = Some(platform.clone());
-                entry
-            });
-            let value = Index::new(entries.collect(), written);
-            let media_type = media_type::OCI_INDEX.to_owned();
-            Document::Index(Exact {
-                value,
-                bytes: Vec::new(),
-                digest: digest(name),
-                media_type,
-            })
-        }
-        (None, name) => {
-            let config = Descriptor::new(media_type::OCI_CONFIG, digest("config"), 1);
-            let value = Manifest::new(config, Vec::new(), written);
-            let digest = digest(name.as_ref().unwrap());
-            let media_type = media_type::OCI_MANIFEST.to_owned();
-            Document::Manifest(Exact {
-                value,
-                bytes: Vec::new(),
-                digest,
-                media_type,
-            })
-        }
-    }
-}
-
-/// Every name of the scenario by its digest, to print plans with.
-fn names(scenario: &Scenario) -> BTreeMap<Digest, String> {
-    let mut names = BTreeSet::new();
-    for held in scenario.registry.values().chain(scenario.untagged.values()) {
-        names.extend(held.index.clone());
-        names.extend(held.manifest.clone());
-        names.extend(held.platforms.values().cloned());
-    }
-    for build in &scenario.build {
-        names.insert(build.manifest.clone());
-        names.extend(build.deps.values().flatten().cloned());
-    }
-    for publish in &scenario.publish {
-        names.insert(publish.index.clone());
-    }
-    names.extend(scenario.staged.values().cloned());
-    names
-        .into_iter()
-        .map(|name| (digest(&name), name))
-        .collect()
 }

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use refit_deps::{pin::Pin, plan::PlannedPin, publication};
+use refit_deps::{
+    pin::Pin,
+    plan::{PlannedPin, outcome},
+    publication,
+};
 use refit_oci::{
     Descriptor, Digest, Document, Exact, Index, Platform, Repository, annotations, media_type,
 };
+use refit_platform::Target;
 
 use super::{Failed, Image, Outcome, failed};
 
@@ -69,36 +74,15 @@ impl Image<'_> {
         repository: &Repository,
         old: Option<&Exact<Index>>,
     ) -> Result<Vec<Descriptor>, Failed> {
-        let mut kept = self.publication.kept.clone();
+        let result = |target: &Target| self.results.get(target).and_then(Outcome::manifest);
+        let parts = outcome::parts(self.publication, self.steps, result).map_err(failed)?;
         let mut entries: BTreeMap<Platform, Descriptor> = BTreeMap::new();
-        for step in self.steps {
-            let platform = &step.target.platform;
-            match self.results.get(&step.target).and_then(Outcome::manifest) {
-                Some(manifest) => {
-                    entries.insert(
-                        platform.clone(),
-                        self.descriptor(repository, manifest, platform).await?,
-                    );
-                }
-                // A patch that fails on one platform publishes the others with its old manifest.
-                None => match (self.publication.release, &step.replaces) {
-                    (false, Some(old)) => {
-                        kept.insert(platform.clone(), old.clone());
-                    }
-                    (true, _) => {
-                        return Err(failed(format!(
-                            "not published: {platform} failed, and a release is all platforms or none"
-                        )));
-                    }
-                    (false, None) => {}
-                },
-            }
-        }
-        if entries.is_empty() {
-            return Err(failed("none of its targets could be built".to_owned()));
+        for (platform, manifest) in &parts.new {
+            let descriptor = self.descriptor(repository, manifest, platform).await?;
+            entries.insert(platform.clone(), descriptor);
         }
         let mut attestations = Vec::new();
-        for (platform, manifest) in &kept {
+        for (platform, manifest) in &parts.kept {
             let mut listed = old.into_iter().flat_map(|old| &old.value.manifests);
             let descriptor = listed.find(|d| d.digest == *manifest).ok_or_else(|| {
                 let short = manifest.short();
