@@ -1,7 +1,8 @@
 //! `cargo xtask engines install`: the real engines and tools that tests run against.
 //!
 //! Daemons are unpacked from Debian's packages into `target/engines`, never installed: no service starts, none that
-//! was there is touched. Only plain tools (git, skopeo, the emulator) are installed, and only where they are missing.
+//! was there is touched. Only plain tools (git, skopeo, a browser, the emulator) are installed, and only where they are
+//! missing.
 
 use std::{
     fmt::Write as _,

@@ -1,23 +1,26 @@
 //! The page in a real browser, which a second page uses as a person would.
 
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
-use crate::{assert_snapshot, fixtures::notebooks, sandbox::Sandbox};
+use crate::{
+    assert_snapshot,
+    fixtures::{hostile, notebooks},
+    sandbox::Sandbox,
+};
 
 #[test]
 fn needs_chromium_a_page_is_searched_folded_and_walked_by_keyboard() {
     let sandbox = Sandbox::with(&notebooks());
-    let page = sandbox.path("page.html");
-    sandbox
-        .refit(&[
-            "deps",
-            "graph",
-            "--format",
-            "html",
-            "-o",
-            page.to_str().unwrap(),
-        ])
-        .ok();
+    let draw = |sandbox: &Sandbox, format: &str, file: &Path| {
+        let file = file.to_str().unwrap();
+        // A file that can't be read is told by the exit code; its picture is drawn.
+        sandbox.refit(&["deps", "graph", "--format", format, "-o", file]);
+    };
+    let hostile = hostile();
+    draw(&sandbox, "html", &sandbox.path("page.html"));
+    draw(&sandbox, "svg", &sandbox.path("still.svg"));
+    draw(&hostile, "html", &sandbox.path("hostile.html"));
+    draw(&hostile, "svg", &sandbox.path("hostile.svg"));
     let driver = sandbox.path("drive.html");
     fs::write(&driver, include_str!("browser/drive.html")).unwrap();
     let output = Command::new("chromium")

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::sandbox::Sandbox;
+
 /// A family of notebook images, six deep, whose bases come through nested ARGs, beside a folder of recipes.
 pub(crate) fn notebooks() -> String {
     let mut files = String::from(
@@ -86,3 +88,15 @@ COPY logo.svg /
 //- services/assets/logo.svg
 <svg/>
 ";
+
+/// What is markup in HTML, SVG, Markdown, Mermaid or Graphviz's language.
+pub(crate) const HOSTILE: &str =
+    "<img src=x onerror=alert(1)>\"'`]]>--><script>alert(1)<\\script>\\N&lt;";
+
+/// A repository with a file and a stage of that name.
+pub(crate) fn hostile() -> Sandbox {
+    Sandbox::with(&format!(
+        "//- .config/refit.toml\n[[image]]\nname = \"web\"\ndockerfile = '''Dockerfile.{HOSTILE}'''\n\
+         target = '''{HOSTILE}'''\n//- Dockerfile.{HOSTILE}\nFROM debian:12\n"
+    ))
+}

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::{
     assert_snapshot,
-    fixtures::{SERVICES, notebooks},
+    fixtures::{HOSTILE, SERVICES, hostile, notebooks},
     sandbox::Sandbox,
 };
 
@@ -67,11 +67,7 @@ fn a_picture_of_one_image_shows_its_lineage() {
 
 #[test]
 fn nothing_that_a_repository_says_becomes_markup() {
-    let hostile = "<img src=x onerror=alert(1)>\"'`]]>--><script>alert(1)<\\script>\\N&lt;";
-    let sandbox = Sandbox::with(&format!(
-        "//- .config/refit.toml\n[[image]]\nname = \"web\"\ndockerfile = '''Dockerfile.{hostile}'''\n\
-         target = '''{hostile}'''\n//- Dockerfile.{hostile}\nFROM debian:12\n"
-    ));
+    let sandbox = hostile();
     for format in PICTURES {
         let ran = sandbox.refit(&["deps", "graph", "--format", format]);
         assert!(!ran.stdout.is_empty(), "{}", ran.stderr);
@@ -82,7 +78,7 @@ fn nothing_that_a_repository_says_becomes_markup() {
             let scripts = text.matches("<script").count();
             assert_eq!(scripts, if format == "html" { 2 } else { 0 }, "{format}");
         }
-        assert!(!text.contains(hostile), "{format}");
+        assert!(!text.contains(HOSTILE), "{format}");
     }
     let svg = drawn_whatever(&sandbox, "svg");
     assert!(

@@ -10,8 +10,8 @@ use super::model::Fact;
 /// The newest records of each target.
 #[derive(Debug, Default)]
 pub(in super::super) struct Facts {
-    built: BTreeMap<(String, Platform), Newest<Digest>>,
-    pinned: BTreeMap<(String, Platform), Newest<Vec<Pin>>>,
+    built: ByTarget<Digest>,
+    pinned: ByTarget<Vec<Pin>>,
 }
 
 #[derive(Clone, Debug)]
@@ -61,24 +61,27 @@ impl Facts {
             };
             keep_newest(&mut resolved, key, newest);
         }
-        for (key, newest) in resolved {
-            facts.pinned.entry(key).or_insert(newest);
+        for (image, by_platform) in resolved {
+            let known = facts.pinned.entry(image).or_default();
+            for (platform, newest) in by_platform {
+                known.entry(platform).or_insert(newest);
+            }
         }
         facts
     }
 
     /// What was built last of an image.
     pub(super) fn built(&self, image: &str) -> Vec<Fact> {
-        let of_image = self.built.iter().filter(|((name, _), _)| name == image);
-        let facts = of_image.map(|((_, platform), newest)| newest.fact(platform, &newest.value));
+        let of_image = self.built.get(image).into_iter().flatten();
+        let facts = of_image.map(|(platform, newest)| newest.fact(platform, &newest.value));
         facts.collect()
     }
 
     /// What an image was built on last, of what any of the references names.
     pub(super) fn pins(&self, image: &str, references: &[Reference]) -> Vec<Fact> {
-        let of_image = self.pinned.iter().filter(|((name, _), _)| name == image);
+        let of_image = self.pinned.get(image).into_iter().flatten();
         let mut facts: Vec<Fact> = of_image
-            .flat_map(|((_, platform), newest)| {
+            .flat_map(|(platform, newest)| {
                 let named = newest
                     .value
                     .iter()
@@ -106,13 +109,15 @@ impl<T> Newest<T> {
     }
 }
 
-type ByTarget<T> = BTreeMap<(String, Platform), Newest<T>>;
+/// By image, then by platform.
+type ByTarget<T> = BTreeMap<String, BTreeMap<Platform, Newest<T>>>;
 
 /// Keeps the later of two; of two at the same time the one that the records have first.
-fn keep_newest<T>(all: &mut ByTarget<T>, key: (String, Platform), newest: Newest<T>) {
-    match all.get(&key) {
+fn keep_newest<T>(all: &mut ByTarget<T>, (image, platform): (String, Platform), newest: Newest<T>) {
+    let of_image = all.entry(image).or_default();
+    match of_image.get(&platform) {
         Some(known) if known.at >= newest.at => {}
-        _ => _ = all.insert(key, newest),
+        _ => _ = of_image.insert(platform, newest),
     }
 }
 

@@ -56,6 +56,8 @@ pub(super) enum Shape {
 pub(super) struct Group {
     pub(super) members: Vec<usize>,
     pub(super) rect: Rect,
+    /// The least width that its heading needs.
+    pub(super) heading: f64,
 }
 
 /// A line, and the links that it stands for: just one, or those to members of one group.
@@ -139,7 +141,11 @@ pub(super) fn figure(picture: &Picture) -> Figure {
                 };
                 nodes[*member] = (grid.cell(at, &rect), shape);
             }
-            Group { members, rect }
+            Group {
+                members,
+                rect,
+                heading: grid.heading.ceil(),
+            }
         });
     let groups = groups.collect();
     let strokes = strokes.into_iter().zip(drawing.routes);

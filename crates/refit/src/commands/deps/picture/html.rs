@@ -52,6 +52,8 @@ struct LineData<'a> {
 #[derive(Serialize)]
 struct GroupData<'a> {
     members: &'a [usize],
+    /// The least width that its heading needs.
+    heading: f64,
     #[serde(rename = "box")]
     rect: [f64; 4],
 }
@@ -120,6 +122,7 @@ fn data<'a>(picture: &'a Picture, figure: &'a Figure) -> Data<'a> {
     });
     let groups = figure.groups.iter().map(|group| GroupData {
         members: &group.members,
+        heading: group.heading,
         rect: rect(&group.rect),
     });
     Data {

@@ -111,13 +111,13 @@ impl Line {
     pub(super) fn write(&self, text: &mut String, guides: &Guides, has_children: bool) {
         let before = guides.before();
         let room = guides.width.map(|all| all.saturating_sub(width(&before)));
-        let marks = self.marks.concat();
+        let marks = plain(&self.marks.concat());
         let word = if self.word.is_empty() {
             String::new()
         } else {
             format!("  {}", self.word)
         };
-        let why = self.why.join("; ");
+        let why = plain(&self.why.join("; "));
         let reasons = if why.is_empty() {
             String::new()
         } else {
@@ -138,7 +138,7 @@ impl Line {
             let all = guides.width.unwrap_or(usize::MAX);
             let under = cut(&format!("{}   ", guides.under(has_children)), all);
             for why in &self.why {
-                let why = cut(why, all.saturating_sub(width(&under)));
+                let why = cut(&plain(why), all.saturating_sub(width(&under)));
                 let line = styled(&under, DIM) + &styled(&why, WARNING);
                 let _ = writeln!(text, "{line}");
             }
@@ -162,6 +162,14 @@ fn fit(name: &str, word: &str, marks: &str, room: usize) -> (String, String, Str
         String::new()
     };
     (name, word, marks)
+}
+
+/// What registries and files say moves no cursor.
+fn plain(text: &str) -> String {
+    let chars = text.chars();
+    chars
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 fn styled(text: &str, style: Style) -> String {

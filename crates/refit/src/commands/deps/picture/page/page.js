@@ -6,6 +6,8 @@ const found = document.getElementById("found");
 const nodeElements = nodes.map((_, number) => document.getElementById(`n${number}`));
 const groupElements = groups.map((_, number) => document.getElementById(`g${number}`));
 const lineElements = lines.map((_, number) => document.getElementById(`e${number}`));
+/** Below this scale nobody reads the names. */
+const READABLE = 0.6;
 let placed = places(() => true, () => false);
 let matches = [];
 let matching = new Set();
@@ -293,7 +295,7 @@ function setUp() {
       button.setAttribute("aria-pressed", String(view[name]));
       render();
       if (name === "hide") {
-        fit(0.45);
+        fit(READABLE);
         if (view.selected !== null) reveal(placed.boxes[view.selected]);
       }
     });
@@ -338,7 +340,7 @@ function setUp() {
   document.querySelectorAll(".needs-script").forEach((part) => (part.hidden = false));
   stage.tabIndex = 0;
   render();
-  fit(0.45);
+  fit(READABLE);
   fromHash();
 }
 

@@ -35,7 +35,8 @@ function squeezed(used, gap) {
 }
 
 const HEADING = 30;
-const FOLDED_GROUP = 190;
+/** The width of the narrowest gap between columns. */
+const CURVE = 44;
 
 /** The places of all that is shown: boxes, groups and lines. `shows` tells of nodes, `folds` of groups. */
 function places(shows, folds) {
@@ -55,7 +56,7 @@ function places(shows, folds) {
     if (shown.length === 0) return;
     const [x, y, width, height] = group.box;
     const folded = folds(number);
-    columns.push([x, x + (folded ? Math.min(width, FOLDED_GROUP) : width)]);
+    columns.push([x, x + (folded ? Math.min(width, group.heading) : width)]);
     rows.push([y, y + HEADING], [y + height - 4, y + height - 4]);
     // What is left moves up into the first cells.
     shown.forEach((member, slot) => {
@@ -77,7 +78,7 @@ function places(shows, folds) {
     const top = mapY(y);
     const last = Math.max(...shownOf[number].map((member) => boxes[member][1] + boxes[member][3]));
     const bottom = folded || shownOf[number].length === 0 ? top + HEADING : last + 10;
-    return [mapX(x), top, folded ? Math.min(width, FOLDED_GROUP) : width, bottom - top];
+    return [mapX(x), top, folded ? Math.min(width, group.heading) : width, bottom - top];
   });
   return { boxes, frames, routes: lines.map((line) => route(line, boxes, frames, mapX, mapY)) };
 }
@@ -88,6 +89,13 @@ function route(line, boxes, frames, mapX, mapY) {
   const end = (node) => (nodes[node].group === undefined ? boxes[node] : frames[nodes[node].group]);
   const pieces = line.route.map(([x, end, y]) => [mapX(x), mapX(end), mapY(y)]);
   if (pieces.length > 0) {
+    const toRight = pieces[0][0] <= pieces.at(-1)[0];
+    const ordered = toRight ? pieces : [...pieces].reverse();
+    // Where a column became narrow, the curve to the next one still has room.
+    ordered.slice(1).forEach((next, before) => {
+      const piece = ordered[before];
+      piece[1] = Math.max(piece[0], Math.min(piece[1], next[0] - CURVE));
+    });
     pieces[0][2] = end(first.from)[1] + end(first.from)[3] / 2;
     pieces.at(-1)[2] = end(first.to)[1] + end(first.to)[3] / 2;
   }
