@@ -1,6 +1,6 @@
 //! Content digests (`sha256:…`), as of the OCI image specification's descriptor chapter.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256, Sha512};
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 /// An OCI digest: algorithm and lower-case hex.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Digest(String);
+pub struct Digest(Arc<str>);
 
 /// Why a text is no digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,12 +18,12 @@ pub struct DigestError(pub String);
 impl Digest {
     /// The SHA-256 digest of `bytes`.
     pub fn sha256(bytes: &[u8]) -> Self {
-        Self(format!("sha256:{}", hex::encode(Sha256::digest(bytes))))
+        Self(format!("sha256:{}", hex::encode(Sha256::digest(bytes))).into())
     }
 
     /// A digest from 32 finished SHA-256 bytes.
     pub fn from_sha256(finished: &[u8; 32]) -> Self {
-        Self(format!("sha256:{}", hex::encode(finished)))
+        Self(format!("sha256:{}", hex::encode(finished)).into())
     }
 
     /// `sha256` or `sha512`.
@@ -67,7 +67,7 @@ impl FromStr for Digest {
         let digits = &text[7..];
         let lower_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         if digits.len() == length && digits.bytes().all(lower_hex) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(DigestError(text.to_owned()))
         }
@@ -84,7 +84,7 @@ impl TryFrom<String> for Digest {
 
 impl From<Digest> for String {
     fn from(digest: Digest) -> Self {
-        digest.0
+        digest.as_str().to_owned()
     }
 }
 

@@ -1,13 +1,13 @@
 //! Git object ids: of commits, trees and blobs.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 /// A full git object id in lower-case hex: 40 digits (SHA-1) or 64 (SHA-256).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ObjectId(String);
+pub struct ObjectId(Arc<str>);
 
 /// Why a text is no object id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +32,7 @@ impl FromStr for ObjectId {
     fn from_str(text: &str) -> Result<Self, ObjectIdError> {
         let lower_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         if matches!(text.len(), 40 | 64) && text.bytes().all(lower_hex) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(ObjectIdError(text.to_owned()))
         }
@@ -49,7 +49,7 @@ impl TryFrom<String> for ObjectId {
 
 impl From<ObjectId> for String {
     fn from(id: ObjectId) -> Self {
-        id.0
+        id.as_str().to_owned()
     }
 }
 

@@ -1,6 +1,6 @@
 //! References: `registry/repository:tag@digest`, after the distribution project's grammar and Docker's short names.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::{Digest, Repository};
 #[serde(try_from = "String", into = "String")]
 pub struct Reference {
     repository: Repository,
-    tag: Option<String>,
+    tag: Option<Arc<str>>,
     digest: Option<Digest>,
 }
 
@@ -51,9 +51,9 @@ impl Reference {
     /// Puts a reference together; without tag and digest it means `latest`.
     pub(crate) fn new(repository: Repository, tag: Option<String>, digest: Option<Digest>) -> Self {
         let tag = if tag.is_none() && digest.is_none() {
-            Some("latest".to_owned())
+            Some("latest".into())
         } else {
-            tag
+            tag.map(Into::into)
         };
         Self {
             repository,
@@ -142,7 +142,7 @@ impl FromStr for Reference {
 }
 
 /// The grammar of tags: `[\w][\w.-]{0,127}`.
-fn is_tag(tag: &str) -> bool {
+pub(crate) fn is_tag(tag: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     (1..=128).contains(&tag.len())
         && tag.bytes().next().is_some_and(word)
@@ -178,8 +178,8 @@ pub(crate) fn parse_repository(text: &str) -> Result<Repository, ReferenceError>
         return Err(ReferenceError::Name(text.to_owned()));
     }
     Ok(Repository {
-        registry: registry.to_owned(),
-        path,
+        registry: registry.into(),
+        path: path.into(),
     })
 }
 

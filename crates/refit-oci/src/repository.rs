@@ -1,17 +1,17 @@
 //! Repositories: a registry host and a path on it, without tag or digest.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Reference, ReferenceError};
+use crate::{Digest, Reference, ReferenceError, reference::is_tag};
 
 /// `registry/path`, normalised as Docker does (`debian` is `docker.io/library/debian`).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Repository {
-    pub(crate) registry: String,
-    pub(crate) path: String,
+    pub(crate) registry: Arc<str>,
+    pub(crate) path: Arc<str>,
 }
 
 impl Repository {
@@ -34,13 +34,19 @@ impl Repository {
     pub fn namespace(&self) -> String {
         match self.path.rsplit_once('/') {
             Some((before, _)) => format!("{}/{before}", self.registry),
-            None => self.registry.clone(),
+            None => self.registry.to_string(),
         }
     }
 
     /// This repository at a tag.
     pub fn tagged(&self, tag: &str) -> Result<Reference, ReferenceError> {
-        format!("{self}:{tag}").parse()
+        if !is_tag(tag) {
+            return Err(ReferenceError::Tag {
+                text: format!("{self}:{tag}"),
+                tag: tag.to_owned(),
+            });
+        }
+        Ok(Reference::new(self.clone(), Some(tag.to_owned()), None))
     }
 
     /// This repository at a digest.
@@ -50,9 +56,9 @@ impl Repository {
 
     /// Docker's short spelling: `debian`, `grafana/loki`, `ghcr.io/x/y`.
     pub fn familiar(&self) -> String {
-        match (self.registry.as_str(), self.path.strip_prefix("library/")) {
+        match (&*self.registry, self.path.strip_prefix("library/")) {
             ("docker.io", Some(short)) if !short.contains('/') => short.to_owned(),
-            ("docker.io", _) => self.path.clone(),
+            ("docker.io", _) => self.path.to_string(),
             _ => self.to_string(),
         }
     }
