@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -45,13 +45,13 @@ pub struct Ground<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
     /// What tags resolve to.
-    pub tags: BTreeMap<Reference, Answer<Digest>>,
+    pub tags: HashMap<Reference, Answer<Digest>>,
     /// Manifests and indexes.
-    pub documents: BTreeMap<(Repository, Digest), Answer<Arc<Document>>>,
+    pub documents: HashMap<(Repository, Digest), Answer<Arc<Document>>>,
     /// The configs of manifests.
-    pub configs: BTreeMap<(Repository, Digest), Answer<Arc<ImageConfig>>>,
+    pub configs: HashMap<(Repository, Digest), Answer<Arc<ImageConfig>>>,
     /// Images as they are at a commit (none: at the tip that is looked at).
-    pub releases: BTreeMap<ReleaseKey, Answer<Arc<Release>>>,
+    pub releases: HashMap<ReleaseKey, Answer<Arc<Release>>>,
     /// Sources of which triggers of the bases copy a part.
     pub sources: BTreeMap<SourceKey, Answer<Source>>,
 }

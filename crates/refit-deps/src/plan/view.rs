@@ -1,10 +1,12 @@
 //! The plan as JSON: the format of `sweep --dry-run` and of plan files.
 
+use std::collections::HashMap;
+
 use refit_oci::{Digest, ObjectId, Reference};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Action, Plan, PlannedPin, Step};
+use super::{Action, Plan, PlannedPin, PlannedPublication, Step};
 use crate::reason::{Reason, State, StateKind, Unaffected};
 
 /// `{"format_version":1,…}`, without the counts of requests, which the caller adds.
@@ -41,14 +43,16 @@ pub struct StepView<'a> {
 impl<'a> PlanView<'a> {
     /// The view of a plan.
     pub fn of(plan: &'a Plan, rebuild_from: &'a str) -> Self {
+        let publications = plan.publications.iter().map(|p| (p.image.as_str(), p));
+        let publications: HashMap<&str, &PlannedPublication> = publications.collect();
+        let view = |step: &'a Step| {
+            let publication = publications.get(step.target.image.as_str());
+            StepView::of(step, publication.copied())
+        };
         Self {
             format_version: 1,
             rebuild_from,
-            steps: plan
-                .steps
-                .iter()
-                .map(|step| StepView::of(plan, step))
-                .collect(),
+            steps: plan.steps.iter().map(view).collect(),
             kept: plan.kept.iter().map(ToString::to_string).collect(),
             states: plan.states.iter().map(state).collect(),
             unaffected: &plan.unaffected,
@@ -58,11 +62,7 @@ impl<'a> PlanView<'a> {
 }
 
 impl<'a> StepView<'a> {
-    fn of(plan: &'a Plan, step: &'a Step) -> Self {
-        let publication = plan
-            .publications
-            .iter()
-            .find(|p| p.image == step.target.image);
+    fn of(step: &'a Step, publication: Option<&'a PlannedPublication>) -> Self {
         Self {
             target: step.target.to_string(),
             image: &step.target.image,
