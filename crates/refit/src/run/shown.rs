@@ -1,8 +1,10 @@
 //! A plan, and what became of it, for people.
 
+use std::collections::HashSet;
+
 use refit_build::apply::{Done, Outcome, Published};
 use refit_deps::{
-    plan::{Action, Plan, PlannedPublication, Step},
+    plan::{Action, Plan, Step},
     reason::{Reason, StateKind},
 };
 use refit_logs::RunId;
@@ -11,11 +13,19 @@ use refit_oci::{Digest, Reference};
 use super::Ran;
 use crate::ui::{self, GOOD, Table, Ui, count};
 
+/// A plan with more steps than this has scrolled by: its sum is told at its end.
+const LONG: usize = 20;
+
 /// Shows a plan that is asked for: it is the result.
 pub(crate) fn show_plan(ui: &Ui, plan: &Plan) {
     ui.table(&steps(plan));
     ui.table(&moves(plan));
     remarks(ui, plan);
+    if let (Some(last), true) = (plan.steps.last(), plan.steps.len() > LONG) {
+        let (steps, waves) = (count(plan.steps.len(), "step"), count(last.wave, "wave"));
+        let kept = count(plan.kept.len(), "target");
+        ui.note(&format!("{steps} in {waves}; {kept} kept"));
+    }
 }
 
 /// Says what is about to be done.
@@ -28,8 +38,11 @@ pub(crate) fn announce(ui: &Ui, plan: &Plan) {
 /// What is built, and why.
 fn steps(plan: &Plan) -> Table {
     let mut table = Table::new();
+    let published = plan.publications.iter().filter(|p| !p.tags.is_empty());
+    let published: HashSet<&str> = published.map(|p| p.image.as_str()).collect();
     for step in &plan.steps {
-        let (action, why) = action(plan, step);
+        let moves_tags = published.contains(step.target.image.as_str());
+        let (action, why) = action(step, moves_tags);
         let wave = format!("wave {}", step.wave);
         table.row(
             vec![action.to_owned(), step.target.to_string(), wave, why],
@@ -39,7 +52,7 @@ fn steps(plan: &Plan) -> Table {
     table
 }
 
-fn action(plan: &Plan, step: &Step) -> (&'static str, String) {
+fn action(step: &Step, moves_tags: bool) -> (&'static str, String) {
     let mut why: Vec<String> = step.reasons.iter().map(ui::reason).collect();
     if step.action == Action::Rebuild {
         return ("rebuild", why.join("; "));
@@ -48,12 +61,6 @@ fn action(plan: &Plan, step: &Step) -> (&'static str, String) {
         why.clear();
     }
     why.push("it is built already".to_owned());
-    let of_image = |p: &&PlannedPublication| p.image == step.target.image;
-    let moves_tags = plan
-        .publications
-        .iter()
-        .find(of_image)
-        .is_some_and(|p| !p.tags.is_empty());
     let word = if moves_tags { "publish" } else { "keep" };
     (word, why.join("; "))
 }

@@ -16,6 +16,7 @@ mod local;
 mod notes;
 mod onbuild;
 mod places;
+mod quick_look;
 mod random_moves;
 mod records;
 mod released;

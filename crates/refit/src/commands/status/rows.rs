@@ -1,6 +1,6 @@
 //! `refit status` for people: one line for the targets of an image that stand alike.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anstyle::Style;
 use refit_deps::{
@@ -32,18 +32,23 @@ pub(super) fn print(app: &App, snapshot: &Snapshot, status: &Status, n_stale: us
         .flat_map(|row| row.reasons.iter().filter_map(base_name))
         .map(|n| n.len())
         .max();
+    let shown = |row: &&StatusRow| row.word != Word::Fresh || app.ui.is_verbose();
+    let widespread = ui::widespread(status.rows.iter().filter_map(said));
+    let mut folded: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut groups: Vec<Group<'_>> = Vec::new();
-    for row in status
-        .rows
-        .iter()
-        .filter(|row| row.word != Word::Fresh || app.ui.is_verbose())
-    {
-        let text = text(snapshot, row, pad.unwrap_or(0));
+    for row in status.rows.iter().filter(shown) {
         let image = row.target.image.as_str();
-        let alike = |group: &&mut Group<'_>| {
-            group.image == image && group.word == row.word && group.text == text
-        };
-        if let Some(group) = groups.iter_mut().find(alike) {
+        if let Some(StateKind::Unreachable { message, .. }) = said(row)
+            && widespread.contains(message.as_str())
+        {
+            folded.entry(message).or_default().insert(image);
+            continue;
+        }
+        let text = text(snapshot, row, pad.unwrap_or(0));
+        // Rows are sorted: those of an image follow each other.
+        let of_image = groups.iter_mut().rev().take_while(|g| g.image == image);
+        let mut alike = of_image.filter(|group| group.word == row.word && group.text == text);
+        if let Some(group) = alike.next() {
             group.platforms.insert(&row.target.platform);
         } else {
             let platforms = BTreeSet::from([&row.target.platform]);
@@ -56,13 +61,19 @@ pub(super) fn print(app: &App, snapshot: &Snapshot, status: &Status, n_stale: us
         }
     }
     // What is stale in the order in which it would be built.
-    let wave = |group: &Group<'_>| {
-        let steps = status.plan.steps.iter();
-        let of_image = steps.filter(|step| step.target.image == group.image);
-        of_image.map(|step| step.wave).min()
-    };
-    groups.sort_by_key(|group| (rank(group.word), wave(group)));
+    let mut waves: HashMap<&str, usize> = HashMap::new();
+    for step in &status.plan.steps {
+        let wave = waves.entry(&step.target.image).or_insert(step.wave);
+        *wave = step.wave.min(*wave);
+    }
+    groups.sort_by_key(|group| (rank(group.word), waves.get(group.image)));
     let mut table = Table::new();
+    for (message, images) in folded {
+        let word = Word::Reported("unreachable");
+        let images = count(images.len(), "image");
+        let cells = [word.as_str(), &images, "", message];
+        table.row(cells.map(str::to_owned).to_vec(), style(word));
+    }
     for group in groups {
         let all = snapshot
             .inventory
