@@ -5,8 +5,11 @@ use std::{
     fmt,
 };
 
-use refit_deps::plan::{StatusRow, Word};
-use refit_oci::Platform;
+use refit_deps::{
+    plan::{StatusRow, Word},
+    reason::Reason,
+};
+use refit_oci::{Platform, Reference};
 
 use super::picture::{State, Tone};
 use crate::{
@@ -18,7 +21,14 @@ use crate::{
 
 /// What the registries said of the images of the commit that is checked out.
 #[derive(Debug, Default)]
-pub(super) struct Staleness(Option<BTreeMap<String, Verdict>>);
+pub(super) struct Staleness(Option<Answers>);
+
+/// The verdicts by image, and how bases moved.
+#[derive(Debug, Default)]
+struct Answers {
+    verdicts: BTreeMap<String, Verdict>,
+    moved: BTreeMap<Reference, BTreeSet<String>>,
+}
 
 /// Whether a published image was built from something else than its bases are now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +58,10 @@ impl Staleness {
         let verdicts = by_image
             .iter()
             .map(|(image, rows)| ((*image).to_owned(), verdict(rows)));
-        Ok(Self(Some(verdicts.collect())))
+        Ok(Self(Some(Answers {
+            verdicts: verdicts.collect(),
+            moved: moved(&standing.status.rows),
+        })))
     }
 
     /// What a test wants to have been said: image, word, whether it is stale, and why.
@@ -66,7 +79,20 @@ impl Staleness {
             };
             (image.to_owned(), verdict)
         });
-        Self(Some(verdicts.collect()))
+        Self(Some(Answers {
+            verdicts: verdicts.collect(),
+            ..Answers::default()
+        }))
+    }
+
+    /// That a base is another one now than what images were built on, and which.
+    pub(super) fn moved(&self, base: &Reference) -> Option<State> {
+        let how = self.0.as_ref()?.moved.get(base)?;
+        Some(State {
+            word: "moved".to_owned(),
+            tone: Tone::Moved,
+            why: how.iter().cloned().collect(),
+        })
     }
 
     /// Whether anybody asked.
@@ -75,7 +101,7 @@ impl Staleness {
     }
 
     fn verdict(&self, image: &str) -> Option<&Verdict> {
-        self.0.as_ref()?.get(image)
+        self.0.as_ref()?.verdicts.get(image)
     }
 
     /// Whether the image is stale; none where nobody asked, or nothing can be said.
@@ -161,6 +187,27 @@ const NOT_STALE: [&str; 5] = [
     "pinned",
 ];
 
+/// The moves that make anything stale.
+fn moved(rows: &[StatusRow]) -> BTreeMap<Reference, BTreeSet<String>> {
+    let mut moved: BTreeMap<Reference, BTreeSet<String>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.word == Word::Stale) {
+        for reason in &row.reasons {
+            if let Reason::BaseChanged {
+                reference,
+                from: Some(from),
+                to,
+                ..
+            } = reason
+            {
+                let (platform, from, to) = (&row.target.platform, from.short(), to.short());
+                let how = format!("{platform} {from} → {to}");
+                moved.entry(reference.clone()).or_default().insert(how);
+            }
+        }
+    }
+    moved
+}
+
 fn verdict(rows: &[&StatusRow]) -> Verdict {
     let stale: Vec<&StatusRow> = rows
         .iter()
@@ -230,7 +277,7 @@ fn merged<'a>(said: impl Iterator<Item = (String, &'a Platform)>, n_rows: usize)
 
 #[cfg(test)]
 mod tests {
-    use refit_deps::reason::{Reason, StateKind};
+    use refit_deps::reason::{Level, StateKind};
 
     use super::*;
 
@@ -245,7 +292,10 @@ mod tests {
 
     fn asked(rows: &[StatusRow]) -> Staleness {
         let verdict = verdict(&rows.iter().collect::<Vec<_>>());
-        Staleness(Some(BTreeMap::from([("web".to_owned(), verdict)])))
+        Staleness(Some(Answers {
+            verdicts: BTreeMap::from([("web".to_owned(), verdict)]),
+            moved: moved(rows),
+        }))
     }
 
     fn said(rows: &[StatusRow]) -> String {
@@ -290,5 +340,21 @@ mod tests {
         let held = state(&[row("linux/amd64", Word::Fresh, &[]), held]);
         assert_eq!((held.word.as_str(), held.tone), ("held", Tone::Quiet));
         assert_eq!(held.why, ["until Monday on linux/arm64"]);
+    }
+
+    #[test]
+    fn a_base_that_makes_something_stale_has_moved() {
+        let digest = |c: &str| format!("sha256:{}", c.repeat(64)).parse().unwrap();
+        let base: Reference = "debian:12".parse().unwrap();
+        let reason = Reason::BaseChanged {
+            reference: base.clone(),
+            level: Level::Manifest,
+            from: Some(digest("1")),
+            to: digest("9"),
+        };
+        let rows = [row("linux/arm64", Word::Stale, &[reason])];
+        let state = asked(&rows).moved(&base).unwrap();
+        assert_eq!(state.why, ["linux/arm64 111111111111 → 999999999999"]);
+        assert_eq!(asked(&rows).moved(&"debian:11".parse().unwrap()), None);
     }
 }

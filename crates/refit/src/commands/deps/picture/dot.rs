@@ -54,6 +54,9 @@ fn style(node: &Node) -> &'static str {
         Some(Tone::Stale) => {
             ", style=\"filled\", peripheries=2, fillcolor=\"#fff5e3\", color=\"#a8480a\""
         }
+        Some(Tone::Moved) => {
+            ", shape=hexagon, style=\"filled,dashed\", fillcolor=\"#e9edf2\", color=\"#a8480a\""
+        }
         Some(Tone::Alarm) => ", style=\"filled,dashed\", fillcolor=\"#fdecea\", color=\"#b42318\"",
         _ if node.is_image => "",
         _ => ", shape=hexagon, style=\"filled\", fillcolor=\"#e9edf2\", color=\"#8592a3\"",

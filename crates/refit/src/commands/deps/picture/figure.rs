@@ -181,7 +181,9 @@ fn size_of(node: &Node, shape: Shape) -> Size {
         Shape::Slim | Shape::Cell { .. } => (name + badge, SLIM),
     };
     Size {
-        width: (width + 30.0).max(NARROW).ceil(),
+        width: (width + if node.is_image { 30.0 } else { 38.0 })
+            .max(NARROW)
+            .ceil(),
         height,
         stretches: true,
     }
@@ -253,4 +255,83 @@ impl Grid {
 #[expect(clippy::cast_precision_loss, reason = "no group has 2^52 members")]
 fn f64_of(n: usize) -> f64 {
     n as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::model::{Link, State, Tone},
+        *,
+    };
+
+    /// One base, `n` images on it, some of them stale, some for one platform only.
+    fn wide(n: usize) -> Figure {
+        let image = |number: usize| Node {
+            name: format!("image-{number}"),
+            label: format!("image-{}", "x".repeat(number % 40)),
+            is_image: number > 0,
+            platforms: vec!["linux/amd64".to_owned(); 1 + number % 2],
+            state: number.is_multiple_of(3).then(|| State {
+                word: "stale".to_owned(),
+                tone: Tone::Stale,
+                why: Vec::new(),
+            }),
+            ..Node::default()
+        };
+        let link = |to| Link {
+            from: 0,
+            to,
+            kinds: vec!["base"],
+            ..Link::default()
+        };
+        figure(&Picture {
+            nodes: (0..=n).map(image).collect(),
+            links: (1..=n).map(link).collect(),
+            ..Picture::default()
+        })
+    }
+
+    #[test]
+    fn cells_lie_in_their_group_side_by_side() {
+        for n in [3, 8, 9, 25, 80, 333] {
+            let figure = wide(n);
+            let [group] = figure.groups.as_slice() else {
+                panic!("{n} leaves are one group");
+            };
+            assert_eq!((group.members.len(), figure.strokes.len()), (n, 1));
+            let cells: Vec<Rect> = group
+                .members
+                .iter()
+                .map(|member| figure.nodes[*member].0)
+                .collect();
+            for (at, cell) in cells.iter().enumerate() {
+                assert!(
+                    group.rect.x < cell.x && cell.x + cell.width < group.rect.x + group.rect.width
+                );
+                assert!(
+                    group.rect.y < cell.y
+                        && cell.y + cell.height < group.rect.y + group.rect.height
+                );
+                for other in &cells[at + 1..] {
+                    let apart = cell.x + cell.width < other.x || cell.y + cell.height < other.y;
+                    assert!(
+                        apart || other.x + other.width < cell.x || other.y + other.height < cell.y
+                    );
+                }
+            }
+            assert!(
+                group.rect.width < 2.0 * group.rect.height + 900.0,
+                "{:?}",
+                group.rect
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_cell_says_fits_into_it() {
+        let figure = wide(80);
+        let narrowest = figure.nodes[1..].iter().map(|(rect, _)| rect.width);
+        let longest = text::cell_name_width(&"x".repeat(34)) + text::badge_width("stale");
+        assert!(narrowest.fold(f64::INFINITY, f64::min) > longest);
+    }
 }

@@ -40,7 +40,11 @@ pub(in super::super) fn picture(source: &Source<'_>) -> Picture {
             End::Image(_) => None,
         })
         .collect();
-    let mut nodes: Vec<Node> = externals.into_iter().map(external).collect();
+    let externals = externals.into_iter().map(|reference| Node {
+        state: source.stale.moved(reference),
+        ..external(reference)
+    });
+    let mut nodes: Vec<Node> = externals.collect();
     let cyclic = snapshot.graph.cyclic();
     let shown = |image: &&Image| source.shown.contains(image.name.as_str());
     for image in snapshot.inventory.images.iter().filter(shown) {

@@ -16,11 +16,13 @@ use super::{
 
 const STYLE: &str = include_str!("page/page.css");
 /// In one scope: what comes first is there for what follows.
-const SCRIPTS: [&str; 5] = [
+const SCRIPTS: [&str; 7] = [
     include_str!("page/graph.js"),
     include_str!("page/squeeze.js"),
     include_str!("page/camera.js"),
     include_str!("page/panel.js"),
+    include_str!("page/view.js"),
+    include_str!("page/keys.js"),
     include_str!("page/page.js"),
 ];
 

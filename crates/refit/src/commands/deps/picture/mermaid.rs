@@ -17,6 +17,7 @@ pub(super) fn mermaid(picture: &Picture) -> String {
     text.push_str("  classDef external fill:#e9edf2,stroke:#8592a3,color:#18212f\n");
     text.push_str("  classDef image fill:#ffffff,stroke:#2f6feb,color:#18212f\n");
     text.push_str("  classDef stale fill:#fff5e3,stroke:#a8480a,stroke-width:3px,stroke-dasharray:6 3,color:#18212f\n");
+    text.push_str("  classDef moved fill:#e9edf2,stroke:#a8480a,stroke-width:2px,stroke-dasharray:6 3,color:#18212f\n");
     text.push_str("  classDef alarm fill:#fdecea,stroke:#b42318,stroke-width:3px,color:#18212f\n");
     let groups = groups(picture);
     let end_of = ends(picture, &groups);
@@ -85,6 +86,7 @@ fn node(number: usize, node: &Node) -> String {
     let label = lines.join("<br/>");
     let class = match node.tone() {
         Some(Tone::Stale) => "stale",
+        Some(Tone::Moved) => "moved",
         Some(Tone::Alarm) => "alarm",
         _ if node.is_image => "image",
         _ => "external",

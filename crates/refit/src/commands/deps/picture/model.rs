@@ -52,6 +52,8 @@ pub(in super::super) struct State {
 pub(in super::super) enum Tone {
     Fresh,
     Stale,
+    /// A base that is another one now: why something is stale.
+    Moved,
     /// Something is wrong.
     Alarm,
     /// Worth knowing.
@@ -63,6 +65,7 @@ impl Tone {
         match self {
             Self::Fresh => "fresh",
             Self::Stale => "stale",
+            Self::Moved => "moved",
             Self::Alarm => "alarm",
             Self::Quiet => "quiet",
         }

@@ -89,7 +89,9 @@ fn words(svg: &mut String, node: &Node, rect: &Rect, shape: Shape) {
         Shape::Full | Shape::Slim => node.state.as_ref().map(|state| state.word.as_str()),
     };
     if let (Some(word), Some(tone)) = (word, node.tone()) {
-        badge(svg, word, tone.as_str(), (rect.width - 8.0, badge_y));
+        // The ends of a reference's box are slanted.
+        let inset = if node.is_image { 8.0 } else { 15.0 };
+        badge(svg, word, tone.as_str(), (rect.width - inset, badge_y));
     }
 }
 

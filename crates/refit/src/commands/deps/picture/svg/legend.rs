@@ -18,6 +18,7 @@ pub(in super::super) enum Entry {
     Image,
     External,
     Stale,
+    Moved,
     Line(Stroke),
     Inferred,
 }
@@ -29,6 +30,7 @@ impl Entry {
             Self::Image => "image of this repository",
             Self::External => "external base",
             Self::Stale => "stale: built on something else than its base is now",
+            Self::Moved => "moved: the base is another one now",
             Self::Line(Stroke::Base) => "base",
             Self::Line(Stroke::Build) => "base of a build stage, or a frontend",
             Self::Line(Stroke::Files) => "files are taken from it",
@@ -46,12 +48,10 @@ pub(in super::super) fn entries(picture: &Picture) -> Vec<Entry> {
     if picture.n_externals() > 0 {
         entries.push(Entry::External);
     }
-    if picture
-        .nodes
-        .iter()
-        .any(|node| node.tone() == Some(Tone::Stale))
-    {
-        entries.push(Entry::Stale);
+    for (tone, entry) in [(Tone::Stale, Entry::Stale), (Tone::Moved, Entry::Moved)] {
+        if picture.nodes.iter().any(|node| node.tone() == Some(tone)) {
+            entries.push(entry);
+        }
     }
     let has = |stroke: &Stroke| picture.links.iter().any(|link| link.stroke() == *stroke);
     entries.extend(Stroke::ALL.into_iter().filter(has).map(Entry::Line));
@@ -76,6 +76,10 @@ pub(in super::super) fn sample(entry: Entry) -> String {
         Entry::Stale => "<g class=\"node image stale\"><rect class=\"ring\" x=\"1\" y=\"0.5\" width=\"32\" height=\"15\" rx=\"5\"/>\
                          <rect class=\"box\" x=\"4\" y=\"3\" width=\"26\" height=\"10\" rx=\"3\"/></g>"
             .to_owned(),
+        Entry::Moved => {
+            "<g class=\"node external moved\"><path class=\"box\" d=\"M8,1H26L31,8L26,15H8L3,8Z\"/></g>"
+                .to_owned()
+        }
         Entry::Line(stroke) => line(stroke.as_str()),
         Entry::Inferred => line("base inferred"),
     }
@@ -100,7 +104,7 @@ pub(super) fn rows(entries: &[Entry], width: f64) -> Vec<Vec<(f64, Entry)>> {
 }
 
 /// How many there are, as a measure.
-#[expect(clippy::cast_precision_loss, reason = "there are seven entries")]
+#[expect(clippy::cast_precision_loss, reason = "there are eight entries")]
 pub(super) fn n_rows(rows: &[Vec<(f64, Entry)>]) -> f64 {
     rows.len() as f64
 }
