@@ -4,6 +4,7 @@
 //! (a tag's digest, a manifest, a Dockerfile at a commit) it names in [`observe::Needs`], and the caller comes back
 //! with it.
 
+pub mod adopt;
 pub mod config;
 pub mod content;
 pub mod edges;

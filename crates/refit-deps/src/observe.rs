@@ -10,7 +10,12 @@ use jiff::Timestamp;
 use refit_oci::{Digest, Document, ImageConfig, ObjectId, Platform, Reference, Repository};
 
 use crate::{
-    edges::Edges, image::Image, inventory::Inventory, record::Records, scan::Triggers,
+    adopt::{Origin, OriginKey, Provenance},
+    edges::Edges,
+    image::Image,
+    inventory::Inventory,
+    record::Records,
+    scan::Triggers,
     source::Source,
 };
 
@@ -54,6 +59,12 @@ pub struct Answers {
     pub releases: HashMap<ReleaseKey, Answer<Arc<Release>>>,
     /// Sources of which triggers of the bases copy a part.
     pub sources: BTreeMap<SourceKey, Answer<Source>>,
+    /// The provenance statements of attestation manifests.
+    pub provenances: BTreeMap<(Repository, Digest), Answer<Arc<Provenance>>>,
+    /// The sources of images that other tools published.
+    pub origins: BTreeMap<OriginKey, Answer<Arc<Origin>>>,
+    /// The tags of repositories.
+    pub listings: BTreeMap<Repository, Answer<Arc<Vec<String>>>>,
 }
 
 /// A target whose source depends on what its bases make it copy.
@@ -120,6 +131,12 @@ pub struct Needs {
     pub releases: BTreeSet<ReleaseKey>,
     /// Sources to list at a commit.
     pub sources: BTreeSet<SourceKey>,
+    /// Attestation manifests whose provenance statements are to be fetched.
+    pub provenances: BTreeSet<(Repository, Digest)>,
+    /// Sources to look for.
+    pub origins: BTreeSet<OriginKey>,
+    /// Repositories whose tags are to be listed.
+    pub listings: BTreeSet<Repository>,
 }
 
 impl Needs {
@@ -130,6 +147,9 @@ impl Needs {
             && self.configs.is_empty()
             && self.releases.is_empty()
             && self.sources.is_empty()
+            && self.provenances.is_empty()
+            && self.origins.is_empty()
+            && self.listings.is_empty()
     }
 }
 
@@ -141,6 +161,10 @@ pub enum Resolved<T> {
     /// What is unknown; never empty.
     Needs(Needs),
 }
+
+/// It is known, and there is nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Absent;
 
 /// Looks things up, and notes what is not there yet.
 pub(crate) struct Lookup<'a> {
@@ -215,9 +239,40 @@ impl<'a> Lookup<'a> {
         known
     }
 
+    /// The provenance statement of an attestation manifest.
+    pub(crate) fn provenance(
+        &self,
+        repository: &Repository,
+        attestation: &Digest,
+    ) -> Option<&'a Answer<Arc<Provenance>>> {
+        let key = (repository.clone(), attestation.clone());
+        let known = self.ground.answers.provenances.get(&key);
+        if known.is_none() {
+            self.needs.borrow_mut().provenances.insert(key);
+        }
+        known
+    }
+
     fn unless_tip(&self, commit: Option<&ObjectId>) -> Option<ObjectId> {
         let other = |commit: &&ObjectId| self.ground.line.commit.as_ref() != Some(*commit);
         commit.filter(other).cloned()
+    }
+
+    pub(crate) fn origin(&self, key: &OriginKey) -> Option<&'a Answer<Arc<Origin>>> {
+        let known = self.ground.answers.origins.get(key);
+        if known.is_none() {
+            self.needs.borrow_mut().origins.insert(key.clone());
+        }
+        known
+    }
+
+    /// The tags of a repository.
+    pub(crate) fn listing(&self, repository: &Repository) -> Option<&'a Answer<Arc<Vec<String>>>> {
+        let known = self.ground.answers.listings.get(repository);
+        if known.is_none() {
+            self.needs.borrow_mut().listings.insert(repository.clone());
+        }
+        known
     }
 
     pub(crate) fn finish<T>(self, value: T) -> Resolved<T> {

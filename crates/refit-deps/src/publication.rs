@@ -1,5 +1,7 @@
 //! Who published what a tag holds: us, us by an unrecorded push, us at another time, or somebody else.
 
+mod adopted;
+
 use std::collections::BTreeMap;
 
 use refit_oci::{Digest, Document, Index, ObjectId, Platform, Reference, annotations};
@@ -10,6 +12,8 @@ use crate::{
     reason::StateKind,
     record::PublishRecord,
 };
+
+use adopted::adopted;
 
 /// How many indexes an unrecorded chain of pushes may have; longer ones count as moved elsewhere.
 const LONGEST_CHAIN: usize = 16;
@@ -36,10 +40,28 @@ pub struct Published {
     pub commit: Option<ObjectId>,
     /// The record's id, where there is one: what the next one follows.
     pub record: Option<String>,
+    /// Whether another tool, or somebody by hand, put it there, and no record says otherwise.
+    pub adopted: bool,
+}
+
+/// What is done with what a tag holds that nobody recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum Unrecorded {
+    /// It is reported: plans that are applied.
+    #[default]
+    Leave,
+    /// Where nothing was ever recorded under the tag, it is looked at as if it were adopted: verbs that read.
+    Read,
+    /// Whatever it is, it is taken: the user names the image.
+    Take,
 }
 
 /// Decides by the lead tag, the publish records and the indexes' own annotations. None while something is unknown.
-pub(crate) fn publication(lookup: &Lookup<'_>, image: &Image) -> Option<Publication> {
+pub(crate) fn publication(
+    lookup: &Lookup<'_>,
+    image: &Image,
+    unrecorded: Unrecorded,
+) -> Option<Publication> {
     let Some(lead) = image.lead_tag() else {
         return Some(Publication::Other(StateKind::NoMovingTag));
     };
@@ -69,10 +91,28 @@ pub(crate) fn publication(lookup: &Lookup<'_>, image: &Image) -> Option<Publicat
     let index = match index_of_ours(lookup, image, &lead, digest)? {
         Ok(Some(index)) => index,
         Ok(None) => {
-            return Some(Publication::Other(StateKind::Foreign {
-                tag: lead,
+            let foreign = StateKind::Foreign {
+                tag: lead.clone(),
                 digest: digest.clone(),
-            }));
+            };
+            let first = heads.is_empty();
+            return match (adopted(lookup, image, digest)?, unrecorded) {
+                (Ok(_), Unrecorded::Leave) if first => {
+                    let digest = digest.clone();
+                    let kind = StateKind::Adoptable {
+                        tag: lead,
+                        digest,
+                        how: None,
+                    };
+                    Some(Publication::Other(kind))
+                }
+                (Ok(published), Unrecorded::Read) if first => Some(Publication::Ours(published)),
+                (Ok(mut published), Unrecorded::Take) => {
+                    published.record = heads.last().map(|head| head.id.clone());
+                    Some(Publication::Ours(published))
+                }
+                _ => Some(Publication::Other(foreign)),
+            };
         }
         Err(state) => return Some(Publication::Other(state)),
     };
@@ -82,6 +122,12 @@ pub(crate) fn publication(lookup: &Lookup<'_>, image: &Image) -> Option<Publicat
         .publishes_of(&image.name, &lead)
         .any(|publish| publish.index == *digest);
     if known || !leads_to_head(lookup, image, &lead, index, &heads)? {
+        if unrecorded == Unrecorded::Take
+            && let Ok(mut published) = adopted(lookup, image, digest)?
+        {
+            published.record = heads.last().map(|head| head.id.clone());
+            return Some(Publication::Ours(published));
+        }
         let published = heads.last().map(|head| head.index.clone());
         let digest = digest.clone();
         return Some(Publication::Other(StateKind::MovedElsewhere {
@@ -95,6 +141,7 @@ pub(crate) fn publication(lookup: &Lookup<'_>, image: &Image) -> Option<Publicat
         platforms: platforms(index),
         commit: revision(index),
         record: heads.last().map(|head| head.id.clone()),
+        adopted: false,
     }))
 }
 
@@ -110,6 +157,7 @@ fn recorded(
         platforms: head.platforms.clone(),
         commit: head.commit.clone(),
         record: Some(head.id.clone()),
+        adopted: false,
     };
     let records = lookup.ground.records.publishes_of(&image.name, lead);
     let mut same_index = records.filter(|record| record.index == head.index);

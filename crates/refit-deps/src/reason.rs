@@ -5,6 +5,8 @@ use refit_oci::{Digest, Reference};
 use refit_platform::Target;
 use serde::Serialize;
 
+use crate::adopt::How;
+
 /// Why a target is built. Many reasons, one build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -189,7 +191,19 @@ pub enum StateKind {
         message: String,
     },
     /// Nothing says which commit was released.
-    ReleaseSourceUnknown,
+    ReleaseSourceUnknown {
+        /// Why it is stale, as far as the tip's Dockerfile tells.
+        reasons: Vec<Reason>,
+    },
+    /// Another tool published it, and nobody has adopted it: no sweep touches it.
+    Adoptable {
+        /// The tag.
+        tag: Reference,
+        /// What it holds.
+        digest: Digest,
+        /// By what it is explained; none where nobody looked.
+        how: Option<How>,
+    },
     /// What is published was built from a later commit.
     NewerIsPublished {
         /// The published commit.
@@ -226,6 +240,13 @@ pub enum StateKind {
 }
 
 impl StateKind {
+    /// Nothing says which commit was released, and nothing is known to be stale.
+    pub(crate) fn source_unknown() -> Self {
+        Self::ReleaseSourceUnknown {
+            reasons: Vec::new(),
+        }
+    }
+
     /// The word in JSON and for people.
     pub fn word(&self) -> &'static str {
         match self {
@@ -239,7 +260,8 @@ impl StateKind {
             Self::MissingPlatform { .. } => "missing-platform",
             Self::Unreachable { .. } => "unreachable",
             Self::ReleaseSourceGone { .. } => "release-source-gone",
-            Self::ReleaseSourceUnknown => "release-source-unknown",
+            Self::ReleaseSourceUnknown { .. } => "release-source-unknown",
+            Self::Adoptable { .. } => "adoptable",
             Self::NewerIsPublished { .. } => "newer-is-published",
             Self::Broken { .. } => "broken",
             Self::Behind { .. } => "behind",

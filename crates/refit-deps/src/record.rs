@@ -6,7 +6,11 @@ use jiff::Timestamp;
 use refit_oci::{Digest, ObjectId, Platform, Reference};
 use serde::{Deserialize, Serialize};
 
-use crate::{pin::Pin, source::SourceId};
+use crate::{
+    adopt::{How, Recipe},
+    pin::Pin,
+    source::SourceId,
+};
 
 /// The version of the record format.
 const VERSION: u32 = 1;
@@ -25,6 +29,8 @@ pub enum Record {
     Seen(SeenRecord),
     /// What is not to be touched, or not to be taken.
     Hold(HoldRecord),
+    /// What a moving tag holds that another tool put there: from now on it is ours to patch.
+    Adopt(AdoptRecord),
 }
 
 /// A target's dependencies at a commit.
@@ -153,6 +159,102 @@ impl HoldRecord {
     }
 }
 
+/// An image that another tool published, taken on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AdoptRecord {
+    /// Unique: what `after` of the next publication names.
+    pub id: String,
+    /// The record it follows; none for the first.
+    pub after: Option<String>,
+    /// The image's name.
+    pub image: String,
+    /// The line.
+    pub line: String,
+    /// The commit that it was built from.
+    pub commit: ObjectId,
+    /// What that commit's own configuration does not say of how it was built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<Recipe>,
+    /// What the tags hold: an index, or a single manifest.
+    pub index: Digest,
+    /// Its platforms.
+    pub platforms: BTreeMap<Platform, AdoptedPlatform>,
+    /// The tags that hold it, the lead first.
+    pub tags: Vec<Reference>,
+    /// The run's id.
+    pub run: String,
+    /// RFC 3339, UTC.
+    pub at: String,
+}
+
+/// One platform of an adopted image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AdoptedPlatform {
+    /// The manifest.
+    pub manifest: Digest,
+    /// What of ours went in; none for a platform that no configuration names, which is carried along as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceId>,
+    /// By what it was explained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub how: Option<How>,
+    /// What it was built on, proven.
+    #[serde(default)]
+    pub pins: Vec<Pin>,
+    /// What nothing spoke against: as it was when the image was adopted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assumed: Vec<Pin>,
+}
+
+impl AdoptRecord {
+    /// The same as a publication: the tag's chain goes on from here.
+    fn publication(&self) -> PublishRecord {
+        PublishRecord {
+            id: self.id.clone(),
+            after: self.after.clone(),
+            image: self.image.clone(),
+            line: self.line.clone(),
+            commit: Some(self.commit.clone()),
+            index: self.index.clone(),
+            replaces: None,
+            platforms: self
+                .platforms
+                .iter()
+                .map(|(platform, adopted)| (platform.clone(), adopted.manifest.clone()))
+                .collect(),
+            tags: self.tags.clone(),
+            run: self.run.clone(),
+            at: self.at.clone(),
+        }
+    }
+
+    /// The same as builds: what later ones are compared with.
+    fn builds(&self) -> impl Iterator<Item = BuildRecord> {
+        self.platforms.iter().filter_map(|(platform, adopted)| {
+            Some(BuildRecord {
+                image: self.image.clone(),
+                platform: platform.clone(),
+                line: Some(self.line.clone()),
+                source: adopted.source.clone()?,
+                commit: Some(self.commit.clone()),
+                deps: adopted
+                    .pins
+                    .iter()
+                    .chain(&adopted.assumed)
+                    .cloned()
+                    .collect(),
+                base_diff_ids: Vec::new(),
+                manifest: adopted.manifest.clone(),
+                how: "adopted".to_owned(),
+                engine: "unknown".to_owned(),
+                run: self.run.clone(),
+                log: None,
+                at: self.at.clone(),
+            })
+        })
+    }
+}
+
 #[derive(Serialize)]
 struct Line<'a> {
     v: u32,
@@ -190,6 +292,7 @@ impl Record {
             Self::Publish(record) => &record.image,
             Self::Seen(record) => &record.image,
             Self::Hold(record) => &record.image,
+            Self::Adopt(record) => &record.image,
         }
     }
 }
@@ -199,6 +302,8 @@ impl Record {
 pub struct Records {
     builds: BTreeMap<Digest, Vec<BuildRecord>>,
     publishes: BTreeMap<String, Vec<PublishRecord>>,
+    /// By image and commit; of several the newest.
+    adoptions: BTreeMap<(String, ObjectId), AdoptRecord>,
     deps: Vec<DepsRecord>,
     seen: BTreeMap<(Reference, Digest), BTreeSet<Timestamp>>,
     holds: Vec<HoldRecord>,
@@ -247,7 +352,31 @@ impl Records {
                 }
             }
             Record::Hold(hold) => self.holds.push(hold),
+            Record::Adopt(adopt) => {
+                adopt
+                    .builds()
+                    .for_each(|build| self.add(Record::Build(build)));
+                self.add(Record::Publish(adopt.publication()));
+                let key = (adopt.image.clone(), adopt.commit.clone());
+                let known = self.adoptions.get(&key);
+                let is_newest =
+                    known.is_none_or(|known| (&known.at, &known.id) < (&adopt.at, &adopt.id));
+                if is_newest {
+                    self.adoptions.insert(key, adopt);
+                }
+            }
         }
+    }
+
+    /// How an adopted image is built at a commit, where the commit's own configuration does not say it.
+    pub fn recipe(&self, image: &str, commit: &ObjectId) -> Option<&Recipe> {
+        let adopted = self.adoptions.get(&(image.to_owned(), commit.clone()))?;
+        adopted.recipe.as_ref()
+    }
+
+    /// Whether the record of that id is an adoption.
+    pub fn is_adoption(&self, id: &str) -> bool {
+        self.adoptions.values().any(|adopted| adopted.id == id)
     }
 
     /// The builds that made `manifest` for `image`.

@@ -97,6 +97,20 @@ pub fn run(
     }
 }
 
+/// A line about adoptions: `2026-11-22 adopt 01J…: web 0151fd0321b0, api 9af2c851d98b adopted as published`.
+pub fn adopted(date: &str, id: &str, images: &BTreeMap<&str, &Digest>) -> String {
+    let names = images.iter().take(6);
+    let names: Vec<String> = names
+        .map(|(image, index)| format!("{image} {}", index.short()))
+        .collect();
+    let more = match images.len() - names.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let names = names.join(", ");
+    format!("{date} adopt {id}: {names}{more} adopted as published")
+}
+
 /// A base that moved.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BaseMove {
@@ -132,6 +146,19 @@ mod tests {
         };
         let parents = BTreeMap::from([("r.example/base".parse().unwrap(), "base".to_owned())]);
         assert_eq!(deps(&[record], &parents), [expect]);
+    }
+
+    #[test]
+    fn an_adoption_names_what_was_published() {
+        let digest: Digest = format!("sha256:{}", "1f".repeat(32)).parse().unwrap();
+        let names: Vec<String> = (0..8).map(|n| format!("i{n}")).collect();
+        let images = |n| names.iter().take(n).map(|name| (name.as_str(), &digest));
+        let said = |n| adopted("2026-11-22", "R", &images(n).collect());
+        assert_eq!(
+            said(1),
+            "2026-11-22 adopt R: i0 1f1f1f1f1f1f adopted as published"
+        );
+        assert!(said(8).ends_with("i5 1f1f1f1f1f1f and 2 more adopted as published"));
     }
 
     #[test]

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        build, completions, config, demo, deps, doctor, hook, images, init, logs, notes, runs,
-        status, sweep,
+        adopt, build, completions, config, demo, deps, doctor, hook, images, init, logs, notes,
+        runs, status, sweep,
     },
     environment,
     observe::OwnTags,
@@ -112,6 +112,7 @@ pub(crate) enum Verb {
     Images(images::ImagesArgs),
     Build(build::BuildArgs),
     Sweep(sweep::SweepArgs),
+    Adopt(adopt::AdoptArgs),
     #[command(subcommand)]
     Deps(deps::DepsVerb),
     Init(init::InitArgs),

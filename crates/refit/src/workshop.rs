@@ -66,7 +66,7 @@ impl LineWorkshop<'_> {
         commit: Option<&ObjectId>,
     ) -> Result<Option<ObjectId>, CommandError> {
         let snapshot = self.observer.source(commit)?;
-        let Some(image) = snapshot.inventory.image(image) else {
+        let Some(image) = self.observer.image_at(&snapshot, image) else {
             return Ok(None);
         };
         let repo = &self.observer.project.repo;
@@ -113,6 +113,7 @@ impl LineWorkshop<'_> {
                 Record::Publish(publish) => publish.commit.as_ref(),
                 Record::Deps(deps) => Some(&deps.commit),
                 Record::Seen(_) | Record::Hold(_) => self.observer.line.commit.as_ref(),
+                Record::Adopt(adopt) => Some(&adopt.commit),
             };
             match self.dockerfile_blob(record.image(), commit)? {
                 Some(blob) => {
@@ -162,7 +163,10 @@ impl LineWorkshop<'_> {
     fn try_prepare(&self, step: &Step, work_dir: &Path) -> Result<Prepared, CommandError> {
         let project = self.observer.project;
         let snapshot = self.observer.source(step.commit.as_ref())?;
-        let image = snapshot.image(&step.target.image)?.clone();
+        let image = match self.observer.image_at(&snapshot, &step.target.image) {
+            Some(image) => image,
+            None => snapshot.image(&step.target.image)?.clone(),
+        };
         let missing = || CommandError::new(format!("`{}` could not be read", image.dockerfile));
         let file = image.file.clone().ok_or_else(missing)?;
         let (platform, triggers) = (&step.target.platform, &step.triggers);

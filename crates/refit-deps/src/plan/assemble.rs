@@ -239,9 +239,9 @@ impl Evaluator<'_> {
 
 fn digest_of(kind: &StateKind) -> Option<Digest> {
     match kind {
-        StateKind::Foreign { digest, .. } | StateKind::MovedElsewhere { digest, .. } => {
-            Some(digest.clone())
-        }
+        StateKind::Foreign { digest, .. }
+        | StateKind::Adoptable { digest, .. }
+        | StateKind::MovedElsewhere { digest, .. } => Some(digest.clone()),
         _ => None,
     }
 }

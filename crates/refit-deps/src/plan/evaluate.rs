@@ -2,18 +2,19 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
 };
 
 use refit_oci::{Digest, Platform, Reference, annotations};
 use refit_platform::Target;
 
 use crate::{
+    adopt::UserSource,
     image::Image,
     observe::{Answer, Ground, Lookup},
     pin::{self, Pin},
     plan::Step,
-    publication::{self, Publication},
+    publication::{self, Publication, Unrecorded},
     reason::{State, StateKind, Unaffected},
     record::HoldRecord,
     source::SourceId,
@@ -60,6 +61,21 @@ pub(super) struct Scope {
     pub(super) patient: bool,
     /// Write over what somebody else published.
     pub(super) take_over: bool,
+    /// How what other tools published is looked at.
+    pub(super) adopting: Adopting,
+}
+
+/// How what other tools published is looked at.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Adopting {
+    /// What is done with what nobody recorded.
+    pub(super) unrecorded: Unrecorded,
+    /// Images whose tags are taken as they are.
+    pub(super) taken: BTreeSet<String>,
+    /// The source that the user names.
+    pub(super) source: Option<UserSource>,
+    /// Look for what an image was built on among the base's other tags.
+    pub(super) search_tags: bool,
 }
 
 /// Chains of images that are longer than this are evaluated in parts, so that none exhausts the stack.
@@ -219,7 +235,12 @@ impl<'a> Evaluator<'a> {
         if let Some(known) = self.publications.borrow().get(&image.name) {
             return Some(known.clone());
         }
-        let found = publication::publication(&self.lookup, image)?;
+        let unrecorded = if self.scope.adopting.taken.contains(&image.name) {
+            Unrecorded::Take
+        } else {
+            self.scope.adopting.unrecorded
+        };
+        let found = publication::publication(&self.lookup, image, unrecorded)?;
         self.publications
             .borrow_mut()
             .insert(image.name.clone(), found.clone());

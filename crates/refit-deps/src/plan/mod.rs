@@ -1,5 +1,7 @@
 //! The plan: which targets are built, on what, in which order, why, and what is left alone.
 
+mod adopted;
+mod adopting;
 mod assemble;
 mod compare;
 mod dependencies;
@@ -30,6 +32,7 @@ use crate::{
     source::SourceId,
 };
 
+pub use adopting::adopt;
 pub use release::{ReleaseOptions, release};
 pub use status::{Status, StatusRow, Word, status};
 pub use sweep::{LAYER_FORMAT, SweepOptions, sweep};

@@ -89,7 +89,10 @@ impl Evaluator<'_> {
                 let records = self.lookup.ground.records;
                 known_source = records.ever_published(&image.name, &lead, &source.id);
                 let moved = matches!(kind, StateKind::MovedElsewhere { .. });
-                let foreign = matches!(kind, StateKind::Foreign { .. });
+                let foreign = matches!(
+                    kind,
+                    StateKind::Foreign { .. } | StateKind::Adoptable { .. }
+                );
                 if !((moved && !known_source) || ((moved || foreign) && self.scope.take_over)) {
                     return Some(self.state(&image.name, None, kind.clone()));
                 }
@@ -277,18 +280,8 @@ impl Evaluator<'_> {
         let Some(was) = released.sources.get(platform) else {
             return Some(vec![Reason::SourceChanged]);
         };
-        let parts = [
-            (was.dockerfile != now.dockerfile, Reason::SourceChanged),
-            (was.settings != now.settings, Reason::ConfigChanged),
-            (was.context != now.context, Reason::ContextChanged),
-        ];
-        let reasons: Vec<Reason> = parts
-            .into_iter()
-            .filter(|(differs, _)| *differs)
-            .map(|(_, reason)| reason)
-            .collect();
-        // The record's source id is of an older rule, or of a forgotten working tree: nothing of ours differs.
-        Some(reasons)
+        // None: the record's source id is of an older rule, or of a forgotten working tree.
+        Some(differences(was, now))
     }
 }
 
@@ -298,4 +291,15 @@ fn of_source(candidates: &[Candidate], source: &SourceId) -> Vec<Candidate> {
         .iter()
         .filter(|c| c.source.as_ref() == Some(source));
     same.cloned().collect()
+}
+
+/// How a source differs from another one.
+pub(super) fn differences(was: &Source, now: &Source) -> Vec<Reason> {
+    let parts = [
+        (was.dockerfile != now.dockerfile, Reason::SourceChanged),
+        (was.settings != now.settings, Reason::ConfigChanged),
+        (was.context != now.context, Reason::ContextChanged),
+    ];
+    let differing = parts.into_iter().filter(|(differs, _)| *differs);
+    differing.map(|(_, reason)| reason).collect()
 }

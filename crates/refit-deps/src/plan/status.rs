@@ -7,13 +7,13 @@ use refit_platform::Target;
 
 use super::{
     Plan, Step,
-    evaluate::{Evaluator, Role, Scope},
+    evaluate::{Adopting, Evaluator, Role, Scope},
     onbuild::Wanted,
 };
 use crate::{
     image::Image,
     observe::{Ground, Resolved},
-    publication::Publication,
+    publication::{Publication, Unrecorded},
     reason::{Reason, State, StateKind},
     scan::Triggers,
 };
@@ -74,6 +74,10 @@ pub fn status(ground: &Ground<'_>) -> Resolved<Status> {
         Scope {
             roles,
             patient: true,
+            adopting: Adopting {
+                unrecorded: Unrecorded::Read,
+                ..Adopting::default()
+            },
             ..Scope::default()
         },
     );
@@ -116,6 +120,9 @@ impl Evaluator<'_> {
         let Some(manifest) = published.platforms.get(platform) else {
             return Some(());
         };
+        if published.adopted {
+            return self.unreleased_adopted(image, platform, &published);
+        }
         let candidates = self.candidates(image, platform, manifest)?;
         let Ok((tip, source, _)) = self.tip(image, platform)? else {
             return Some(());
@@ -182,8 +189,13 @@ impl<'p> ByTarget<'p> {
             .map(|state| state.kind.clone())
             .collect();
         let step = self.steps.get(&target);
+        let of_unknown_source = states.iter().find_map(|state| match state {
+            StateKind::ReleaseSourceUnknown { reasons } if !reasons.is_empty() => Some(reasons),
+            _ => None,
+        });
         let word = match (step, self.kept.contains(&target)) {
             (Some(_), _) => Word::Stale,
+            (None, _) if of_unknown_source.is_some() => Word::Stale,
             (None, true) => {
                 let waits = |s: &&StateKind| {
                     matches!(s, StateKind::BaseHeld { .. } | StateKind::Deferred { .. })
@@ -201,12 +213,19 @@ impl<'p> ByTarget<'p> {
                 let broken = states
                     .iter()
                     .find(|s| matches!(s, StateKind::Broken { .. }));
-                let state = broken.or_else(|| states.first());
+                // That it is another tool's is said beside what is the matter with it.
+                let pressing = |s: &&StateKind| !matches!(s, StateKind::Adoptable { .. });
+                let state = broken.or_else(|| states.iter().find(pressing));
+                let state = state.or_else(|| states.first());
                 Word::Reported(state.map_or("unpublished", StateKind::word))
             }
         };
         StatusRow {
-            reasons: step.map(|s| s.reasons.clone()).unwrap_or_default(),
+            reasons: step
+                .map(|s| &s.reasons)
+                .or(of_unknown_source)
+                .cloned()
+                .unwrap_or_default(),
             target,
             word,
             states,

@@ -7,7 +7,8 @@ use refit_platform::Target;
 
 use super::{
     Action, Plan, PlannedPin, Step,
-    evaluate::{Candidate, Evaluator, Role, Scope, Verdict},
+    adopted::Evidence,
+    evaluate::{Adopting, Candidate, Evaluator, Role, Scope, Verdict},
     onbuild::Wanted,
     wait::Compared,
 };
@@ -16,7 +17,7 @@ use crate::{
     key::{EngineKind, Key},
     observe::{Answer, Ground, Relation, Release, Resolved},
     pin::Pin,
-    publication::{Publication, Published},
+    publication::{Publication, Published, Unrecorded},
     reason::{Reason, StateKind},
     scan::{self, Triggers},
 };
@@ -33,6 +34,8 @@ pub struct SweepOptions {
     pub base: Option<Reference>,
     /// Rebuild although nothing changed, without layer caches.
     pub force: bool,
+    /// Plan for what other tools published as well, as if it were adopted: only to look at.
+    pub with_adoptable: bool,
 }
 
 /// The plan that patches everything that is stale.
@@ -49,6 +52,14 @@ pub fn sweep(ground: &Ground<'_>, options: &SweepOptions) -> Resolved<Plan> {
         force: options.force,
         base: options.base.clone(),
         patient: !options.force,
+        adopting: Adopting {
+            unrecorded: if options.with_adoptable {
+                Unrecorded::Read
+            } else {
+                Unrecorded::Leave
+            },
+            ..Adopting::default()
+        },
         ..Scope::default()
     };
     let evaluator = Evaluator::new(ground, scope);
@@ -58,21 +69,15 @@ pub fn sweep(ground: &Ground<'_>, options: &SweepOptions) -> Resolved<Plan> {
 impl Evaluator<'_> {
     /// Patches a published target.
     pub(super) fn patch(&self, image: &Image, platform: &Platform) -> Option<Verdict> {
-        let published = match self.publication(image)? {
-            Publication::Ours(published) => published,
-            Publication::Never => {
-                self.state(&image.name, None, StateKind::Unpublished);
-                return Some(Verdict::Absent);
-            }
-            Publication::Other(kind) => return Some(self.state(&image.name, None, kind)),
+        let published = match self.patchable(image)? {
+            Ok(published) => published,
+            Err(verdict) => return Some(verdict),
         };
-        self.report_behind(image, &published)?;
-        if let Some(reason) = self.hold_of(image) {
-            return Some(self.state(&image.name, None, StateKind::Held { reason }));
-        }
+        // What was released is one commit's; what an image says of itself, each platform says.
+        let of_source = published.adopted.then_some(platform);
         let (release, commit) = match self.released(image, platform, &published)? {
             Ok(found) => found,
-            Err(kind) => return Some(self.state(&image.name, None, kind)),
+            Err(kind) => return Some(self.state(&image.name, of_source, kind)),
         };
         // What is built is the release's; how it is treated is the tip's.
         let entry = Image {
@@ -86,8 +91,8 @@ impl Evaluator<'_> {
         };
         let manifest = published.platforms.get(platform);
         let candidates = match manifest {
-            Some(manifest) => self.candidates(image, platform, manifest)?,
-            None => Vec::new(),
+            Some(manifest) if !published.adopted => self.candidates(image, platform, manifest)?,
+            _ => Vec::new(),
         };
         let watched = self.report_pinned(&entry, platform, &file);
         let pins = match self.recorded_pins(&entry, &file, &candidates, &candidates)? {
@@ -95,10 +100,17 @@ impl Evaluator<'_> {
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
         watched?;
+        let candidates = match manifest {
+            Some(manifest) if published.adopted => {
+                let tag = (&published.index, manifest);
+                let evidence = Evidence::new((image, &entry), (platform, &file), tag);
+                vec![self.candidate(&evidence, &pins)?]
+            }
+            _ => candidates,
+        };
         if let Some(manifest) = manifest {
             if candidates.is_empty() {
-                let kind = StateKind::ReleaseSourceUnknown;
-                return Some(self.state(&image.name, Some(platform), kind));
+                return Some(self.state(&image.name, Some(platform), StateKind::source_unknown()));
             }
             let compared = self.compare(&pins, &candidates)?;
             if !self.scope.force && compared.reasons.is_empty() {
@@ -157,6 +169,24 @@ impl Evaluator<'_> {
             reasons,
         };
         self.staged(step)
+    }
+
+    /// What is published of an image, if a sweep may patch it.
+    fn patchable(&self, image: &Image) -> Option<Result<Published, Verdict>> {
+        let published = match self.publication(image)? {
+            Publication::Ours(published) => published,
+            Publication::Never => {
+                self.state(&image.name, None, StateKind::Unpublished);
+                return Some(Err(Verdict::Absent));
+            }
+            Publication::Other(kind) => return Some(Err(self.state(&image.name, None, kind))),
+        };
+        self.report_behind(image, &published)?;
+        if let Some(reason) = self.hold_of(image) {
+            let held = self.state(&image.name, None, StateKind::Held { reason });
+            return Some(Err(held));
+        }
+        Some(Ok(published))
     }
 
     /// Why nothing of an image is patched: the configuration's words, or a record's.
@@ -264,8 +294,11 @@ impl Evaluator<'_> {
         platform: &Platform,
         published: &Published,
     ) -> Option<Result<Source, StateKind>> {
+        if published.adopted {
+            return self.adopted_source(image, platform, published);
+        }
         let Some(commit) = &published.commit else {
-            return Some(Err(StateKind::ReleaseSourceUnknown));
+            return Some(Err(StateKind::source_unknown()));
         };
         let gone = |message| StateKind::ReleaseSourceGone { message };
         let state = match self.lookup.release(&image.name, Some(commit))? {
@@ -308,7 +341,7 @@ impl Evaluator<'_> {
 }
 
 /// What a patch is built from, and the commit that has it.
-type Source = (Arc<Release>, Option<ObjectId>);
+pub(super) type Source = (Arc<Release>, Option<ObjectId>);
 
 fn has_source(release: &Release, platform: &Platform, candidates: &[Candidate]) -> bool {
     let source = release.sources.get(platform).map(|source| &source.id);

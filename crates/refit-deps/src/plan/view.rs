@@ -161,7 +161,15 @@ pub fn state(state: &State) -> Value {
         StateKind::Claimed { tag, line } => json!({ "tag": tag, "line": line }),
         StateKind::NewerIsPublished { commit } => json!({ "commit": commit }),
         StateKind::Unreleased { reasons } => json!({ "reasons": reasons }),
-        StateKind::NoMovingTag | StateKind::ReleaseSourceUnknown | StateKind::Unpublished => {
+        StateKind::ReleaseSourceUnknown { reasons } if !reasons.is_empty() => {
+            json!({ "reasons": reasons })
+        }
+        StateKind::Adoptable { tag, digest, how } => {
+            json!({ "tag": tag, "digest": digest, "how": how })
+        }
+        StateKind::NoMovingTag
+        | StateKind::ReleaseSourceUnknown { .. }
+        | StateKind::Unpublished => {
             json!({})
         }
     };

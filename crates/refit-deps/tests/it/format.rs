@@ -24,6 +24,9 @@ pub(crate) struct Scenario {
     pub(crate) force: bool,
     #[serde(default)]
     pub(crate) take_over: bool,
+    /// Plan for what other tools published, too.
+    #[serde(default)]
+    pub(crate) with_adoptable: bool,
     #[serde(default)]
     pub(crate) dependents: BTreeSet<String>,
     /// RFC 3339.

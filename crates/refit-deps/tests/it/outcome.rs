@@ -20,6 +20,7 @@ pub(crate) fn plan_of(ground: &Ground<'_>, scenario: &Scenario) -> Resolved<Plan
         images: images.clone(),
         base: scenario.base.clone(),
         force: scenario.force,
+        with_adoptable: scenario.with_adoptable,
     };
     let release = |patient| ReleaseOptions {
         images: images.clone(),

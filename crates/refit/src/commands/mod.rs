@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+pub(crate) mod adopt;
 pub(crate) mod build;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -50,6 +51,7 @@ pub(crate) async fn run(app: &App, verb: Verb) -> Result<Exit, CommandError> {
         Verb::Images(args) => images::run(app, &args),
         Verb::Build(args) => build::run(app, &args).await,
         Verb::Sweep(args) => sweep::run(app, &args).await,
+        Verb::Adopt(args) => adopt::run(app, &args).await,
         Verb::Deps(verb) => deps::run(app, verb).await,
         Verb::Init(args) => init::run(app, &args),
         Verb::Hook(args) => hook::run(app, &args).await,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use refit_deps::{image::EMBEDDED_HOST, observe::Answer};
-use refit_oci::{Digest, Document, ImageConfig, Reference, Repository};
+use refit_oci::{Descriptor, Digest, Document, ImageConfig, Reference, Repository};
 use refit_registry::{DOCUMENT_LIMIT, Head, RegistryError};
 
 use super::Observer;
@@ -67,9 +67,10 @@ impl Observer<'_> {
             Answer::Missing => return Answer::Missing,
             Answer::Failed(message) => return Answer::Failed(message),
         };
-        let registry = self.registries.registry(repository.registry());
-        let bytes = registry.blob_bytes(repository, &descriptor, DOCUMENT_LIMIT);
-        match self.ask(repository.registry(), bytes).await {
+        match self
+            .small_blob(repository, &descriptor, DOCUMENT_LIMIT)
+            .await
+        {
             Answer::Found(bytes) => match serde_json::from_slice(&bytes) {
                 Ok(config) => Answer::Found(Arc::new(config)),
                 Err(error) => Answer::Failed(format!(
@@ -81,8 +82,32 @@ impl Observer<'_> {
         }
     }
 
+    /// A blob of at most `limit` bytes, from the cache where it is there.
+    pub(super) async fn small_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        limit: u64,
+    ) -> Answer<Vec<u8>> {
+        let host = repository.registry();
+        let cached = self.cached(&descriptor.digest);
+        if host != EMBEDDED_HOST
+            && let Ok(bytes) = std::fs::read(&cached)
+            && descriptor.digest.verifies(&bytes)
+        {
+            return Answer::Found(bytes);
+        }
+        let registry = self.registries.registry(host);
+        let answer = registry.blob_bytes(repository, descriptor, limit);
+        let answer = self.ask(host, answer).await;
+        if let (Answer::Found(bytes), true) = (&answer, host != EMBEDDED_HOST) {
+            remember(&cached, bytes);
+        }
+        answer
+    }
+
     /// Sends a request, unless its host has been waited for in vain already.
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         host: &str,
         request: impl Future<Output = Result<T, RegistryError>>,

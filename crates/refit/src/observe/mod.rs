@@ -1,11 +1,12 @@
 //! Observes what a computation of staleness needs, round by round, until it is done.
 
+mod adopted;
 mod asked;
 mod released;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
 };
 
 use futures_util::{StreamExt as _, stream};
@@ -53,6 +54,8 @@ pub(crate) struct Observer<'p> {
     answers: Mutex<Answers>,
     /// Registry hosts that did not answer, with what happened: they are not waited for a second time.
     offline: Mutex<BTreeMap<String, String>>,
+    /// Whether the whole history has been asked for.
+    deepened: AtomicBool,
 }
 
 impl<'p> Observer<'p> {
@@ -81,6 +84,7 @@ impl<'p> Observer<'p> {
             snapshots: Mutex::new(snapshots),
             answers: Mutex::default(),
             offline: Mutex::default(),
+            deepened: AtomicBool::default(),
         })
     }
 
@@ -99,6 +103,7 @@ impl<'p> Observer<'p> {
             .unwrap_or_else(PoisonError::into_inner);
         answers.releases.clear();
         answers.sources.clear();
+        answers.origins.clear();
         answers
             .tags
             .retain(|tag, _| !written.contains(tag.repository()));
@@ -201,12 +206,16 @@ impl<'p> Observer<'p> {
         let sources: Vec<_> = sources
             .map(|key| (key.clone(), self.source_of(key)))
             .collect();
+        let adopted = self.about_adoptable(&needs).await;
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.tags.extend(tags);
         answers.documents.extend(documents);
         answers.configs.extend(configs);
         answers.releases.extend(releases);
         answers.sources.extend(sources);
+        answers.provenances.extend(adopted.provenances);
+        answers.origins.extend(adopted.origins);
+        answers.listings.extend(adopted.listings);
     }
 }
 

@@ -26,14 +26,13 @@ impl Observer<'_> {
             Ok(snapshot) => snapshot,
             Err(error) => return Answer::Failed(error.message),
         };
-        let Some(image) = snapshot.inventory.image(name) else {
+        let Some(mut image) = self.image_at(&snapshot, name) else {
             return Answer::Missing;
         };
         let relation = match self.relation(commit.as_ref()) {
             Ok(relation) => relation,
             Err(error) => return Answer::Failed(error.message),
         };
-        let mut image = image.clone();
         if let Some(tip) = self.tip.inventory.image(name) {
             // Platforms and tags are policy: the tip's. What is built is the commit's.
             image.platforms.clone_from(&tip.platforms);
@@ -61,11 +60,14 @@ impl Observer<'_> {
             Some(commit) => self.snapshot(commit),
         };
         let source = snapshot.and_then(|snapshot| {
-            let image = snapshot.image(&key.image)?;
+            let image = match self.image_at(&snapshot, &key.image) {
+                Some(image) => image,
+                None => snapshot.image(&key.image)?.clone(),
+            };
             source_with(
                 self.project,
                 &snapshot,
-                (image, &key.platform),
+                (&image, &key.platform),
                 &key.triggers,
             )
         });
@@ -106,7 +108,7 @@ impl Observer<'_> {
         Ok(snapshot)
     }
 
-    fn relation(&self, commit: Option<&ObjectId>) -> Result<Relation, CommandError> {
+    pub(super) fn relation(&self, commit: Option<&ObjectId>) -> Result<Relation, CommandError> {
         let (Some(commit), Some(tip)) = (commit, &self.line.commit) else {
             return Ok(Relation::Tip);
         };

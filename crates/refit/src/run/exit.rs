@@ -33,7 +33,8 @@ pub(crate) fn exit_of_build(plan: &Plan) -> Exit {
         | StateKind::NewerIsPublished { .. }
         | StateKind::Claimed { .. }
         | StateKind::ReleaseSourceGone { .. }
-        | StateKind::ReleaseSourceUnknown => Exit::Partial,
+        | StateKind::Adoptable { .. }
+        | StateKind::ReleaseSourceUnknown { .. } => Exit::Partial,
         // What stays on the base before is done all the same.
         StateKind::BaseHeld { .. } | StateKind::Deferred { .. } if !is_planned(plan, state) => {
             Exit::Partial

@@ -51,7 +51,7 @@ pub(crate) async fn apply(
 ) -> Result<Ran, CommandError> {
     let engines = engines(app, plan).await?;
     let project = observer.project;
-    let id = RunId::new(Timestamp::now(), randomness());
+    let id = new_id();
     let scratch = tempfile::Builder::new().prefix("refit-").tempdir();
     let scratch =
         scratch.map_err(|e| CommandError::new(format!("cannot make a temporary folder: {e}")))?;
@@ -158,6 +158,11 @@ fn seen(observer: &Observer<'_>, plan: &Plan) -> Vec<Record> {
     let seen = plan.seen.iter();
     seen.map(|seen| Record::Seen(seen.record(observer.now)))
         .collect()
+}
+
+/// The id of a run that begins now.
+pub(crate) fn new_id() -> RunId {
+    RunId::new(Timestamp::now(), randomness())
 }
 
 fn randomness() -> [u8; 10] {

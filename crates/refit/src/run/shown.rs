@@ -1,6 +1,6 @@
 //! A plan, and what became of it, for people.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use refit_build::apply::{Done, Outcome, Published};
 use refit_deps::{
@@ -9,6 +9,7 @@ use refit_deps::{
 };
 use refit_logs::RunId;
 use refit_oci::{Digest, Reference};
+use refit_platform::Target;
 
 use super::Ran;
 use crate::ui::{self, GOOD, Table, Ui, count};
@@ -40,9 +41,20 @@ fn steps(plan: &Plan) -> Table {
     let mut table = Table::new();
     let published = plan.publications.iter().filter(|p| !p.tags.is_empty());
     let published: HashSet<&str> = published.map(|p| p.image.as_str()).collect();
+    let adopted = plan.states.iter().filter_map(|state| {
+        let target = Target {
+            image: state.image.clone(),
+            platform: state.platform.clone()?,
+        };
+        Some((target, ui::adopted(&state.kind)?))
+    });
+    let adopted: HashMap<Target, String> = adopted.collect();
     for step in &plan.steps {
         let moves_tags = published.contains(step.target.image.as_str());
-        let (action, why) = action(step, moves_tags);
+        let (action, mut why) = action(step, moves_tags);
+        if let Some(mark) = adopted.get(&step.target) {
+            why = format!("{why}  {mark}");
+        }
         let wave = format!("wave {}", step.wave);
         table.row(
             vec![action.to_owned(), step.target.to_string(), wave, why],

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use refit_deps::reason::{Reason, State, StateKind, Wait};
+use refit_deps::{
+    adopt::How,
+    reason::{Reason, State, StateKind, Wait},
+};
 use refit_oci::Reference;
 
 use super::{Ui, sentence_list};
@@ -29,7 +32,11 @@ pub(crate) fn reason(reason: &Reason) -> String {
             to,
             ..
         } => {
-            format!("{} {} is new to it", reference.familiar(), to.short())
+            format!(
+                "{} {} is not what it was built on",
+                reference.familiar(),
+                to.short()
+            )
         }
         Reason::ParentRebuilt { parent } => format!("its parent {} is rebuilt", parent.image),
         Reason::PlatformAdded => "the platform is not published yet".to_owned(),
@@ -61,7 +68,9 @@ pub(crate) fn states(ui: &Ui, states: &[State]) {
         let text = format!("{}: {}: {said}", some_of(&alike.names), kind.word());
         // Nobody has to do anything about an image that is meant to be so.
         match kind {
-            StateKind::Unpublished | StateKind::NoMovingTag => ui.note(&text),
+            StateKind::Unpublished | StateKind::NoMovingTag | StateKind::Adoptable { .. } => {
+                ui.note(&text);
+            }
             _ => ui.warning(&text),
         }
         if let Some(hint) = way_out(kind) {
@@ -76,12 +85,14 @@ fn alike(states: &[State]) -> Vec<Alike<'_>> {
     let mut by_text: HashMap<String, usize> = HashMap::new();
     for state in states {
         let of = match &state.platform {
-            Some(platform) => format!("{}@{platform}", state.image),
-            None => state.image.clone(),
+            Some(platform) if !is_adoptable(&state.kind) => format!("{}@{platform}", state.image),
+            _ => state.image.clone(),
         };
         let of_many = matches!(&state.kind, StateKind::Unreachable { message, .. } if widespread.contains(message.as_str()));
         let text = match &state.kind {
             StateKind::Unreachable { message, .. } if of_many => message.clone(),
+            // Each holds something else, and that is not said.
+            kind if is_adoptable(kind) => state_words(kind),
             kind => format!("{kind:?}"),
         };
         let at = *by_text.entry(text).or_insert_with(|| {
@@ -93,6 +104,9 @@ fn alike(states: &[State]) -> Vec<Alike<'_>> {
             });
             groups.len() - 1
         });
+        if is_adoptable(&state.kind) && groups[at].images.contains(state.image.as_str()) {
+            continue;
+        }
         groups[at].names.push(of);
         groups[at].images.insert(&state.image);
     }
@@ -200,7 +214,8 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
         StateKind::Unreachable { reference, message } => {
             format!("{}: {message}", reference.familiar())
         }
-        StateKind::ReleaseSourceUnknown => "nothing says which commit was released".to_owned(),
+        StateKind::ReleaseSourceUnknown { reasons } => source_unknown(reasons),
+        StateKind::Adoptable { how, .. } => adoptable(*how),
         StateKind::NewerIsPublished { commit } => {
             let commit = commit.short();
             format!("commit {commit} is published, which is newer; nothing moves")
@@ -238,10 +253,38 @@ fn moment(at: jiff::Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
+fn source_unknown(reasons: &[Reason]) -> String {
+    let why = reasons.iter().map(reason);
+    let unknown = "nothing says which commit was released".to_owned();
+    why.chain([unknown]).collect::<Vec<_>>().join("; ")
+}
+
+fn adoptable(how: Option<How>) -> String {
+    let published = "another tool published it";
+    match how {
+        Some(how) => format!("{published}; explained by its {}", how.as_str()),
+        None => published.to_owned(),
+    }
+}
+
+fn is_adoptable(kind: &StateKind) -> bool {
+    matches!(kind, StateKind::Adoptable { .. })
+}
+
+/// What is said beside a target that is looked at as if it were adopted.
+pub(crate) fn adopted(kind: &StateKind) -> Option<String> {
+    match kind {
+        StateKind::Adoptable { how: Some(how), .. } => Some(format!("(adopted: {})", how.as_str())),
+        _ => None,
+    }
+}
+
 /// What helps; `IMAGE` stands for the image.
 pub(crate) fn way_out(kind: &StateKind) -> Option<&'static str> {
     Some(match kind {
-        StateKind::Foreign { .. } => "`refit build IMAGE --push --take-over` writes over it",
+        StateKind::Foreign { .. } => {
+            "`refit adopt IMAGE` takes it as it is; `refit build IMAGE --push --take-over` writes over it"
+        }
         StateKind::MovedElsewhere { .. } => {
             "`refit build IMAGE --push --take-over` moves on from it"
         }
@@ -249,9 +292,13 @@ pub(crate) fn way_out(kind: &StateKind) -> Option<&'static str> {
             "change the digest in the Dockerfile, or set `pinned = \"follow\"` in `.config/refit.toml`"
         }
         StateKind::Unreachable { .. } => "`refit doctor` says what is missing",
-        StateKind::ReleaseSourceGone { .. } | StateKind::ReleaseSourceUnknown => {
+        StateKind::ReleaseSourceGone { .. } => {
             "`refit build IMAGE --push` releases what is there now"
         }
+        StateKind::ReleaseSourceUnknown { .. } => {
+            "`refit adopt IMAGE --source REV` says so; `refit build IMAGE --push` releases what is there now"
+        }
+        StateKind::Adoptable { .. } => "run `refit adopt` so that sweeps patch it",
         StateKind::NewerIsPublished { .. } => "run `git fetch`, or check out a newer commit",
         StateKind::Unpublished | StateKind::Unreleased { .. } => {
             "`refit build IMAGE --push` releases it"

@@ -2,12 +2,13 @@
 
 use crate::{assert_snapshot, sandbox::Sandbox};
 
-const VERBS: [&[&str]; 22] = [
+const VERBS: [&[&str]; 23] = [
     &[],
     &["status"],
     &["images"],
     &["build"],
     &["sweep"],
+    &["adopt"],
     &["deps"],
     &["deps", "graph"],
     &["deps", "list"],

@@ -5,6 +5,7 @@
 mod fixtures;
 mod sandbox;
 
+mod adopt;
 mod browser;
 mod doctor;
 mod errors;

@@ -7,6 +7,7 @@ mod checkout;
 mod fixtures;
 mod said;
 
+mod adopt;
 mod bad_input;
 mod failures;
 mod faults;

@@ -109,7 +109,7 @@ fn what_somebody_else_pushed_is_left_alone() {
     shop.refit(&["build", "--push"])
         .exits(1)
         .mentions("web: foreign")
-        .mentions("hint: `refit build web --push --take-over` writes over it");
+        .mentions("`refit build web --push --take-over` writes over it");
     assert_eq!(bench.writes(), 0);
 
     let over = shop

@@ -40,7 +40,13 @@ impl Image<'_> {
             Some((step.target.platform.clone(), replaced))
         }));
         let platforms = publication::platforms(&old.value);
-        if (told, &publication.released) == (platforms, &publication::revision(&old.value)) {
+        if (&told, &publication.released) == (&platforms, &publication::revision(&old.value)) {
+            return Ok(());
+        }
+        // An index that another tool put together says less: what was adopted is in it, and that is all.
+        let is_ours = old.value.annotations.contains_key(annotations::IMAGE);
+        let holds = |manifest: &Digest| old.value.manifests.iter().any(|d| d.digest == *manifest);
+        if !is_ours && told.values().all(holds) {
             return Ok(());
         }
         let short = old.digest.short();
@@ -84,12 +90,22 @@ impl Image<'_> {
         let mut attestations = Vec::new();
         for (platform, manifest) in &parts.kept {
             let mut listed = old.into_iter().flat_map(|old| &old.value.manifests);
-            let descriptor = listed.find(|d| d.digest == *manifest).ok_or_else(|| {
-                let short = manifest.short();
-                failed(format!(
-                    "the published index does not hold {short}, which the records name for {platform}"
-                ))
-            })?;
+            let descriptor = match listed.find(|d| d.digest == *manifest) {
+                Some(descriptor) => Descriptor {
+                    platform: Some(platform.clone()),
+                    ..descriptor.clone()
+                },
+                // A tag that held this one manifest, and no index.
+                None if self.publication.expects.as_ref() == Some(manifest) => {
+                    self.descriptor(repository, manifest, platform).await?
+                }
+                None => {
+                    let short = manifest.short();
+                    return Err(failed(format!(
+                        "the published index does not hold {short}, which the records name for {platform}"
+                    )));
+                }
+            };
             let reference = repository.at(manifest);
             let head = self
                 .site
@@ -112,7 +128,7 @@ impl Image<'_> {
                     .filter(about)
                     .cloned(),
             );
-            entries.insert(platform.clone(), descriptor.clone());
+            entries.insert(platform.clone(), descriptor);
         }
         Ok(entries.into_values().chain(attestations).collect())
     }

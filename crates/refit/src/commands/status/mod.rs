@@ -6,7 +6,10 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
-use refit_deps::plan::{Status, StatusRow, Word};
+use refit_deps::{
+    plan::{Status, StatusRow, Word},
+    reason::StateKind,
+};
 
 use super::{App, report};
 use crate::{
@@ -14,7 +17,7 @@ use crate::{
     error::{CommandError, Exit},
     observe,
     project::Snapshot,
-    ui::{self, Format},
+    ui::{self, Format, count},
 };
 
 /// Show which images are stale, and why
@@ -61,10 +64,48 @@ pub(crate) async fn run(app: &App, args: &StatusArgs) -> Result<Exit, CommandErr
     })
 }
 
+/// Says what nobody patches yet, and how that is changed.
+fn adoptable(app: &App, status: &Status) {
+    let is_adoptable = |state: &&StateKind| matches!(state, StateKind::Adoptable { .. });
+    let others: BTreeSet<&str> = status
+        .rows
+        .iter()
+        .filter(|row| row.states.iter().any(|state| is_adoptable(&state)))
+        .map(|row| row.target.image.as_str())
+        .collect();
+    if others.is_empty() {
+        return;
+    }
+    let (images, was) = (
+        count(others.len(), "image"),
+        if others.len() == 1 { "was" } else { "were" },
+    );
+    app.ui.note(&format!(
+        "{images} {was} published by another tool: no sweep patches them yet"
+    ));
+    app.ui
+        .hint("run `refit adopt --dry-run` to see what is known of them");
+    let unknown: BTreeSet<&str> = status
+        .rows
+        .iter()
+        .filter(|row| {
+            row.states
+                .iter()
+                .any(|s| matches!(s, StateKind::ReleaseSourceUnknown { .. }))
+        })
+        .map(|row| row.target.image.as_str())
+        .collect();
+    if !unknown.is_empty() {
+        let hint = "`refit adopt IMAGE --source REV` says which commit was released";
+        app.ui.hint(&ui::for_images(hint, &unknown));
+    }
+}
+
 fn hints(app: &App, snapshot: &Snapshot, status: &Status, n_stale: usize) {
     if n_stale > 0 {
         app.ui.hint("run `refit sweep --dry-run` to see the plan");
     }
+    adoptable(app, status);
     let unpublished = |row: &StatusRow| row.word == Word::Reported("unpublished");
     if !status.rows.is_empty() && status.rows.iter().all(unpublished) {
         if !snapshot.inventory.configured {

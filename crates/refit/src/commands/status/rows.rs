@@ -44,7 +44,10 @@ pub(super) fn print(app: &App, snapshot: &Snapshot, status: &Status, n_stale: us
             folded.entry(message).or_default().insert(image);
             continue;
         }
-        let text = text(snapshot, row, pad.unwrap_or(0));
+        let mut text = text(snapshot, row, pad.unwrap_or(0));
+        if let Some(mark) = row.states.iter().find_map(ui::adopted) {
+            text = format!("{text}  {mark}");
+        }
         // Rows are sorted: those of an image follow each other.
         let of_image = groups.iter_mut().rev().take_while(|g| g.image == image);
         let mut alike = of_image.filter(|group| group.word == row.word && group.text == text);

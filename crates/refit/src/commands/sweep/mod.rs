@@ -74,7 +74,7 @@ pub(crate) async fn run(app: &App, args: &SweepArgs) -> Result<Exit, CommandErro
     };
     let mut exit = Exit::Fine;
     let mut documents: Vec<Value> = Vec::new();
-    let tips = tips(&project, args)?;
+    let tips = tips(&project, &args.images)?;
     if let Some(base) = &args.base {
         warn_of_unknown(&app.ui, base, &tips);
     }
@@ -94,7 +94,10 @@ pub(crate) async fn run(app: &App, args: &SweepArgs) -> Result<Exit, CommandErro
 }
 
 /// The lines with what is at their tips. Every image that was named is on one of them.
-fn tips(project: &Project, args: &SweepArgs) -> Result<Vec<(Line, Snapshot)>, CommandError> {
+pub(crate) fn tips(
+    project: &Project,
+    images: &[String],
+) -> Result<Vec<(Line, Snapshot)>, CommandError> {
     let mut tips = Vec::new();
     for line in lines::lines(project)? {
         let Some(commit) = &line.commit else {
@@ -106,7 +109,7 @@ fn tips(project: &Project, args: &SweepArgs) -> Result<Vec<(Line, Snapshot)>, Co
         let tip = project.at_on(commit, &line.name)?;
         tips.push((line, tip));
     }
-    for name in &args.images {
+    for name in images {
         let known = tips.iter().any(|(_, tip)| tip.image(name).is_ok());
         if let (false, Some((_, tip))) = (known, tips.first()) {
             tip.image(name)?;
@@ -251,6 +254,7 @@ impl<'p> Sweep<'p> {
             images,
             base: args.base.clone(),
             force: args.force,
+            with_adoptable: args.dry_run,
         };
         observer
             .resolve(|ground| plan::sweep(ground, &options))

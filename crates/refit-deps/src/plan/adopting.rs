@@ -1,0 +1,172 @@
+//! The plan of `refit adopt`: which records make a sweep's business of what other tools published.
+
+use std::collections::BTreeMap;
+
+use refit_oci::{Digest, Platform};
+
+use super::{
+    adopted::Evidence,
+    evaluate::{Adopting, Evaluator, Scope},
+};
+use crate::{
+    adopt::{AdoptOptions, AdoptPlan, AdoptedManifest, Adoption, Origin},
+    image::Image,
+    observe::{Answer, Ground, Resolved},
+    publication::{Publication, Published, Unrecorded},
+    reason::{State, StateKind},
+    scan::Triggers,
+};
+
+/// What can be adopted, and what is to be recorded of it.
+pub fn adopt(ground: &Ground<'_>, options: &AdoptOptions) -> Resolved<AdoptPlan> {
+    let all = ground.inventory.images.iter();
+    let images: Vec<&Image> = all
+        .filter(|image| options.images.contains(&image.name))
+        .collect();
+    let taken = options.images.iter().filter(|_| options.named);
+    let adopting = Adopting {
+        unrecorded: Unrecorded::Read,
+        taken: taken.cloned().collect(),
+        source: options.source.clone(),
+        search_tags: true,
+    };
+    let scope = Scope {
+        adopting,
+        ..Scope::default()
+    };
+    let evaluator = Evaluator::new(ground, scope);
+    let mut plan = AdoptPlan::default();
+    for image in images {
+        match evaluator.taken_on(image) {
+            None => {} // something is unknown, and was asked for
+            Some(Taken::Adopted(adoption)) => plan.adoptions.push(adoption),
+            Some(Taken::Known) => plan.known.push(image.name.clone()),
+            Some(Taken::Not(kind)) => plan.states.push(State {
+                image: image.name.clone(),
+                platform: None,
+                kind,
+            }),
+        }
+    }
+    evaluator.lookup.finish(plan)
+}
+
+/// What comes of an image.
+enum Taken {
+    Adopted(Adoption),
+    Known,
+    Not(StateKind),
+}
+
+impl Evaluator<'_> {
+    fn taken_on(&self, image: &Image) -> Option<Taken> {
+        let published = match self.publication(image)? {
+            Publication::Ours(published) if published.adopted => published,
+            Publication::Ours(published) if self.has_another_source(image, &published) => {
+                Published {
+                    adopted: true,
+                    ..published
+                }
+            }
+            Publication::Ours(_) => return Some(Taken::Known),
+            Publication::Never => return Some(Taken::Not(StateKind::Unpublished)),
+            Publication::Other(kind) => return Some(Taken::Not(kind)),
+        };
+        let origin = match self.origin(image, &published)? {
+            Ok(origin) => origin,
+            Err(kind) => return Some(Taken::Not(kind)),
+        };
+        let all: Vec<_> = published
+            .platforms
+            .iter()
+            .map(|(platform, manifest)| {
+                let adopted =
+                    self.adopted_manifest(image, &origin, platform, (&published, manifest));
+                (platform, adopted)
+            })
+            .collect();
+        let mut platforms = BTreeMap::new();
+        for (platform, adopted) in all {
+            match adopted? {
+                Ok(adopted) => _ = platforms.insert(platform.clone(), adopted),
+                Err(kind) => return Some(Taken::Not(kind)),
+            }
+        }
+        let lead = image.lead_tag();
+        let mut tags = Vec::new();
+        for tag in image.moving_tags() {
+            let holds = |answer: &Answer<Digest>| matches!(answer, Answer::Found(digest) if *digest == published.index);
+            if lead.as_ref() == Some(&tag) || holds(self.lookup.tag(&tag)?) {
+                tags.push(tag);
+            }
+        }
+        Some(Taken::Adopted(Adoption {
+            image: image.name.clone(),
+            tags,
+            index: published.index,
+            after: published.record,
+            commit: origin.commit.clone(),
+            recipe: origin.recipe.clone(),
+            platforms,
+        }))
+    }
+
+    /// Whether the user names another source than the adoption on record.
+    fn has_another_source(&self, image: &Image, published: &Published) -> bool {
+        let records = self.lookup.ground.records;
+        let named = self.scope.adopting.taken.contains(&image.name);
+        let (Some(source), Some(record), true) =
+            (&self.scope.adopting.source, &published.record, named)
+        else {
+            return false;
+        };
+        let known = records.recipe(&image.name, &source.commit);
+        let same_file = match &source.dockerfile {
+            None => true,
+            Some(path) => known.is_some_and(|recipe| recipe.dockerfile == *path),
+        };
+        let same = published.commit.as_ref() == Some(&source.commit) && same_file;
+        records.is_adoption(record) && !same
+    }
+
+    fn adopted_manifest(
+        &self,
+        image: &Image,
+        origin: &Origin,
+        platform: &Platform,
+        (published, manifest): (&Published, &Digest),
+    ) -> Option<Result<AdoptedManifest, StateKind>> {
+        if !image.platforms.contains(platform) {
+            let (manifest, explained) = (manifest.clone(), None);
+            return Some(Ok(AdoptedManifest {
+                manifest,
+                explained,
+            }));
+        }
+        let entry = Image {
+            platforms: image.platforms.clone(),
+            pinned: image.pinned,
+            ..origin.release.image.clone()
+        };
+        let file = match self.scanned(&entry, platform, &Triggers::new()) {
+            Ok(file) => file,
+            Err(kind) => return Some(Err(kind)),
+        };
+        let Some(source) = origin.release.sources.get(platform) else {
+            let commit = origin.commit.short();
+            let message = format!("its source at {commit} can't be listed for {platform}");
+            return Some(Err(StateKind::ReleaseSourceGone { message }));
+        };
+        let pins = match self.pins(&entry, &file, &[])? {
+            Ok(pins) => pins,
+            Err(kind) => return Some(Err(kind)),
+        };
+        let tag = (&published.index, manifest);
+        let evidence = Evidence::new((image, &entry), (platform, &file), tag);
+        let explained = self.explained(&evidence, &pins)?;
+        Some(Ok(AdoptedManifest {
+            manifest: manifest.clone(),
+            explained: Some((source.id.clone(), explained)),
+        }))
+    }
+}
