@@ -23,6 +23,8 @@ pub(super) const HEADING: f64 = 30.0;
 pub(super) const CELL: f64 = 26.0;
 /// The space between cells, and around them.
 pub(super) const CELL_GAP: f64 = 6.0;
+/// No group with more than three columns is wider.
+const WIDEST_GROUP: f64 = 1080.0;
 /// The space around the whole.
 pub(super) const MARGIN: f64 = 24.0;
 
@@ -189,6 +191,19 @@ fn size_of(node: &Node, shape: Shape) -> Size {
     }
 }
 
+/// As many columns as make a group of many cells about as many rows high, where they have room.
+fn n_columns(n_cells: usize, cell_width: f64) -> usize {
+    match n_cells {
+        0..=8 => 1,
+        9..=24 => 2,
+        _ => {
+            let fits = |n: &usize| f64_of(*n) * (cell_width + CELL_GAP) <= WIDEST_GROUP;
+            let square = n_cells.isqrt();
+            (3..=square).rev().find(fits).unwrap_or(3)
+        }
+    }
+}
+
 /// The cells of a group.
 struct Grid {
     n_columns: usize,
@@ -201,12 +216,6 @@ struct Grid {
 impl Grid {
     fn of(members: &[usize], picture: &Picture) -> Self {
         let n_cells = members.len();
-        let n_columns = match n_cells {
-            0..=8 => 1,
-            9..=24 => 2,
-            25..=60 => 3,
-            _ => 4,
-        };
         let mut platforms = members
             .iter()
             .map(|member| &picture.nodes[*member].platforms);
@@ -214,13 +223,14 @@ impl Grid {
         let with_platforms = platforms.any(|other| Some(other) != first);
         let nodes = members.iter().map(|member| &picture.nodes[*member]);
         let widths = nodes.map(|node| text::cell_width(node, with_platforms));
+        let cell_width = widths.fold(96.0, f64::max).ceil();
         let heading = text::heading(members, picture);
         let badge =
             text::heading_badge(members, picture).map_or(0.0, |b| text::badge_width(&b) + 12.0);
         Self {
-            n_columns,
+            n_columns: n_columns(n_cells, cell_width),
             n_cells,
-            cell_width: widths.fold(96.0, f64::max).ceil(),
+            cell_width,
             heading: text::heading_width(&heading) + badge + 46.0,
             with_platforms,
         }
