@@ -90,8 +90,45 @@ pub enum Answer<T> {
     Found(T),
     /// It is not there, for certain.
     Missing,
-    /// It could not be asked for.
-    Failed(String),
+    /// It could not be asked for, or what came can't be used.
+    Failed(Failure),
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What is to be done about it.
+    pub kind: FailureKind,
+    /// What happened, in one sentence.
+    pub message: String,
+}
+
+/// What is to be done about a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The registry wants to know who asks, or knows and does not allow it.
+    Unauthorized {
+        /// Who asked: `anonymously`, or where the credential is from.
+        credentials: String,
+    },
+    /// The registry has been asked too often.
+    RateLimited {
+        /// When it may be asked again, if it says.
+        until: Option<Timestamp>,
+    },
+    /// A manifest in Docker's first format.
+    Schema1,
+    /// Anything else.
+    Other,
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self {
+            kind: FailureKind::Other,
+            message,
+        }
+    }
 }
 
 /// An image at a commit: what a patch of a release is built from.

@@ -9,7 +9,7 @@ use refit_oci::{Digest, Document, Index, ObjectId, Platform, Reference, annotati
 use crate::{
     image::{EMBEDDED_HOST, Image},
     observe::{Answer, Lookup},
-    reason::StateKind,
+    reason::{StateKind, TagOwner},
     record::PublishRecord,
 };
 
@@ -73,13 +73,15 @@ pub(crate) fn publication(
         Answer::Missing if lead.repository().registry() == EMBEDDED_HOST => {
             return Some(Publication::Never);
         }
-        Answer::Missing => return Some(Publication::Other(StateKind::MissingTag { tag: lead })),
-        Answer::Failed(message) => {
-            let message = message.clone();
-            return Some(Publication::Other(StateKind::Unreachable {
-                reference: lead,
-                message,
+        Answer::Missing => {
+            let owner = TagOwner::Image;
+            return Some(Publication::Other(StateKind::MissingTag {
+                tag: lead,
+                owner,
             }));
+        }
+        Answer::Failed(failure) => {
+            return Some(Publication::Other(StateKind::of_failure(&lead, failure)));
         }
     };
     if let Some(head) = heads.iter().rev().find(|head| head.index == *digest) {
@@ -211,10 +213,7 @@ fn index_of_ours<'a>(
             _ => Some(Ok(None)),
         },
         Answer::Missing => Some(Ok(None)),
-        Answer::Failed(message) => Some(Err(StateKind::Unreachable {
-            reference: lead.clone(),
-            message: message.clone(),
-        })),
+        Answer::Failed(failure) => Some(Err(StateKind::of_failure(lead, failure))),
     }
 }
 

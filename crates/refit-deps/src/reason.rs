@@ -5,7 +5,10 @@ use refit_oci::{Digest, Reference};
 use refit_platform::Target;
 use serde::Serialize;
 
-use crate::adopt::How;
+use crate::{
+    adopt::How,
+    observe::{Failure, FailureKind},
+};
 
 /// Why a target is built. Many reasons, one build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -170,6 +173,8 @@ pub enum StateKind {
     MissingTag {
         /// The tag.
         tag: Reference,
+        /// Whose it is.
+        owner: TagOwner,
     },
     /// A base does not offer the platform.
     MissingPlatform {
@@ -177,6 +182,31 @@ pub enum StateKind {
         reference: Reference,
         /// What is wanted.
         platform: refit_oci::Platform,
+        /// What there is instead, sorted.
+        offered: Vec<refit_oci::Platform>,
+    },
+    /// A base is in Docker's first manifest format, which no engine of today pulls.
+    Schema1 {
+        /// The base.
+        reference: Reference,
+    },
+    /// A registry wants to know who asks, or does not allow it.
+    Unauthorized {
+        /// What was asked for.
+        reference: Reference,
+        /// Who asked: `anonymously`, or where the credential is from.
+        credentials: String,
+        /// What happened.
+        message: String,
+    },
+    /// A registry has been asked too often.
+    RateLimited {
+        /// What was asked for.
+        reference: Reference,
+        /// When it may be asked again, if it says.
+        until: Option<Timestamp>,
+        /// What happened.
+        message: String,
     },
     /// A registry could not be asked.
     Unreachable {
@@ -239,12 +269,49 @@ pub enum StateKind {
     },
 }
 
+/// Whose a missing tag is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TagOwner {
+    /// A base's: somebody else has removed it.
+    Base,
+    /// An image's of this repository.
+    Image,
+}
+
 impl StateKind {
     /// Nothing says which commit was released, and nothing is known to be stale.
     pub(crate) fn source_unknown() -> Self {
         Self::ReleaseSourceUnknown {
             reasons: Vec::new(),
         }
+    }
+
+    /// The state of a target that needs what could not be had.
+    pub(crate) fn of_failure(reference: &Reference, failure: &Failure) -> Self {
+        let (reference, message) = (reference.clone(), failure.message.clone());
+        match &failure.kind {
+            FailureKind::Unauthorized { credentials } => Self::Unauthorized {
+                reference,
+                credentials: credentials.clone(),
+                message,
+            },
+            FailureKind::RateLimited { until } => Self::RateLimited {
+                reference,
+                until: *until,
+                message,
+            },
+            FailureKind::Schema1 => Self::Schema1 { reference },
+            FailureKind::Other => Self::Unreachable { reference, message },
+        }
+    }
+
+    /// Whether a registry did not say what was asked: nothing is known, and asking again may help.
+    pub fn is_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Unauthorized { .. } | Self::RateLimited { .. }
+        )
     }
 
     /// The word in JSON and for people.
@@ -258,6 +325,9 @@ impl StateKind {
             Self::NoMovingTag => "no-moving-tag",
             Self::MissingTag { .. } => "missing-tag",
             Self::MissingPlatform { .. } => "missing-platform",
+            Self::Schema1 { .. } => "schema-1",
+            Self::Unauthorized { .. } => "unauthorized",
+            Self::RateLimited { .. } => "rate-limited",
             Self::Unreachable { .. } => "unreachable",
             Self::ReleaseSourceGone { .. } => "release-source-gone",
             Self::ReleaseSourceUnknown { .. } => "release-source-unknown",

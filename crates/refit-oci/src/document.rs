@@ -93,7 +93,13 @@ pub enum DocumentError {
         /// Where parsing stopped.
         source: serde_json::Error,
     },
-    /// Docker's schema 1, or something else altogether.
+    /// Docker's first manifest format, of before 2016. Its digest is not over these bytes.
+    #[error("`{digest}` is in Docker's schema 1, which no engine of today pulls")]
+    Schema1 {
+        /// The digest of the bytes.
+        digest: Digest,
+    },
+    /// Something else altogether.
     #[error("`{digest}` has the media type `{media_type}`, which refit does not read")]
     MediaType {
         /// The digest of the bytes.
@@ -150,6 +156,7 @@ impl Document {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Probe {
+            schema_version: Option<serde_json::Value>,
             media_type: Option<String>,
             manifests: Option<serde_json::Value>,
         }
@@ -159,6 +166,12 @@ impl Document {
                 source,
             })?;
         let header = content_type.map(|c| c.split(';').next().unwrap_or(c).trim());
+        let version_1 = probe.schema_version.is_some_and(|version| version == 1);
+        if version_1 || header.is_some_and(media_type::is_schema1) {
+            return Err(DocumentError::Schema1 {
+                digest: Digest::sha256(&bytes),
+            });
+        }
         let media_type = match (probe.media_type.as_deref(), header) {
             (Some(own), _) => own,
             (None, Some(header)) if media_type::MANIFESTS.contains(&header) => header,
@@ -276,9 +289,15 @@ mod tests {
 
     #[test]
     fn schema_1_is_refused_by_name() {
-        let text = br#"{"schemaVersion":1,"mediaType":"application/vnd.docker.distribution.manifest.v1+prettyjws"}"#;
-        let error = Document::decode(None, text.to_vec()).unwrap_err();
-        assert!(error.to_string().contains("v1+prettyjws"), "{error}");
+        let signed = media_type::DOCKER_SCHEMA1_SIGNED;
+        for (header, text) in [
+            (None, r#"{"schemaVersion":1,"name":"debian","fsLayers":[]}"#),
+            (Some("application/json"), r#"{"schemaVersion":1}"#),
+            (Some(signed), r#"{"name":"debian"}"#),
+        ] {
+            let error = Document::decode(header, text.into()).unwrap_err();
+            assert!(matches!(error, DocumentError::Schema1 { .. }), "{error}");
+        }
     }
 
     #[test]

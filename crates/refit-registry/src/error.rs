@@ -14,20 +14,26 @@ pub enum RegistryError {
         what: String,
     },
     /// 401, after what credentials there are were tried.
-    #[error("`{host}` wants a login for `{what}`, or there is no such repository")]
+    #[error(
+        "`{host}` wants a login for `{what}`, or there is no such repository (it was asked {asked_as})"
+    )]
     Unauthorized {
         /// The registry.
         host: String,
         /// The repository or scope.
         what: String,
+        /// `anonymously`, or where the credential is from.
+        asked_as: String,
     },
     /// 403.
-    #[error("`{host}` does not allow this for `{what}`{}", detail(.message))]
+    #[error("`{host}` does not allow this for `{what}` (it was asked {asked_as}){}", detail(.message))]
     Denied {
         /// The registry.
         host: String,
         /// The repository.
         what: String,
+        /// `anonymously`, or where the credential is from.
+        asked_as: String,
         /// The registry's words.
         message: String,
     },
@@ -76,7 +82,7 @@ pub enum RegistryError {
     Credentials {
         /// The registry.
         host: String,
-        /// What is wrong; never what a helper printed.
+        /// What is wrong; never what a helper gave as a credential.
         message: String,
     },
     /// A status that nothing else here stands for.
@@ -170,10 +176,24 @@ impl RegistryError {
     /// A command or setting that may help, for a `hint:` line.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Unauthorized { host, .. } if host == "docker.io" => {
+                Some("run `docker login`".to_owned())
+            }
             Self::Unauthorized { host, .. } => Some(format!("run `docker login {host}`")),
-            Self::Tls { host, .. } => Some(format!(
-                "set `ca` or `plain-http` under `[registries.\"{host}\"]` in the user's configuration"
-            )),
+            Self::Tls { host, reason } => {
+                let key = match reason {
+                    rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
+                        "`ca = \"FILE\"` with the authority's certificate"
+                    }
+                    rustls::Error::InvalidCertificate(_) => {
+                        "`insecure = true`, or better mend the registry's certificate,"
+                    }
+                    _ => "`plain-http = true`",
+                };
+                Some(format!(
+                    "set {key} under `[registries.\"{host}\"]` in the user's configuration"
+                ))
+            }
             Self::NoStore { .. } => {
                 Some("run refit inside a git repository, or set `push-to`".to_owned())
             }
@@ -184,6 +204,14 @@ impl RegistryError {
     /// Whether the network, not the registry, said no: a state to show rather than a failure of the input.
     pub fn is_offline(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. })
+    }
+
+    /// Whether it is a manifest in Docker's first format.
+    pub fn is_schema1(&self) -> bool {
+        let Self::Document { source, .. } = self else {
+            return false;
+        };
+        matches!(source, DocumentError::Schema1 { .. })
     }
 
     /// Whether what was named does not exist.
@@ -213,4 +241,16 @@ fn wait(retry_after: Option<&Duration>) -> String {
         Some(wait) => format!("; it asks to wait {} s", wait.as_secs()),
         None => String::new(),
     }
+}
+
+/// What of somebody else's words is shown.
+const SHOWN: usize = 300;
+
+/// Somebody else's words as they may end up on a terminal: no escape sequences, no second line, not too many.
+pub(crate) fn visible(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars()
+        .filter(|c| !c.is_control())
+        .take(SHOWN)
+        .collect()
 }

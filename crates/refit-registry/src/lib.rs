@@ -2,7 +2,7 @@
 //! both.
 //!
 //! [`Registries`] routes a host to what serves it. The environment is never read here: credentials come from the
-//! folder that [`Settings`] names (only the HTTP client itself honours the usual proxy variables).
+//! [sources](credentials) that [`Settings`] name (only the HTTP client itself honours the usual proxy variables).
 //!
 //! ```
 //! use refit_registry::{EMBEDDED_HOST, Head, Registries, Settings};
@@ -23,19 +23,22 @@
 
 mod blocks;
 mod copy;
-mod credentials;
+pub mod credentials;
 mod error;
 mod http;
 mod layout;
 pub mod loopback;
+mod mirrors;
 mod registries;
 mod registry;
 mod settings;
 mod verify;
 
 pub use copy::{Place, copy_blob, copy_image};
+pub use credentials::{CredentialSources, Login};
 pub use error::RegistryError;
 pub use layout::Layout;
+pub use mirrors::{Mirror, MirrorError};
 pub use registries::{EMBEDDED_HOST, Registries, Requests};
 pub use registry::{BlobFile, BlobSource, DOCUMENT_LIMIT, Deleted, Head, Registry, Uploaded};
-pub use settings::{HostSettings, Patience, Settings};
+pub use settings::{CONCURRENCY, HostSettings, Patience, Settings};

@@ -5,9 +5,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use refit_oci::Repository;
+
 use crate::{
-    Layout, Registry, Settings,
-    http::{Clients, Counters, Endpoint},
+    HostSettings, Layout, Login, Mirror, Registry, RegistryError, Settings,
+    credentials::{Credential, Credentials},
+    http::{Clients, Endpoint, Shared},
+    mirrors::{Before, Mirrored, Own},
 };
 
 /// The host name of the embedded store, an OCI layout.
@@ -16,10 +20,13 @@ pub const EMBEDDED_HOST: &str = "refit.local";
 /// All registries of a run: endpoints are made on demand and shared, with their connections and tokens.
 pub struct Registries {
     settings: Settings,
-    clients: Clients,
-    counters: Arc<Counters>,
+    shared: Shared,
     endpoints: Mutex<BTreeMap<String, Arc<dyn Registry>>>,
+    own: Own,
 }
+
+/// How often a mirror is asked for one thing.
+const MIRROR_ATTEMPTS: u32 = 2;
 
 /// How many requests were sent, attempts that failed included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,10 +65,14 @@ impl Registries {
         // An error means that the program has chosen a TLS provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
-            clients: Clients::new(&settings.patience),
-            counters: Arc::default(),
+            shared: Shared {
+                clients: Clients::new(&settings.patience),
+                counters: Arc::default(),
+                credentials: Arc::new(Credentials::new(settings.credentials.clone())),
+            },
             settings,
             endpoints: Mutex::default(),
+            own: Own::default(),
         }
     }
 
@@ -69,28 +80,84 @@ impl Registries {
     pub fn registry(&self, host: &str) -> Arc<dyn Registry> {
         let endpoints = self.endpoints.lock();
         let mut endpoints = endpoints.unwrap_or_else(PoisonError::into_inner);
-        let endpoint = endpoints.entry(host.to_owned());
-        Arc::clone(endpoint.or_insert_with(|| self.make(host)))
+        if let Some(known) = endpoints.get(host) {
+            return Arc::clone(known);
+        }
+        let made = self.make(host);
+        endpoints.insert(host.to_owned(), Arc::clone(&made));
+        made
+    }
+
+    /// Repositories that are pushed to: they are read where they are, whatever mirrors there are.
+    pub fn never_mirror(&self, repositories: impl IntoIterator<Item = Repository>) {
+        let own = self.own.write();
+        let mut own = own.unwrap_or_else(PoisonError::into_inner);
+        own.extend(repositories);
+    }
+
+    /// Whether there is a credential for a repository, and where it is from; helpers are asked.
+    pub async fn login(&self, repository: &Repository) -> Result<Login, RegistryError> {
+        let found = self
+            .shared
+            .credentials
+            .lookup(repository.registry(), repository.path());
+        let found = found.await?;
+        Ok(Login {
+            found: found.credential != Credential::Anonymous,
+            asked_as: found.asked_as,
+        })
     }
 
     /// The requests sent so far, by method.
     pub fn requests(&self) -> Requests {
-        self.counters.read()
+        self.shared.counters.read()
     }
 
     fn make(&self, host: &str) -> Arc<dyn Registry> {
-        let settings = self.settings.hosts.get(host);
-        if let Some(path) = settings.and_then(|s| s.layout.clone()) {
+        let of_host = self.settings.hosts.get(host).cloned().unwrap_or_default();
+        if let Some(path) = of_host.layout {
             return Arc::new(Layout::expected(path));
         }
+        let origin = self.origin(host, &of_host);
+        if of_host.mirrors.is_empty() {
+            return origin;
+        }
+        let before = |mirror: Mirror| {
+            let registry = self.mirror(&mirror);
+            Before::new(mirror, registry)
+        };
+        Arc::new(Mirrored {
+            origin,
+            mirrors: of_host.mirrors.into_iter().map(before).collect(),
+            tags: of_host.mirror_tags,
+            own: Arc::clone(&self.own),
+        })
+    }
+
+    /// A mirror's endpoint: with its own host's settings but for mirrors of its own, and with less patience, as
+    /// somebody else can be asked.
+    fn mirror(&self, mirror: &Mirror) -> Arc<dyn Registry> {
+        let of_host = self.settings.hosts.get(&mirror.host);
+        let mut of_host = of_host.cloned().unwrap_or_default();
+        if let Some(path) = of_host.layout {
+            return Arc::new(Layout::expected(path));
+        }
+        of_host.plain_http = mirror.plain_http.or(of_host.plain_http);
+        let mut settings = self.settings.clone();
+        settings.patience.attempts = settings.patience.attempts.min(MIRROR_ATTEMPTS);
+        Arc::new(Endpoint::new(
+            &mirror.host,
+            &of_host,
+            &settings,
+            &self.shared,
+        ))
+    }
+
+    fn origin(&self, host: &str, of_host: &HostSettings) -> Arc<dyn Registry> {
         match (host, &self.settings.embedded) {
             (EMBEDDED_HOST, Some(path)) => Arc::new(Layout::made_on_demand(path.clone())),
             (EMBEDDED_HOST, None) => Arc::new(Layout::nowhere(host)),
-            _ => {
-                let counters = Arc::clone(&self.counters);
-                let endpoint = Endpoint::new(host, &self.settings, &self.clients, counters);
-                Arc::new(endpoint)
-            }
+            _ => Arc::new(Endpoint::new(host, of_host, &self.settings, &self.shared)),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::{
 
 use jiff::Timestamp;
 use refit_oci::Platform;
+use refit_registry::CredentialSources;
 
 /// The user's configuration file instead of `refit/config.toml` in the XDG configuration folder.
 pub(crate) const REFIT_CONFIG: &str = "REFIT_CONFIG";
@@ -25,13 +26,19 @@ pub(crate) const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 pub(crate) const DOCKER_HOST: &str = "DOCKER_HOST";
 /// The folder with Docker's `config.json` and its credentials, `~/.docker` unless set.
 pub(crate) const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
+/// The text of a `config.json` with credentials, asked before any file.
+pub(crate) const DOCKER_AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
+/// A file with credentials, asked before Docker's and Podman's own.
+pub(crate) const REGISTRY_AUTH_FILE: &str = "REGISTRY_AUTH_FILE";
+/// The folder of what lives as long as a login, where Podman keeps its credentials.
+pub(crate) const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// Any value turns colours off.
 pub(crate) const NO_COLOR: &str = "NO_COLOR";
 /// Seconds since 1970: the time that records and logs carry instead of the clock's.
 pub(crate) const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// Every variable with what it does, for `refit --help`.
-pub(crate) const VARIABLES: [(&str, &str); 9] = [
+pub(crate) const VARIABLES: [(&str, &str); 12] = [
     (REFIT_CONFIG, "the user's configuration file"),
     (
         REFIT_BUILD_PLATFORM,
@@ -54,6 +61,18 @@ pub(crate) const VARIABLES: [(&str, &str); 9] = [
         DOCKER_CONFIG,
         "the folder with Docker's credentials (~/.docker)",
     ),
+    (
+        DOCKER_AUTH_CONFIG,
+        "the text of a `config.json` with credentials",
+    ),
+    (
+        REGISTRY_AUTH_FILE,
+        "a file with credentials, asked before Docker's and Podman's",
+    ),
+    (
+        XDG_RUNTIME_DIR,
+        "where Podman's `containers/auth.json` is looked for",
+    ),
     (NO_COLOR, "any value turns colours off"),
     (
         SOURCE_DATE_EPOCH,
@@ -70,8 +89,8 @@ pub(crate) struct Environment {
     pub(crate) user_config: Option<PathBuf>,
     /// [`DOCKER_HOST`], if set.
     pub(crate) docker_host: Option<String>,
-    /// The folder with Docker's `config.json`, whether it exists or not.
-    pub(crate) docker_config_dir: Option<PathBuf>,
+    /// Where credentials are looked for.
+    pub(crate) credentials: CredentialSources,
     /// What `$BUILDPLATFORM` stands for.
     pub(crate) build_platform: Platform,
     /// The user's own folder.
@@ -122,6 +141,19 @@ impl Environment {
         let config_home = path(XDG_CONFIG_HOME).filter(|path| path.is_absolute());
         let home = path("HOME");
         let config_home = config_home.or_else(|| home.as_ref().map(|home| home.join(".config")));
+        let docker = path(DOCKER_CONFIG).or_else(|| home.as_ref().map(|home| home.join(".docker")));
+        let podman = [path(XDG_RUNTIME_DIR), config_home.clone()];
+        // In this order: the table of `refit_registry::credentials`.
+        let credential_files: Vec<PathBuf> = path(REGISTRY_AUTH_FILE)
+            .into_iter()
+            .chain(docker.map(|dir| dir.join("config.json")))
+            .chain(
+                podman
+                    .into_iter()
+                    .flatten()
+                    .map(|dir| dir.join("containers/auth.json")),
+            )
+            .collect();
         let build_platform = parsed.value(REFIT_BUILD_PLATFORM, set(REFIT_BUILD_PLATFORM));
         let budget: Option<u64> = parsed.value(REFIT_HOOK_BUDGET_MS, set(REFIT_HOOK_BUDGET_MS));
         let epoch: Option<i64> = parsed.value(SOURCE_DATE_EPOCH, set(SOURCE_DATE_EPOCH));
@@ -130,8 +162,12 @@ impl Environment {
                 .or_else(|| config_home.map(|dir| dir.join("refit/config.toml"))),
             search_path: set("PATH").unwrap_or_default(),
             docker_host: set(DOCKER_HOST).and_then(|host| host.into_string().ok()),
-            docker_config_dir: path(DOCKER_CONFIG)
-                .or_else(|| home.as_ref().map(|home| home.join(".docker"))),
+            credentials: CredentialSources {
+                inline: set(DOCKER_AUTH_CONFIG).and_then(|text| text.into_string().ok()),
+                files: credential_files,
+                search_path: set("PATH").unwrap_or_default(),
+                ..CredentialSources::default()
+            },
             build_platform: build_platform
                 .unwrap_or_else(|| Platform::new("linux", env::consts::ARCH, None)),
             hook_budget: Duration::from_millis(budget.unwrap_or(300)),
@@ -233,8 +269,27 @@ mod tests {
             Path::new("/home/a/.config/refit/config.toml")
         );
         assert_eq!(
-            home.docker_config_dir.unwrap(),
-            Path::new("/home/a/.docker")
+            home.credentials.files,
+            [
+                Path::new("/home/a/.docker/config.json"),
+                Path::new("/home/a/.config/containers/auth.json")
+            ]
+        );
+        let all = environment(&[
+            ("HOME", "/home/a"),
+            ("REGISTRY_AUTH_FILE", "/auth.json"),
+            ("DOCKER_CONFIG", "/d"),
+            ("XDG_RUNTIME_DIR", "/run/user/7"),
+            ("XDG_CONFIG_HOME", "/x"),
+        ]);
+        assert_eq!(
+            all.credentials.files,
+            [
+                Path::new("/auth.json"),
+                Path::new("/d/config.json"),
+                Path::new("/run/user/7/containers/auth.json"),
+                Path::new("/x/containers/auth.json"),
+            ]
         );
         let xdg = environment(&[("HOME", "/home/a"), ("XDG_CONFIG_HOME", "/x")]);
         assert_eq!(xdg.user_config.unwrap(), Path::new("/x/refit/config.toml"));

@@ -234,7 +234,7 @@ impl Project {
         Registries::new(Settings {
             hosts: self.user.hosts(),
             embedded: Some(self.store_dir()),
-            docker_config_dir: self.environment.docker_config_dir.clone(),
+            credentials: self.environment.credentials.clone(),
             spool_dir: None,
             patience,
         })

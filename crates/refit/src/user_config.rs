@@ -4,11 +4,12 @@
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
-use refit_registry::HostSettings;
-use serde::Deserialize;
+use refit_registry::{HostSettings, Mirror, MirrorError};
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::error::CommandError;
 
@@ -30,6 +31,23 @@ struct RegistryEntry {
     layout: Option<PathBuf>,
     /// A PEM file of certificate authorities, relative to this file.
     ca: Option<PathBuf>,
+    /// Take any certificate.
+    insecure: bool,
+    /// Requests at the same time.
+    concurrency: Option<NonZeroUsize>,
+    /// Asked first for what a digest names.
+    #[serde(deserialize_with = "mirrors")]
+    mirrors: Vec<Mirror>,
+    /// Whether they are asked for tags as well.
+    mirror_tags: bool,
+}
+
+fn mirrors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Mirror>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let parsed = texts.iter().map(|text| text.parse());
+    parsed
+        .collect::<Result<_, MirrorError>>()
+        .map_err(D::Error::custom)
 }
 
 /// Reads the file; without one, everything has its default.
@@ -72,6 +90,10 @@ impl UserConfig {
                 plain_http: entry.plain_http,
                 layout: entry.layout.clone(),
                 ca: entry.ca.clone(),
+                insecure: entry.insecure,
+                concurrency: entry.concurrency,
+                mirrors: entry.mirrors.clone(),
+                mirror_tags: entry.mirror_tags,
             };
             (host.clone(), settings)
         });

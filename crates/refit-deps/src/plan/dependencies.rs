@@ -1,7 +1,7 @@
 //! What a target's dependencies resolve to now: an in-repo parent's verdict, or what a registry says.
 
 use refit_dockerfile::{Found, FoundSource, Kind, Resolved as ResolvedFile};
-use refit_oci::{Digest, Document, Platform, Reference, Repository};
+use refit_oci::{Digest, Document, Index, Platform, Reference, Repository};
 use refit_platform::best_match;
 
 use super::{
@@ -13,7 +13,7 @@ use crate::{
     image::{Image, Pinned},
     observe::Answer,
     pin::{self, Pin},
-    reason::StateKind,
+    reason::{StateKind, TagOwner},
 };
 
 impl Evaluator<'_> {
@@ -123,6 +123,7 @@ impl Evaluator<'_> {
             })),
             Verdict::Absent => Some(Err(StateKind::MissingTag {
                 tag: lead.unwrap_or(reference),
+                owner: TagOwner::Image,
             })),
             Verdict::Left => {
                 let current = self.external(
@@ -174,9 +175,12 @@ impl Evaluator<'_> {
                 Answer::Missing => {
                     return Some(Err(StateKind::MissingTag {
                         tag: reference.clone(),
+                        owner: TagOwner::Base,
                     }));
                 }
-                Answer::Failed(message) => return Some(Err(unreachable(reference, message))),
+                Answer::Failed(failure) => {
+                    return Some(Err(StateKind::of_failure(reference, failure)));
+                }
             },
         };
         // The cheapest level: the index that a build recorded is still the tag's.
@@ -189,15 +193,17 @@ impl Evaluator<'_> {
         if pins().any(|p| p.index.is_none() && p.manifest.as_ref() == Some(digest)) {
             return Some(Ok((None, digest.clone())));
         }
-        let missing_platform = || {
+        let missing_platform = |offered| {
             Err(StateKind::MissingPlatform {
                 reference: reference.clone(),
                 platform: platform.clone(),
+                offered,
             })
         };
         let missing_tag = || {
             Err(StateKind::MissingTag {
                 tag: reference.clone(),
+                owner: TagOwner::Base,
             })
         };
         let (index, manifest, says_platform) =
@@ -209,22 +215,26 @@ impl Evaluator<'_> {
                             &entry.digest,
                             entry.platform.is_some(),
                         ),
-                        None => return Some(missing_platform()),
+                        None => return Some(missing_platform(offered(&index.value))),
                     },
                     Document::Manifest(_) => (None, digest, false),
                 },
                 Answer::Missing => return Some(missing_tag()),
-                Answer::Failed(message) => return Some(Err(unreachable(reference, message))),
+                Answer::Failed(failure) => {
+                    return Some(Err(StateKind::of_failure(reference, failure)));
+                }
             };
         // Files may be copied from an image of any platform; what a stage executes must be of its own.
         if !says_platform && matches!(found.kind, Kind::Base | Kind::Stage) {
             match self.lookup.config(reference.repository(), manifest)? {
                 Answer::Found(config) if !pin::fits(config, platform) => {
-                    return Some(missing_platform());
+                    return Some(missing_platform(vec![config.platform()]));
                 }
                 Answer::Found(_) => {}
                 Answer::Missing => return Some(missing_tag()),
-                Answer::Failed(message) => return Some(Err(unreachable(reference, message))),
+                Answer::Failed(failure) => {
+                    return Some(Err(StateKind::of_failure(reference, failure)));
+                }
             }
         }
         Some(Ok((index, manifest.clone())))
@@ -283,6 +293,7 @@ impl Evaluator<'_> {
             (Answer::Missing, _) => {
                 return Some(Err(StateKind::MissingTag {
                     tag: reference.clone(),
+                    owner: TagOwner::Base,
                 }));
             }
             (Answer::Found(was), Answer::Found(now)) => (was, now),
@@ -312,9 +323,10 @@ pub(super) fn manifest_for<'d>(document: &'d Document, platform: &Platform) -> O
     }
 }
 
-pub(super) fn unreachable(reference: &Reference, message: &str) -> StateKind {
-    StateKind::Unreachable {
-        reference: reference.clone(),
-        message: message.to_owned(),
-    }
+/// The platforms of an index, for people who look for theirs.
+fn offered(index: &Index) -> Vec<Platform> {
+    let mut offered: Vec<Platform> = index.platforms().map(|(p, _)| p.clone()).collect();
+    offered.sort();
+    offered.dedup();
+    offered
 }

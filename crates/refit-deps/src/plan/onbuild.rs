@@ -9,14 +9,13 @@ use refit_platform::Target;
 use super::{
     PlannedPin,
     compare::Comparison,
-    dependencies::unreachable,
     evaluate::{Candidate, Evaluator, Verdict},
 };
 use crate::{
     image::Image,
     observe::{Answer, SourceKey},
     pin::Pin,
-    reason::StateKind,
+    reason::{StateKind, TagOwner},
     scan::{self, Triggers},
     source::SourceId,
 };
@@ -174,8 +173,9 @@ impl Evaluator<'_> {
             Answer::Found(config) => Ok(config.config.on_build.clone()),
             Answer::Missing => Err(StateKind::MissingTag {
                 tag: pin.reference.clone(),
+                owner: TagOwner::Base,
             }),
-            Answer::Failed(message) => Err(unreachable(&pin.reference, message)),
+            Answer::Failed(failure) => Err(StateKind::of_failure(&pin.reference, failure)),
         })
     }
 
@@ -213,8 +213,8 @@ impl Evaluator<'_> {
             Answer::Missing => Err(StateKind::Broken {
                 message: format!("the context `{}` could not be listed", wanted.image.context),
             }),
-            Answer::Failed(message) => Err(StateKind::Broken {
-                message: message.clone(),
+            Answer::Failed(failure) => Err(StateKind::Broken {
+                message: failure.message.clone(),
             }),
         })
     }

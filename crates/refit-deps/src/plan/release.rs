@@ -259,7 +259,7 @@ impl Evaluator<'_> {
                 )),
             },
             Answer::Missing => broken(format!("`{}` is not committed", image.dockerfile)),
-            Answer::Failed(message) => broken(message.clone()),
+            Answer::Failed(failure) => broken(failure.message.clone()),
         }
     }
 

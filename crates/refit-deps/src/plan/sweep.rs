@@ -321,7 +321,7 @@ impl Evaluator<'_> {
                 commit.short(),
                 image.name
             )),
-            Answer::Failed(message) => gone(message.clone()),
+            Answer::Failed(failure) => gone(failure.message.clone()),
         };
         let Some(manifest) = published.platforms.get(platform) else {
             return Some(Err(state));

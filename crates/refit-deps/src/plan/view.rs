@@ -142,11 +142,23 @@ pub fn state(state: &State) -> Value {
         } => {
             json!({ "reference": reference, "pinned": pinned, "current": current })
         }
-        StateKind::MissingTag { tag } => json!({ "tag": tag }),
+        StateKind::MissingTag { tag, owner } => json!({ "tag": tag, "owner": owner }),
         StateKind::MissingPlatform {
             reference,
             platform,
-        } => json!({ "reference": reference, "wanted": platform }),
+            offered,
+        } => json!({ "reference": reference, "wanted": platform, "offered": offered }),
+        StateKind::Schema1 { reference } => json!({ "reference": reference }),
+        StateKind::Unauthorized {
+            reference,
+            credentials,
+            message,
+        } => json!({ "reference": reference, "credentials": credentials, "message": message }),
+        StateKind::RateLimited {
+            reference,
+            until,
+            message,
+        } => json!({ "reference": reference, "until": until, "message": message }),
         StateKind::Unreachable { reference, message } => {
             json!({ "reference": reference, "message": message })
         }

@@ -4,12 +4,10 @@ use oci_client::errors::{OciEnvelope, OciErrorCode};
 use reqwest::{Response, StatusCode};
 
 use super::{backoff::retry_after, wire::Wire};
-use crate::RegistryError;
+use crate::{RegistryError, error::visible};
 
 /// Error bodies are small; more is not read.
 const WORDS_LIMIT: u64 = 64 << 10;
-/// What is shown of a registry's words.
-const SHOWN: usize = 300;
 
 /// The error for an answer that is not what was asked for; `what` names the repository and the part of it.
 pub(super) async fn refusal(wire: &Wire, mut response: Response, what: &str) -> RegistryError {
@@ -21,10 +19,15 @@ pub(super) async fn refusal(wire: &Wire, mut response: Response, what: &str) -> 
     let body = wire.body(&mut response, WORDS_LIMIT, &what).await;
     let (code, message) = words(&body.unwrap_or_default());
     match (status, code) {
-        (StatusCode::UNAUTHORIZED, _) => RegistryError::Unauthorized { host, what },
+        (StatusCode::UNAUTHORIZED, _) => RegistryError::Unauthorized {
+            host,
+            what,
+            asked_as: wire.asked_as(),
+        },
         (StatusCode::FORBIDDEN, _) => RegistryError::Denied {
             host,
             what,
+            asked_as: wire.asked_as(),
             message,
         },
         (StatusCode::TOO_MANY_REQUESTS, _) | (_, Some(OciErrorCode::Toomanyrequests)) => {
@@ -47,9 +50,7 @@ fn words(body: &[u8]) -> (Option<OciErrorCode>, String) {
     let messages = envelope.errors.iter().map(|error| error.message.as_str());
     let joined = messages.filter(|m| !m.is_empty()).collect::<Vec<_>>();
     let line = joined.join("; ");
-    // It ends up on a terminal: no escape sequences, no second line.
-    let visible = line.chars().filter(|c| !c.is_control());
-    let shown = visible.take(SHOWN).collect();
+    let shown = visible(&line);
     let code = envelope.errors.into_iter().next().map(|error| error.code);
     (code, shown)
 }
@@ -73,7 +74,7 @@ mod tests {
         let body = br#"{"errors":[{"code":"DENIED","message":"no\u001b[31m\nway","detail":null},{"code":"ODD"}]}"#;
         let (code, message) = words(body);
         assert_eq!(code, Some(OciErrorCode::Denied));
-        assert_eq!(message, "no[31mway");
+        assert_eq!(message, "no[31m way");
         for odd in [&b"<html>"[..], b"", b"{}", b"[]"] {
             assert!(matches!(words(odd), (None, text) if text.is_empty()));
         }

@@ -2,12 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
     sync::{Arc, Mutex as SyncMutex, PoisonError, RwLock},
 };
 
 use reqwest::{Response, header::HeaderValue};
-use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
     challenge::{self, Scheme},
@@ -17,14 +16,13 @@ use super::{
 };
 use crate::{
     RegistryError,
-    credentials::{self, Credential},
+    credentials::{Credential, Credentials},
 };
 
 /// What is known of one registry's authentication.
 pub(super) struct Auth {
     plain: bool,
-    config_dir: Option<PathBuf>,
-    credential: OnceCell<Credential>,
+    credentials: Arc<Credentials>,
     scheme: RwLock<Option<Scheme>>,
     first: Mutex<()>,
     tokens: SyncMutex<BTreeMap<Scopes, Arc<Mutex<Option<Token>>>>>,
@@ -56,11 +54,10 @@ impl Pass {
 
 impl Auth {
     /// `plain` is whether the registry itself is reached without TLS.
-    pub(super) fn new(plain: bool, config_dir: Option<PathBuf>) -> Self {
+    pub(super) fn new(plain: bool, credentials: Arc<Credentials>) -> Self {
         Self {
             plain,
-            config_dir,
-            credential: OnceCell::new(),
+            credentials,
             scheme: RwLock::new(None),
             first: Mutex::new(()),
             tokens: SyncMutex::default(),
@@ -118,9 +115,9 @@ impl Auth {
     pub(super) async fn pass(&self, scopes: &Scopes, wire: &Wire) -> Result<Pass, RegistryError> {
         match self.scheme() {
             None | Some(Scheme::Open) => Ok(Pass::Nothing),
-            Some(Scheme::Basic) => match self.credential(&wire.host).await? {
+            Some(Scheme::Basic) => match self.credential(scopes, wire).await? {
                 Credential::Password { user, password } => {
-                    basic(wire, user, password).map(Pass::Fixed)
+                    basic(wire, &user, &password).map(Pass::Fixed)
                 }
                 Credential::Anonymous | Credential::IdentityToken(_) => Ok(Pass::Nothing),
             },
@@ -139,8 +136,8 @@ impl Auth {
                     let message = format!("its token service `{}` is not on HTTPS", service.realm);
                     return Err(wire.protocol(message));
                 }
-                let credential = self.credential(&wire.host).await?;
-                let fresh = token::fetch(&service, scopes, credential, wire).await?;
+                let credential = self.credential(scopes, wire).await?;
+                let fresh = token::fetch(&service, scopes, &credential, wire).await?;
                 let header = fresh.header.clone();
                 *token = Some(fresh);
                 Ok(Pass::Token {
@@ -151,9 +148,11 @@ impl Auth {
         }
     }
 
-    async fn credential(&self, host: &str) -> Result<&Credential, RegistryError> {
-        let find = || credentials::lookup(self.config_dir.clone(), host);
-        self.credential.get_or_try_init(find).await
+    /// Who asks for the repository that a request is about.
+    async fn credential(&self, scopes: &Scopes, wire: &Wire) -> Result<Credential, RegistryError> {
+        let found = self.credentials.lookup(&wire.host, scopes.path()).await?;
+        wire.asks_as(&found.asked_as);
+        Ok(found.credential)
     }
 
     fn scheme(&self) -> Option<Scheme> {

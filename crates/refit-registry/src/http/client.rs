@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::Path, sync::OnceLock};
 
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
 
-use crate::Patience;
+use crate::{HostSettings, Patience};
 
 const MAX_REDIRECTS: usize = 10;
 
@@ -24,11 +24,18 @@ impl Clients {
         }
     }
 
-    /// The client for a host, or why there cannot be one; `ca` is a PEM file of authorities beside the system's.
-    pub(crate) fn client(&self, host: &str, ca: Option<&Path>) -> Result<Client, String> {
-        if let Some(path) = ca {
-            let found = authorities(path)?;
-            return build(base(&self.patience).tls_certs_merge(found));
+    /// The client for a host, or why there cannot be one.
+    pub(crate) fn client(&self, host: &str, of: &HostSettings) -> Result<Client, String> {
+        if of.insecure || of.ca.is_some() {
+            let mut own = base(&self.patience).tls_danger_accept_invalid_certs(of.insecure);
+            if is_loopback(host) {
+                own = own.no_proxy();
+            }
+            return build(match &of.ca {
+                Some(path) => own.tls_certs_merge(authorities(path)?),
+                // The system's are of no use then, and need not be there.
+                None => own.tls_certs_only([]),
+            });
         }
         let shared = if is_loopback(host) {
             self.here.get_or_init(|| here(&self.patience))

@@ -1,6 +1,6 @@
 //! A request to one registry: addressed, authorised, repeated where that helps.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use refit_oci::Repository;
@@ -16,10 +16,17 @@ use super::{
     scopes::Scopes,
     wire::{Counted, Counters, Setup, Wire},
 };
-use crate::{HostSettings, RegistryError, Settings};
+use crate::{CONCURRENCY, HostSettings, RegistryError, Settings, credentials::Credentials};
 
 /// Once to learn the scheme, once with a token from the cache, once with a fresh one.
 const MAX_ROUNDS: u32 = 3;
+
+/// What all registries of a run have in common.
+pub(crate) struct Shared {
+    pub(crate) clients: Clients,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) credentials: Arc<Credentials>,
+}
 
 /// One registry host over HTTP.
 pub(crate) struct Endpoint {
@@ -77,12 +84,10 @@ impl Endpoint {
     /// The registry behind a host name, as references spell it.
     pub(crate) fn new(
         host: &str,
+        of_host: &HostSettings,
         settings: &Settings,
-        clients: &Clients,
-        counters: std::sync::Arc<Counters>,
+        shared: &Shared,
     ) -> Self {
-        let default = HostSettings::default();
-        let of_host = settings.hosts.get(host).unwrap_or(&default);
         let plain = of_host.plain_http.unwrap_or_else(|| is_loopback(host));
         // Docker Hub's name is not its address.
         let address = match host {
@@ -92,14 +97,21 @@ impl Endpoint {
         let scheme = if plain { "http" } else { "https" };
         let root: Result<Url, _> = format!("{scheme}://{address}/v2/").parse();
         let setup = match root {
-            Ok(root) => clients
-                .client(host, of_host.ca.as_deref())
-                .map(|client| Setup { client, root }),
+            Ok(root) => shared.clients.client(host, of_host).map(|client| Setup {
+                client,
+                root,
+                concurrency: of_host.concurrency.unwrap_or(CONCURRENCY),
+            }),
             Err(error) => Err(format!("`{host}` is no address: {error}")),
         };
         Self {
-            wire: Wire::new(host, settings.patience.clone(), setup, counters),
-            auth: Auth::new(plain, settings.docker_config_dir.clone()),
+            wire: Wire::new(
+                host,
+                settings.patience.clone(),
+                setup,
+                Arc::clone(&shared.counters),
+            ),
+            auth: Auth::new(plain, Arc::clone(&shared.credentials)),
             spool_dir: settings.spool_dir.clone(),
         }
     }

@@ -17,8 +17,7 @@ use async_trait::async_trait;
 use refit_oci::{Descriptor, Digest, Document, Reference, Repository};
 
 pub(crate) use client::Clients;
-pub(crate) use endpoint::Endpoint;
-pub(crate) use wire::Counters;
+pub(crate) use endpoint::{Endpoint, Shared};
 
 use crate::{BlobFile, BlobSource, Deleted, Head, Registry, RegistryError, Uploaded};
 

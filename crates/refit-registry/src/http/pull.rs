@@ -2,7 +2,7 @@
 
 use std::{io, path::Path, sync::Arc};
 
-use refit_oci::{Descriptor, Digest, Document, Reference, Repository, media_type};
+use refit_oci::{Descriptor, Digest, Document, DocumentError, Reference, Repository, media_type};
 use reqwest::{
     Method, Response, StatusCode,
     header::{ACCEPT, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE},
@@ -33,7 +33,8 @@ impl Endpoint {
         let response = self.send(&mut backoff, &ask).await?;
         let headers = response.headers();
         match (response.status(), content_digest(headers)) {
-            (StatusCode::NOT_FOUND, _) => Ok(Head::Missing),
+            // The registry's own words are JSON; anything else may come from something that knows no HEAD.
+            (StatusCode::NOT_FOUND, _) if is_json(headers) => Ok(Head::Missing),
             (StatusCode::OK, Some(digest)) => {
                 if let Some(pinned) = reference.digest()
                     && pinned.algorithm() == digest.algorithm()
@@ -52,9 +53,13 @@ impl Endpoint {
                 })
             }
             // A registry that does not name digests, or knows no HEAD: read it, and count it as what it is.
-            (StatusCode::OK | StatusCode::METHOD_NOT_ALLOWED, _) => {
-                self.head_by_get(reference).await
-            }
+            (
+                StatusCode::OK
+                | StatusCode::NOT_FOUND
+                | StatusCode::METHOD_NOT_ALLOWED
+                | StatusCode::NOT_IMPLEMENTED,
+                _,
+            ) => self.head_by_get(reference).await,
             _ => Err(refusal(&self.wire, response, &what).await),
         }
     }
@@ -89,7 +94,15 @@ impl Endpoint {
         let Some((media_type, bytes)) = self.get_manifest(&reference).await? else {
             return Err(RegistryError::Missing { what });
         };
-        verified(digest, &bytes, &reference)?;
+        if let Err(error) = verified(digest, &bytes, &reference) {
+            // The digest of a signed schema 1 is over a part of it.
+            return Err(match Document::decode(media_type.as_deref(), bytes) {
+                Err(source @ DocumentError::Schema1 { .. }) => {
+                    RegistryError::Document { what, source }
+                }
+                _ => error,
+            });
+        }
         Document::decode(media_type.as_deref(), bytes)
             .map_err(|source| RegistryError::Document { what, source })
     }
@@ -274,6 +287,14 @@ fn verified(
             actual: Digest::sha256(bytes),
         })
     }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type = text(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
+    media_type
+        .split(';')
+        .next()
+        .is_some_and(|t| t.contains("json"))
 }
 
 fn range(from: u64) -> HeaderValue {

@@ -100,6 +100,7 @@ impl Endpoint {
                     return Ok(Uploaded::Uploaded);
                 }
                 Ok(response) if is_passing(response.status()) => {
+                    // The next POST waits for a host that limits how often it may be asked.
                     if !backoff.pause(retry_after(&response)).await {
                         return Err(refusal(&self.wire, response, &what).await);
                     }

@@ -56,6 +56,7 @@ pub(super) async fn fetch(
             return Err(RegistryError::Unauthorized {
                 host: wire.host.clone(),
                 what: scopes.to_string(),
+                asked_as: wire.asked_as(),
             });
         }
         status => return Err(wire.protocol(format!("its token service answered {status}"))),

@@ -3,8 +3,9 @@
 use std::{
     error::Error,
     future::Future,
+    num::NonZeroUsize,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -14,11 +15,8 @@ use bytes::Bytes;
 use reqwest::{Client, Method, Request, Response, StatusCode, Url};
 use tokio::sync::Semaphore;
 
-use super::backoff::{Backoff, is_passing, may_pass, retry_after};
+use super::backoff::{Backoff, Closed, is_passing, may_pass, retry_after};
 use crate::{Patience, RegistryError, Requests};
-
-/// Requests to one host at the same time; more only queue up at its front door.
-const MAX_IN_FLIGHT: usize = 16;
 
 /// After the last byte of an upload a registry may still move the blob to its storage: read timeouts granted for that.
 const COMMIT_TIMEOUTS: u32 = 5;
@@ -30,6 +28,8 @@ pub(super) struct Wire {
     setup: Result<Setup, String>,
     counters: Arc<Counters>,
     in_flight: Semaphore,
+    asked_as: Mutex<Option<String>>,
+    closed: Closed,
 }
 
 /// What talking to a host takes.
@@ -37,6 +37,8 @@ pub(super) struct Setup {
     pub(super) client: Client,
     /// `https://host/v2/`.
     pub(super) root: Url,
+    /// Requests at the same time.
+    pub(super) concurrency: NonZeroUsize,
 }
 
 /// Requests sent by all hosts of a run.
@@ -69,13 +71,28 @@ impl Wire {
         setup: Result<Setup, String>,
         counters: Arc<Counters>,
     ) -> Self {
+        let concurrency = setup.as_ref().map_or(1, |setup| setup.concurrency.get());
         Self {
             host: host.to_owned(),
             patience,
             setup,
             counters,
-            in_flight: Semaphore::new(MAX_IN_FLIGHT),
+            in_flight: Semaphore::new(concurrency),
+            asked_as: Mutex::default(),
+            closed: Closed::default(),
         }
+    }
+
+    /// Who asked last, in words.
+    pub(super) fn asked_as(&self) -> String {
+        let known = self.asked_as.lock();
+        let known = known.unwrap_or_else(PoisonError::into_inner).clone();
+        known.unwrap_or_else(|| "anonymously".to_owned())
+    }
+
+    pub(super) fn asks_as(&self, whom: &str) {
+        let known = self.asked_as.lock();
+        *known.unwrap_or_else(PoisonError::into_inner) = Some(whom.to_owned());
     }
 
     /// The client and address, or why there are none.
@@ -98,25 +115,39 @@ impl Wire {
     ) -> Result<Response, RegistryError> {
         let client = &self.setup()?.client;
         loop {
+            self.open(backoff).await?;
             let request = make(client).map_err(|source| self.failed(source))?;
             match self.once(client, request, counted).await {
-                Ok(response) if is_passing(response.status()) => {
+                Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS => {
                     let asked = retry_after(&response);
-                    let status = response.status();
-                    if backoff.pause(asked).await {
-                        continue;
+                    // Nobody else need find that out: the whole host pauses.
+                    let pause = backoff.next_pause(asked);
+                    self.closed.close(pause.or(asked).unwrap_or_default());
+                    if pause.is_none() {
+                        return Err(self.rate_limited(asked));
                     }
-                    return match status {
-                        StatusCode::TOO_MANY_REQUESTS => Err(RegistryError::RateLimited {
-                            host: self.host.clone(),
-                            retry_after: asked,
-                        }),
-                        _ => Ok(response),
-                    };
+                }
+                Ok(response) if is_passing(response.status()) => {
+                    if !backoff.pause(retry_after(&response)).await {
+                        return Ok(response);
+                    }
                 }
                 Err(error) if may_pass(&error) && backoff.pause(None).await => {}
                 done => return done,
             }
+        }
+    }
+
+    /// Waits until the host wants to be asked again, as far as there is patience for that.
+    async fn open(&self, backoff: &Backoff<'_>) -> Result<(), RegistryError> {
+        let open = self.closed.wait(backoff).await;
+        open.map_err(|wait| self.rate_limited(Some(wait)))
+    }
+
+    fn rate_limited(&self, retry_after: Option<Duration>) -> RegistryError {
+        RegistryError::RateLimited {
+            host: self.host.clone(),
+            retry_after,
         }
     }
 

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use futures_util::future::join_all;
 use refit_oci::{Document, Repository};
-use refit_registry::{Registries, Registry, RegistryError, Settings};
+use refit_registry::{CredentialSources, Registries, Registry, RegistryError, Settings};
 use refit_testkit::registry::{Access, Fault, Login, Options, TestRegistry, TokenService};
 use tempfile::TempDir;
 
@@ -34,7 +34,13 @@ impl Guarded {
 
     fn client_with(&self, config: Option<&Path>) -> Arc<dyn Registry> {
         let registries = Registries::new(Settings {
-            docker_config_dir: config.map(Path::to_owned),
+            credentials: CredentialSources {
+                files: config
+                    .map(|dir| dir.join("config.json"))
+                    .into_iter()
+                    .collect(),
+                ..CredentialSources::default()
+            },
             ..quick()
         });
         registries.registry(&self.server.host())

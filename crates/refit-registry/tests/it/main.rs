@@ -28,6 +28,7 @@ fn quick() -> Settings {
             attempts: 3,
             pause: Duration::from_millis(1),
             longest_pause: Duration::from_secs(5),
+            longest_wait: Duration::from_secs(20),
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(5),
         },

@@ -80,7 +80,7 @@ impl Observer<'_> {
         };
         let (snapshot, relation) = match (self.snapshot(&commit), self.relation(Some(&commit))) {
             (Ok(snapshot), Ok(relation)) => (snapshot, relation),
-            (Err(error), _) | (_, Err(error)) => return Answer::Failed(error.message),
+            (Err(error), _) | (_, Err(error)) => return Answer::Failed(error.message.into()),
         };
         let Some((mut image, recipe)) = self.entry_at(&snapshot, key) else {
             return Answer::Missing;

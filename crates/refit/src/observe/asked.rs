@@ -2,12 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use refit_deps::{image::EMBEDDED_HOST, observe::Answer};
-use refit_oci::{Descriptor, Digest, Document, ImageConfig, Reference, Repository};
+use jiff::{SignedDuration, Timestamp};
+use refit_deps::{
+    image::EMBEDDED_HOST,
+    observe::{Answer, Failure, FailureKind},
+};
+use refit_oci::{Descriptor, Digest, Document, ImageConfig, Reference, Repository, media_type};
 use refit_registry::{DOCUMENT_LIMIT, Head, RegistryError};
 
 use super::Observer;
@@ -18,9 +23,16 @@ impl Observer<'_> {
         let host = tag.repository().registry();
         let registry = self.registries.registry(host);
         match self.ask(host, registry.head(tag)).await {
+            Answer::Found(Head::Found {
+                media_type: Some(media_type),
+                ..
+            }) if media_type::is_schema1(&media_type) => Answer::Failed(Failure {
+                kind: FailureKind::Schema1,
+                message: format!("`{tag}` is in Docker's schema 1"),
+            }),
             Answer::Found(Head::Found { digest, .. }) => Answer::Found(digest),
             Answer::Found(Head::Missing) | Answer::Missing => Answer::Missing,
-            Answer::Failed(message) => Answer::Failed(message),
+            Answer::Failed(failure) => Answer::Failed(failure),
         }
     }
 
@@ -31,10 +43,9 @@ impl Observer<'_> {
         digest: &Digest,
     ) -> Answer<Arc<Document>> {
         let host = repository.registry();
-        let cached = self.cached(digest);
+        let cached = self.cached("documents", digest);
         if host != EMBEDDED_HOST
-            && let Ok(bytes) = std::fs::read(&cached)
-            && digest.verifies(&bytes)
+            && let Some(bytes) = recall(&cached, digest, DOCUMENT_LIMIT)
             && let Ok(document) = Document::decode(None, bytes)
         {
             return Answer::Found(Arc::new(document));
@@ -47,7 +58,7 @@ impl Observer<'_> {
         match answer {
             Answer::Found(document) => Answer::Found(Arc::new(document)),
             Answer::Missing => Answer::Missing,
-            Answer::Failed(message) => Answer::Failed(message),
+            Answer::Failed(failure) => Answer::Failed(failure),
         }
     }
 
@@ -61,11 +72,11 @@ impl Observer<'_> {
             Answer::Found(document) => match document.as_ref() {
                 Document::Manifest(manifest) => manifest.value.config.clone(),
                 Document::Index(_) => {
-                    return Answer::Failed(format!("`{repository}@{manifest}` is an index"));
+                    return Answer::Failed(format!("`{repository}@{manifest}` is an index").into());
                 }
             },
             Answer::Missing => return Answer::Missing,
-            Answer::Failed(message) => return Answer::Failed(message),
+            Answer::Failed(failure) => return Answer::Failed(failure),
         };
         match self
             .small_blob(repository, &descriptor, DOCUMENT_LIMIT)
@@ -73,12 +84,13 @@ impl Observer<'_> {
         {
             Answer::Found(bytes) => match serde_json::from_slice(&bytes) {
                 Ok(config) => Answer::Found(Arc::new(config)),
-                Err(error) => Answer::Failed(format!(
-                    "the config of `{repository}@{manifest}` is malformed: {error}"
-                )),
+                Err(error) => {
+                    let what = format!("the config of `{repository}@{manifest}` is malformed");
+                    Answer::Failed(format!("{what}: {error}").into())
+                }
             },
             Answer::Missing => Answer::Missing,
-            Answer::Failed(message) => Answer::Failed(message),
+            Answer::Failed(failure) => Answer::Failed(failure),
         }
     }
 
@@ -90,10 +102,9 @@ impl Observer<'_> {
         limit: u64,
     ) -> Answer<Vec<u8>> {
         let host = repository.registry();
-        let cached = self.cached(&descriptor.digest);
+        let cached = self.cached("blobs", &descriptor.digest);
         if host != EMBEDDED_HOST
-            && let Ok(bytes) = std::fs::read(&cached)
-            && descriptor.digest.verifies(&bytes)
+            && let Some(bytes) = recall(&cached, &descriptor.digest, limit)
         {
             return Answer::Found(bytes);
         }
@@ -113,33 +124,69 @@ impl Observer<'_> {
         request: impl Future<Output = Result<T, RegistryError>>,
     ) -> Answer<T> {
         let known = self.offline().get(host).cloned();
-        if let Some(message) = known {
-            return Answer::Failed(message);
+        if let Some(failure) = known {
+            return Answer::Failed(failure);
         }
         match request.await {
             Ok(found) => Answer::Found(found),
             Err(RegistryError::Missing { .. }) => Answer::Missing,
             Err(error) => {
-                let message = chain(&error);
-                if error.is_offline() {
-                    self.offline().insert(host.to_owned(), message.clone());
+                let failure = self.failure(&error);
+                if error.is_offline() || matches!(error, RegistryError::RateLimited { .. }) {
+                    self.offline().insert(host.to_owned(), failure.clone());
                 }
-                Answer::Failed(message)
+                Answer::Failed(failure)
             }
         }
     }
 
-    fn offline(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+    fn failure(&self, error: &RegistryError) -> Failure {
+        let kind = match error {
+            RegistryError::Unauthorized { asked_as, .. }
+            | RegistryError::Denied { asked_as, .. } => FailureKind::Unauthorized {
+                credentials: asked_as.clone(),
+            },
+            RegistryError::RateLimited { retry_after, .. } => FailureKind::RateLimited {
+                until: retry_after.and_then(|wait| self.until(wait)),
+            },
+            error if error.is_schema1() => FailureKind::Schema1,
+            _ => FailureKind::Other,
+        };
+        let message = match error {
+            // The time is told instead.
+            RegistryError::RateLimited { host, .. } => {
+                format!("`{host}` limits how often it may be asked")
+            }
+            error => chain(error),
+        };
+        Failure { kind, message }
+    }
+
+    /// When a wait is over, to the second.
+    fn until(&self, wait: Duration) -> Option<Timestamp> {
+        let wait = SignedDuration::try_from(wait).ok()?;
+        let until = self.project.environment.now().checked_add(wait).ok()?;
+        Timestamp::from_second(until.as_second()).ok()
+    }
+
+    fn offline(&self) -> MutexGuard<'_, BTreeMap<String, Failure>> {
         self.offline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn cached(&self, digest: &Digest) -> PathBuf {
-        self.project.own_dir().join("documents").join(digest.hex())
+    fn cached(&self, what: &str, digest: &Digest) -> PathBuf {
+        self.project.own_dir().join(what).join(digest.hex())
     }
 }
 
+/// What the cache has under a digest, if it is that.
+fn recall(path: &Path, digest: &Digest, limit: u64) -> Option<Vec<u8>> {
+    let size = std::fs::metadata(path).ok()?.len();
+    let bytes = (size <= limit).then(|| std::fs::read(path).ok())??;
+    digest.verifies(&bytes).then_some(bytes)
+}
+
 /// A cache write that fails costs a request some day, and nothing now.
-fn remember(path: &std::path::Path, bytes: &[u8]) {
+fn remember(path: &Path, bytes: &[u8]) {
     let Some(folder) = path.parent() else { return };
     let written = std::fs::create_dir_all(folder)
         .and_then(|()| tempfile::NamedTempFile::new_in(folder))

@@ -12,7 +12,8 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use refit_deps::{
-    observe::{Answer, Answers, Ground, Line, Needs, Resolved},
+    image::Image,
+    observe::{Answer, Answers, Failure, Ground, Line, Needs, Resolved},
     plan::{self, Status},
     record::Records,
 };
@@ -53,7 +54,7 @@ pub(crate) struct Observer<'p> {
     snapshots: Mutex<BTreeMap<ObjectId, Arc<Snapshot>>>,
     answers: Mutex<Answers>,
     /// Registry hosts that did not answer, with what happened: they are not waited for a second time.
-    offline: Mutex<BTreeMap<String, String>>,
+    offline: Mutex<BTreeMap<String, Failure>>,
     /// Whether the whole history has been asked for.
     deepened: AtomicBool,
 }
@@ -67,6 +68,10 @@ impl<'p> Observer<'p> {
         registries: Registries,
     ) -> Result<Self, CommandError> {
         let records = project.records()?;
+        let images = &tip.inventory.images;
+        let tags = images.iter().flat_map(Image::moving_tags);
+        registries.never_mirror(tags.map(|tag| tag.repository().clone()));
+        registries.never_mirror(images.iter().map(|image| image.destination().clone()));
         let tip = Arc::new(tip);
         let snapshots = tip
             .commit

@@ -24,14 +24,14 @@ impl Observer<'_> {
         };
         let snapshot = match snapshot {
             Ok(snapshot) => snapshot,
-            Err(error) => return Answer::Failed(error.message),
+            Err(error) => return Answer::Failed(error.message.into()),
         };
         let Some(mut image) = self.image_at(&snapshot, name) else {
             return Answer::Missing;
         };
         let relation = match self.relation(commit.as_ref()) {
             Ok(relation) => relation,
-            Err(error) => return Answer::Failed(error.message),
+            Err(error) => return Answer::Failed(error.message.into()),
         };
         if let Some(tip) = self.tip.inventory.image(name) {
             // Platforms and tags are policy: the tip's. What is built is the commit's.
@@ -73,7 +73,7 @@ impl Observer<'_> {
         });
         match source {
             Ok(source) => Answer::Found(source),
-            Err(error) => Answer::Failed(error.message),
+            Err(error) => Answer::Failed(error.message.into()),
         }
     }
 

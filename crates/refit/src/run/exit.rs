@@ -53,10 +53,11 @@ fn is_planned(plan: &Plan, state: &State) -> bool {
 
 fn out_of_reach(state: &State) -> Exit {
     match state.kind {
-        StateKind::Unreachable { .. } => Exit::CannotDo,
+        _ if state.kind.is_unknown() => Exit::CannotDo,
         StateKind::Broken { .. }
         | StateKind::MissingTag { .. }
-        | StateKind::MissingPlatform { .. } => Exit::Partial,
+        | StateKind::MissingPlatform { .. }
+        | StateKind::Schema1 { .. } => Exit::Partial,
         _ => Exit::Fine,
     }
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use refit_deps::{
     adopt::How,
-    reason::{Reason, State, StateKind, Wait},
+    reason::{Reason, State, StateKind, TagOwner, Wait},
 };
-use refit_oci::Reference;
+use refit_oci::{Platform, Reference};
 
 use super::{Ui, sentence_list};
 
@@ -73,8 +73,8 @@ pub(crate) fn states(ui: &Ui, states: &[State]) {
             }
             _ => ui.warning(&text),
         }
-        if let Some(hint) = way_out(kind) {
-            ui.hint(&for_images(hint, &alike.images));
+        if let Some(hint) = hint(kind) {
+            ui.hint(&for_images(&hint, &alike.images));
         }
     }
 }
@@ -206,12 +206,34 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
             format!("{reference} is {current} now, and the pin is {pinned}")
         }
         StateKind::NoMovingTag => "it has no moving tag, so it is built by name only".to_owned(),
-        StateKind::MissingTag { tag } => format!("{} is not there", tag.familiar()),
+        StateKind::MissingTag { tag, owner } => {
+            let gone = match owner {
+                TagOwner::Base => "is not there, and something is built on it",
+                TagOwner::Image => "is not there, although it was published",
+            };
+            format!("{} {gone}", tag.familiar())
+        }
         StateKind::MissingPlatform {
             reference,
             platform,
-        } => format!("{} does not offer {platform}", reference.familiar()),
-        StateKind::Unreachable { reference, message } => {
+            offered,
+        } => missing_platform(reference, platform, offered),
+        StateKind::Schema1 { reference } => format!(
+            "{} is in Docker's schema 1, which no engine of today pulls",
+            reference.familiar()
+        ),
+        StateKind::RateLimited {
+            reference,
+            until,
+            message,
+        } => {
+            let until = until.map_or_else(String::new, |at| format!(" until {}", moment(at)));
+            format!("{}: {message}{until}", reference.familiar())
+        }
+        StateKind::Unreachable { reference, message }
+        | StateKind::Unauthorized {
+            reference, message, ..
+        } => {
             format!("{}: {message}", reference.familiar())
         }
         StateKind::ReleaseSourceUnknown { reasons } => source_unknown(reasons),
@@ -279,8 +301,39 @@ pub(crate) fn adopted(kind: &StateKind) -> Option<String> {
     }
 }
 
-/// What helps; `IMAGE` stands for the image.
-pub(crate) fn way_out(kind: &StateKind) -> Option<&'static str> {
+fn missing_platform(reference: &Reference, wanted: &Platform, offered: &[Platform]) -> String {
+    let offers: Vec<String> = offered.iter().map(ToString::to_string).collect();
+    let offers = match offers.len() {
+        0 => "no platform at all".to_owned(),
+        n if n <= MANY => sentence_list(&offers),
+        n => format!("{} and {} more", offers[..MANY].join(", "), n - MANY),
+    };
+    let reference = reference.familiar();
+    format!("{reference} does not offer {wanted}; it offers {offers}")
+}
+
+/// What helps, with the registry's name in it; `IMAGE` stands for the image.
+pub(crate) fn hint(kind: &StateKind) -> Option<String> {
+    let hint = way_out(kind)?.to_owned();
+    Some(match kind {
+        StateKind::Unauthorized { reference, .. } => hint.replace(
+            "docker login HOST",
+            &login(reference.repository().registry()),
+        ),
+        _ => hint,
+    })
+}
+
+/// Docker's command knows its Hub without a name.
+fn login(host: &str) -> String {
+    match host {
+        "docker.io" => "docker login".to_owned(),
+        host => format!("docker login {host}"),
+    }
+}
+
+/// What helps; `IMAGE` and `HOST` stand for the image and the registry.
+fn way_out(kind: &StateKind) -> Option<&'static str> {
     Some(match kind {
         StateKind::Foreign { .. } => {
             "`refit adopt IMAGE` takes it as it is; `refit build IMAGE --push --take-over` writes over it"
@@ -292,6 +345,24 @@ pub(crate) fn way_out(kind: &StateKind) -> Option<&'static str> {
             "change the digest in the Dockerfile, or set `pinned = \"follow\"` in `.config/refit.toml`"
         }
         StateKind::Unreachable { .. } => "`refit doctor` says what is missing",
+        StateKind::Unauthorized { .. } => "run `docker login HOST`",
+        StateKind::RateLimited { .. } => {
+            "run it again later, or log in: registries let those they know ask more often"
+        }
+        StateKind::Schema1 { .. } => {
+            "use another tag in the FROM line, or have the base pulled and pushed again by whoever owns it"
+        }
+        StateKind::MissingTag {
+            owner: TagOwner::Base,
+            ..
+        } => "use a tag that is there in the FROM line; what is published stays as it is",
+        StateKind::MissingTag {
+            owner: TagOwner::Image,
+            ..
+        } => "`refit build IMAGE --push` publishes it again",
+        StateKind::MissingPlatform { .. } => {
+            "use another base, or leave the platform out of the image's `platforms`"
+        }
         StateKind::ReleaseSourceGone { .. } => {
             "`refit build IMAGE --push` releases what is there now"
         }
@@ -307,8 +378,6 @@ pub(crate) fn way_out(kind: &StateKind) -> Option<&'static str> {
         StateKind::Held { .. }
         | StateKind::BaseHeld { .. }
         | StateKind::NoMovingTag
-        | StateKind::MissingTag { .. }
-        | StateKind::MissingPlatform { .. }
         | StateKind::Broken { .. }
         | StateKind::Behind { .. } => return None,
         StateKind::Claimed { .. } => {

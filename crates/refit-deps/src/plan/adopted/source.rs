@@ -105,8 +105,8 @@ impl Evaluator<'_> {
             match self.lookup.origin(&key)? {
                 Answer::Found(origin) => break (origin, told.by_label),
                 Answer::Missing => {}
-                Answer::Failed(message) => {
-                    let message = message.clone();
+                Answer::Failed(failure) => {
+                    let message = failure.message.clone();
                     return Some(Err(StateKind::ReleaseSourceGone { message }));
                 }
             }

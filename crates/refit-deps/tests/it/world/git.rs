@@ -88,7 +88,7 @@ impl Git {
             None => self.tip.clone(),
             Some(id) => match self.commits.keys().find(|c| object_id(c) == *id) {
                 Some(commit) => commit.clone(),
-                None => return Answer::Failed("the commit is not in this clone".to_owned()),
+                None => return Answer::Failed("the commit is not in this clone".to_owned().into()),
             },
         };
         // Commits are named in their order: what is after the tip and not in its history is newer or elsewhere.

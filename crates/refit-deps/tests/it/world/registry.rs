@@ -67,7 +67,7 @@ impl Registry {
     fn base(&mut self, reference: &Reference, tag: &Tag, scenario: &Scenario) {
         let answer = match tag {
             Tag::Missing => Answer::Missing,
-            Tag::Failed(message) => Answer::Failed(message.clone()),
+            Tag::Failed(message) => Answer::Failed(message.clone().into()),
             Tag::Manifest(name) | Tag::Index(name, _) => Answer::Found(digest(name)),
         };
         self.tags.insert(reference.clone(), answer);
@@ -144,7 +144,7 @@ impl Registry {
 
     fn held(&mut self, held: &Held) -> Answer<Digest> {
         if let Some(error) = &held.error {
-            return Answer::Failed(error.clone());
+            return Answer::Failed(error.clone().into());
         }
         if held.missing {
             return Answer::Missing;

@@ -236,7 +236,7 @@ fn exit_of(plan: &AdoptPlan) -> Exit {
             StateKind::Unpublished | StateKind::NoMovingTag | StateKind::Claimed { .. } => {
                 Exit::Fine
             }
-            StateKind::Unreachable { .. } => Exit::CannotDo,
+            _ if state.kind.is_unknown() => Exit::CannotDo,
             _ => Exit::Partial,
         })
         .fold(Exit::Fine, Exit::or)

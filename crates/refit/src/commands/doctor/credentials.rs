@@ -1,26 +1,28 @@
 //! What there is to say about credentials: which registries have one, never what it is.
 
-use std::{collections::BTreeSet, io::ErrorKind, path::Path};
+use std::collections::{BTreeMap, BTreeSet};
 
 use refit_deps::image::{EMBEDDED_HOST, Image};
-use serde_json::Value;
+use refit_oci::Repository;
+use refit_registry::{Login, Registries, RegistryError, Settings};
 
 use super::Check;
-use crate::{project::Project, ui::sentence_list};
+use crate::{environment::Environment, error::chain, project::Project, ui::sentence_list};
 
 const NAME: &str = "credentials";
-/// Docker's own name for its Hub in `config.json`.
-const HUB: &str = "https://index.docker.io/v1/";
+/// What everybody pulls from.
+const HUB: &str = "docker.io/library/debian";
 
-/// The registries that images are pushed to, but for those that are a folder or on this machine.
-pub(super) fn pushed_to(project: &Project, images: &[Image]) -> BTreeSet<String> {
+/// The repositories that images are pushed to, but for those in a folder or on this machine.
+pub(super) fn pushed_to(project: &Project, images: &[Image]) -> BTreeSet<Repository> {
     let settings = project.user.hosts();
     let is_folder = |host: &str| settings.get(host).is_some_and(|s| s.layout.is_some());
-    let hosts = images.iter().map(Image::destination);
-    let hosts = hosts.map(|repository| repository.registry().to_owned());
-    hosts
-        .filter(|host| host != EMBEDDED_HOST && !is_folder(host) && !is_loopback(host))
-        .collect()
+    let repositories = images.iter().map(Image::destination);
+    let elsewhere = repositories.filter(|repository| {
+        let host = repository.registry();
+        host != EMBEDDED_HOST && !is_folder(host) && !is_loopback(host)
+    });
+    elsewhere.cloned().collect()
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -29,101 +31,98 @@ fn is_loopback(host: &str) -> bool {
         .any(|start| host.starts_with(start))
 }
 
-/// Which of the registries that are pushed to lack a credential in Docker's configuration folder.
-pub(super) fn check(dir: Option<&Path>, pushed_to: &BTreeSet<String>) -> Check {
-    let Some(path) = dir.map(|dir| dir.join("config.json")) else {
-        return of_hosts("no home folder to look in", pushed_to, &Value::Null);
-    };
-    let shown = path.display();
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return of_hosts(&format!("no `{shown}`"), pushed_to, &Value::Null);
+/// Which of the registries that are pushed to lack a credential. Helpers are asked, registries are not.
+pub(super) async fn check(environment: &Environment, pushed_to: &BTreeSet<Repository>) -> Check {
+    let registries = Registries::new(Settings {
+        credentials: environment.credentials.clone(),
+        ..Settings::default()
+    });
+    let mut logins = BTreeMap::new();
+    for repository in pushed_to {
+        match registries.login(repository).await {
+            // A host is as good as the worst of its repositories.
+            Ok(login) if !login.found || !logins.contains_key(repository.registry()) => {
+                logins.insert(repository.registry().to_owned(), login);
+            }
+            Ok(_) => {}
+            Err(error) => return wrong(&error),
         }
-        Err(error) => return Check::wrong(NAME, format!("`{shown}`: {error}"), None),
-    };
-    match serde_json::from_str(&text) {
-        Ok(config) => of_hosts(&format!("`{shown}`"), pushed_to, &config),
-        Err(error) => Check::wrong(NAME, format!("`{shown}` is no JSON: {error}"), None),
+    }
+    if !logins.is_empty() {
+        return of_logins(&logins);
+    }
+    // Pulls want what there is as well.
+    match registries
+        .login(&HUB.parse().expect("it is a repository"))
+        .await
+    {
+        Ok(login) => {
+            let whom = login.asked_as;
+            Check::ok(
+                NAME,
+                format!("nothing is pushed to a registry; docker.io is asked {whom}"),
+            )
+        }
+        Err(error) => wrong(&error),
     }
 }
 
-fn of_hosts(place: &str, pushed_to: &BTreeSet<String>, config: &Value) -> Check {
-    let known = known(config);
-    let helper = config.get("credsStore").and_then(Value::as_str);
-    let lacking: Vec<&str> = pushed_to
+fn wrong(error: &RegistryError) -> Check {
+    Check::wrong(NAME, chain(error), error.hint())
+}
+
+fn of_logins(logins: &BTreeMap<String, Login>) -> Check {
+    let lacking = logins.iter().filter(|(_, login)| !login.found);
+    let lacking: Vec<&str> = lacking.map(|(host, _)| host.as_str()).collect();
+    let said: Vec<String> = logins
         .iter()
-        .map(String::as_str)
-        .filter(|host| helper.is_none() && !known.contains(*host))
+        .map(|(host, login)| format!("{host} is asked {}", login.asked_as))
         .collect();
-    if !lacking.is_empty() {
-        let logins = lacking.iter().map(|host| format!("`docker login {host}`"));
-        let logins: Vec<String> = logins.collect();
-        return Check::missing(
-            NAME,
-            format!("{place}: none for {}", sentence_list(&lacking)),
-            format!("run {}", sentence_list(&logins)),
-        );
+    let said = said.join("; ");
+    if lacking.is_empty() {
+        return Check::ok(NAME, said);
     }
-    let mut parts: Vec<String> = known.into_iter().collect();
-    parts.extend(helper.map(|helper| format!("helper `{helper}`")));
-    if parts.is_empty() {
-        parts.push("nothing is pushed to a registry, and pulls are anonymous".to_owned());
-    }
-    Check::ok(NAME, format!("{place}: {}", parts.join(", ")))
-}
-
-/// The hosts that have a credential or a helper of their own.
-fn known(config: &Value) -> BTreeSet<String> {
-    let sections = ["auths", "credHelpers"].map(|key| config.get(key).and_then(Value::as_object));
-    let hosts = sections.into_iter().flatten().flatten();
-    let name = |host: &String| match host.as_str() {
-        HUB => "docker.io".to_owned(),
-        host => host.to_owned(),
-    };
-    hosts.map(|(host, _)| name(host)).collect()
+    let commands = lacking.iter().map(|host| match *host {
+        "docker.io" => "`docker login`".to_owned(),
+        host => format!("`docker login {host}`"),
+    });
+    let commands: Vec<String> = commands.collect();
+    Check::missing(NAME, said, format!("run {}", sentence_list(&commands)))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    #[track_caller]
-    fn said(pushed_to: &[&str], config: &Value, expect: &str) {
-        let hosts = pushed_to.iter().map(ToString::to_string).collect();
-        let check = of_hosts("`config.json`", &hosts, config);
-        let mend = check
-            .mend
-            .map_or_else(String::new, |mend| format!(" → {mend}"));
-        assert_eq!(format!("{}{mend}", check.detail), expect);
-    }
 
     #[test]
     fn a_registry_that_is_pushed_to_wants_a_credential() {
-        let one = json!({ "auths": { "ghcr.io": { "auth": "c2VjcmV0" } } });
-        said(&["ghcr.io"], &one, "`config.json`: ghcr.io");
-        said(
-            &["ghcr.io", "quay.io", "registry.example.com"],
-            &one,
-            "`config.json`: none for quay.io and registry.example.com \
-             → run `docker login quay.io` and `docker login registry.example.com`",
+        let login = |found, asked_as: &str| Login {
+            found,
+            asked_as: asked_as.to_owned(),
+        };
+        let mut logins = BTreeMap::from([(
+            "ghcr.io".to_owned(),
+            login(true, "with the credential from `config.json`"),
+        )]);
+        let fine = of_logins(&logins);
+        assert_eq!(
+            (fine.detail.as_str(), fine.mend),
+            (
+                "ghcr.io is asked with the credential from `config.json`",
+                None
+            )
         );
-        let nothing = "`config.json`: nothing is pushed to a registry, and pulls are anonymous";
-        said(&[], &json!({}), nothing);
-    }
-
-    #[test]
-    fn the_hub_and_helpers_are_understood() {
-        said(
-            &["docker.io"],
-            &json!({ "auths": { "https://index.docker.io/v1/": {} } }),
-            "`config.json`: docker.io",
+        logins.insert("docker.io".to_owned(), login(false, "anonymously"));
+        logins.insert("quay.io".to_owned(), login(false, "anonymously"));
+        let lacking = of_logins(&logins);
+        assert_eq!(
+            lacking.detail,
+            "docker.io is asked anonymously; ghcr.io is asked with the credential from `config.json`; \
+             quay.io is asked anonymously"
         );
-        let of_all = json!({ "credsStore": "pass" });
-        said(&["quay.io"], &of_all, "`config.json`: helper `pass`");
-        let of_one = json!({ "credHelpers": { "gcr.io": "gcloud" } });
-        said(&["gcr.io"], &of_one, "`config.json`: gcr.io");
+        assert_eq!(
+            lacking.mend.as_deref(),
+            Some("run `docker login` and `docker login quay.io`")
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod engine;
+mod registries;
 mod repository;
 
 use std::collections::BTreeSet;
@@ -94,6 +95,7 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Exit, CommandErr
     let mut checks = vec![repository::git()];
     let mut platforms = vec![Platform::linux_amd64()];
     let mut pushed_to = BTreeSet::new();
+    let mut registries = None;
     match app.project() {
         Err(error) => checks.push(Check::wrong(
             "repository",
@@ -113,11 +115,12 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Exit, CommandErr
             checks.extend(repository::remote(&project));
             checks.extend(repository::hooks(&project));
             checks.push(repository::store(&project));
+            registries = registries::check(&project.user.hosts());
         }
     }
     checks.extend(engine::checks(&app.environment, &platforms).await);
-    let docker_config = app.environment.docker_config_dir.as_deref();
-    checks.push(credentials::check(docker_config, &pushed_to));
+    checks.push(credentials::check(&app.environment, &pushed_to).await);
+    checks.extend(registries);
     match args.format.format {
         Format::Json => app.ui.json(&DoctorView {
             format_version: 1,

@@ -114,9 +114,9 @@ fn hints(app: &App, snapshot: &Snapshot, status: &Status, n_stale: usize) {
         app.ui.hint("run `refit build --push` to publish");
         return;
     }
-    let mut hints: BTreeMap<&'static str, BTreeSet<&str>> = BTreeMap::new();
+    let mut hints: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for row in status.rows.iter().filter(|row| !unpublished(row)) {
-        if let Some(hint) = rows::said(row).and_then(ui::way_out) {
+        if let Some(hint) = rows::said(row).and_then(ui::hint) {
             hints.entry(hint).or_default().insert(&row.target.image);
         }
     }

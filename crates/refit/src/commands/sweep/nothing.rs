@@ -20,18 +20,14 @@ pub(super) fn say(ui: &Ui, plan: &Plan, line: &Line, requests: Requests) {
         [] => String::new(),
         asked => format!(" ({})", asked.join(", ")),
     };
-    if plan
-        .states
-        .iter()
-        .any(|state| matches!(state.kind, StateKind::Unreachable { .. }))
-    {
+    if plan.states.iter().any(|state| state.kind.is_unknown()) {
         let known = if plan.kept.is_empty() {
             String::new()
         } else {
             format!("; {} fresh", count(plan.kept.len(), "target"))
         };
         ui.note(&format!(
-            "nothing was done: a registry is unreachable, so not all is known{known}{asked}"
+            "nothing was done: a registry did not answer, so not all is known{known}{asked}"
         ));
         return;
     }
