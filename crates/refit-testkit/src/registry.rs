@@ -223,6 +223,12 @@ impl TestRegistry {
         stored.expect("a document's parts are stored before it")
     }
 
+    /// Stores bytes as a document under any digest, whether they are one or not.
+    pub fn put_raw(&self, repository: &str, digest: &Digest, media_type: &str, bytes: &[u8]) {
+        let mut state = self.shared.state();
+        state.store.put_raw(repository, digest, media_type, bytes);
+    }
+
     /// Stores an image with all its blobs, under a tag or (empty) without one; returns the manifest's digest.
     pub fn put_image(&self, repository: &str, tag: &str, image: &Image) -> Digest {
         self.put_blob(repository, media_type::OCI_CONFIG, &image.config);

@@ -1,10 +1,10 @@
 //! Registries that misbehave.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
-use refit_oci::{Descriptor, Reference, media_type};
-use refit_registry::{Patience, Registries, RegistryError, Settings, Uploaded};
-use refit_testkit::registry::Fault;
+use refit_oci::{Descriptor, Digest, Reference, media_type};
+use refit_registry::{Head, HostSettings, Patience, Registries, RegistryError, Settings, Uploaded};
+use refit_testkit::registry::{Fault, Gate};
 
 use crate::{Open, image, quick};
 
@@ -283,4 +283,102 @@ async fn what_is_no_tag_never_becomes_part_of_a_url() {
         assert!(matches!(deleted, Err(RegistryError::Tag(_))), "{tag}");
     }
     assert_eq!(open.server.count("*", ""), 0);
+}
+
+#[tokio::test]
+async fn a_registry_that_knows_no_head_is_read_instead() {
+    for status in [404, 405, 501] {
+        let (open, reference) = with_image();
+        open.server.fail("HEAD", "", 1, Fault::Bare(status));
+        let head = open.client().head(&reference).await.unwrap();
+        assert_eq!(head.digest(), Some(image().digest()), "{status}");
+        let requests = open.registries.requests();
+        assert_eq!((requests.head, requests.get), (1, 1), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_the_registry_itself_does_not_find_costs_no_get() {
+    let (open, reference) = with_image();
+    let missing = reference.repository().tagged("2").unwrap();
+    let head = open.client().head(&missing).await.unwrap();
+    assert_eq!((head.digest(), open.registries.requests().get), (None, 0));
+}
+
+#[tokio::test]
+async fn a_host_that_is_asked_too_often_is_left_alone_by_all() {
+    let (open, reference) = with_image();
+    let client = open.client();
+    // What the host is like is known; then one request meets the limit.
+    client.head(&reference).await.unwrap();
+    let before = open.registries.requests().head;
+    open.server.fail("HEAD", "", 1, Fault::TooManyRequests(1));
+    let began = std::time::Instant::now();
+    client.head(&reference).await.unwrap();
+    let heads = (0..20).map(|_| client.head(&reference));
+    let heads = futures_util::future::join_all(heads).await;
+    assert!(heads.iter().all(Result::is_ok));
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    assert_eq!(open.registries.requests().head - before, 2 + 20);
+
+    open.server
+        .fail("HEAD", "", 99, Fault::TooManyRequests(3600));
+    let heads = (0..20).map(|_| client.head(&reference));
+    let heads = futures_util::future::join_all(heads).await;
+    let limited = |head: &Result<_, _>| matches!(head, Err(RegistryError::RateLimited { .. }));
+    assert!(heads.iter().all(limited));
+    // Those that were under way already, and nobody after them.
+    let asked = open.registries.requests().head;
+    assert!(matches!(
+        client.head(&reference).await,
+        Err(RegistryError::RateLimited { retry_after: Some(wait), .. }) if wait > Duration::from_secs(3500)
+    ));
+    assert_eq!(open.registries.requests().head, asked);
+}
+
+#[tokio::test]
+async fn a_schema_1_manifest_is_named_as_such_although_its_digest_is_over_a_part_of_it() {
+    let open = Open::start();
+    let document = br#"{"schemaVersion":1,"name":"old","tag":"1","fsLayers":[],"signatures":[]}"#;
+    let payload = Digest::sha256(b"the part that is signed");
+    open.server
+        .put_raw("old", &payload, media_type::DOCKER_SCHEMA1_SIGNED, document);
+    let (client, old) = (open.client(), open.repository("old"));
+    let error = client.document(&old, &payload).await.unwrap_err();
+    assert!(error.is_schema1(), "{error}");
+    let head = client.head(&old.at(&payload)).await;
+    assert!(
+        matches!(head, Ok(Head::Found { media_type: Some(m), .. }) if media_type::is_schema1(&m))
+    );
+}
+
+#[tokio::test]
+async fn a_host_gets_no_more_requests_at_once_than_its_settings_say() {
+    let (open, reference) = with_image();
+    let settings = HostSettings {
+        concurrency: NonZeroUsize::new(1),
+        ..HostSettings::default()
+    };
+    let registries = Registries::new(Settings {
+        hosts: [(open.server.host(), settings)].into(),
+        ..quick()
+    });
+    let client = registries.registry(&open.server.host());
+    client.head(&reference).await.unwrap();
+    let gate = Gate::default();
+    open.server.fail("HEAD", "", 1, Fault::Held(gate.clone()));
+    let heads = (0..4).map(|_| client.head(&reference));
+    let all = futures_util::future::join_all(heads);
+    let opened = async {
+        let waiting = gate.clone();
+        tokio::task::spawn_blocking(move || waiting.wait())
+            .await
+            .unwrap();
+        let under_way = registries.requests().head;
+        gate.open();
+        under_way
+    };
+    let (heads, under_way) = tokio::join!(all, opened);
+    assert!(heads.iter().all(Result::is_ok));
+    assert_eq!(under_way, 2);
 }

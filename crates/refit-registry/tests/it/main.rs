@@ -8,8 +8,10 @@
 mod auth;
 mod copies;
 mod faults;
+mod helpers;
 mod layout;
 mod loopback;
+mod mirrors;
 mod parity;
 mod pull;
 mod push;

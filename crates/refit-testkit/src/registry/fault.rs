@@ -12,6 +12,8 @@ use tokio::sync::Notify;
 pub enum Fault {
     /// This status instead of an answer.
     Status(u16),
+    /// This status and nothing else, as from a server that does not know the method.
+    Bare(u16),
     /// 429 with `Retry-After` in seconds.
     TooManyRequests(u64),
     /// 307 to this URL instead of an answer.

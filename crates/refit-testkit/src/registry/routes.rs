@@ -46,6 +46,9 @@ async fn serve(Here(shared): Here<Arc<Shared>>, request: Request<Body>) -> Respo
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::IM_A_TEAPOT);
             Reply::error(status, "UNKNOWN", "scripted")
         }
+        Some(Fault::Bare(status)) => {
+            Reply::new(StatusCode::from_u16(*status).unwrap_or(StatusCode::IM_A_TEAPOT))
+        }
         Some(Fault::TooManyRequests(seconds)) => {
             Reply::error(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", "scripted")
                 .header(RETRY_AFTER, seconds.to_string())

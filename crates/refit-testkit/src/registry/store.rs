@@ -60,6 +60,23 @@ impl Store {
         digest
     }
 
+    pub(super) fn put_raw(
+        &mut self,
+        repository: &str,
+        digest: &Digest,
+        media_type: &str,
+        bytes: &[u8],
+    ) {
+        let stored = Stored {
+            digest: digest.clone(),
+            media_type: media_type.to_owned(),
+            bytes: Bytes::copy_from_slice(bytes),
+        };
+        let repository = self.repositories.entry(repository.to_owned());
+        let documents = &mut repository.or_default().documents;
+        documents.insert(digest.clone(), stored);
+    }
+
     fn link(&mut self, repository: &str, digest: Digest) {
         let repository = self.repositories.entry(repository.to_owned());
         repository.or_default().links.insert(digest);
