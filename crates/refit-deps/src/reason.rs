@@ -24,6 +24,9 @@ pub enum Reason {
         from: Option<Digest>,
         /// What it resolves to now.
         to: Digest,
+        /// When a sweep saw that first, if one did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seen: Option<Timestamp>,
     },
     /// An in-repo parent is rebuilt by the same plan.
     ParentRebuilt {

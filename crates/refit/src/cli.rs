@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        adopt, build, completions, config, demo, deps, doctor, hook, images, init, logs, notes,
-        runs, status, sweep,
+        adopt, build, completions, config, demo, deps, doctor, hold, hook, images, init, logs,
+        notes, runs, status, sweep,
     },
     environment,
     observe::OwnTags,
@@ -116,6 +116,7 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Deps(deps::DepsVerb),
     Init(init::InitArgs),
+    Hold(hold::HoldArgs),
     Hook(hook::HookArgs),
     Runs(runs::RunsArgs),
     Logs(logs::LogsArgs),

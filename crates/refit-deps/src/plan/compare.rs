@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use refit_oci::{Digest, Platform, Repository};
 use refit_platform::Target;
 
@@ -115,6 +116,7 @@ impl Evaluator<'_> {
                         level,
                         from: was.and_then(|was| was.manifest.clone()),
                         to,
+                        seen: self.first_seen(pin),
                     }
                 }
             };
@@ -123,6 +125,17 @@ impl Evaluator<'_> {
             }
         }
         complete.then_some(compared)
+    }
+
+    /// When what a base's tag resolves to was seen first.
+    fn first_seen(&self, pin: &Pin) -> Option<Timestamp> {
+        let ground = self.lookup.ground;
+        let digest = pin.index.as_ref().or(pin.manifest.as_ref())?;
+        let tag = match pin.reference.digest() {
+            Some(_) => pin.reference.without_digest()?,
+            None => pin.reference.clone(),
+        };
+        ground.records.first_seen(&tag, digest, ground.now)
     }
 
     /// How what a dependency resolves to differs from what it was built on.

@@ -105,6 +105,7 @@ impl Words<'_> {
                 from,
                 to,
                 level,
+                ..
             } => {
                 let from = from
                     .as_ref()

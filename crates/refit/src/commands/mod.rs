@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod deps;
 pub(crate) mod doctor;
+pub(crate) mod hold;
 pub(crate) mod hook;
 pub(crate) mod images;
 pub(crate) mod init;
@@ -54,6 +55,7 @@ pub(crate) async fn run(app: &App, verb: Verb) -> Result<Exit, CommandError> {
         Verb::Adopt(args) => adopt::run(app, &args).await,
         Verb::Deps(verb) => deps::run(app, verb).await,
         Verb::Init(args) => init::run(app, &args),
+        Verb::Hold(args) => hold::run(app, &args),
         Verb::Hook(args) => hook::run(app, &args).await,
         Verb::Runs(args) => runs::run(app, &args),
         Verb::Logs(args) => logs::run(app, &args),

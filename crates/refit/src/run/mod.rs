@@ -62,7 +62,7 @@ pub(crate) async fn apply(
     };
     let run = project.archive().start(id, kind, settings)?;
     let watch = TerminalWatch { ui: &app.ui };
-    let observed = match kind {
+    let first = match kind {
         RunKind::Sweep => seen(observer, plan),
         _ => Vec::new(),
     };
@@ -72,7 +72,7 @@ pub(crate) async fn apply(
         secrets: &secrets,
         message: format!("refit: {} {id}", kind.as_str()),
         remote,
-        observed: Mutex::new(observed),
+        observed: Mutex::new(first),
         kept: Mutex::default(),
     };
     let clock = || app.environment.now();

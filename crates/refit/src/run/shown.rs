@@ -1,6 +1,6 @@
 //! A plan, and what became of it, for people.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use refit_build::apply::{Done, Outcome, Published};
 use refit_deps::{
@@ -110,6 +110,17 @@ fn remarks(ui: &Ui, plan: &Plan) {
         }
     }
     ui::states(ui, &plan.states);
+    if !ui.is_verbose() {
+        return;
+    }
+    let mut facts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for fact in &plan.unaffected {
+        let targets = facts.entry(ui::unaffected(fact)).or_default();
+        targets.push(fact.target.to_string());
+    }
+    for (fact, targets) in facts {
+        ui.note(&format!("{}: kept: {fact}", ui::sentence_list(&targets)));
+    }
 }
 
 /// Tells a person what became of a run: its images as results, everything else beside them.

@@ -15,7 +15,9 @@ use serde::Serialize;
 
 use crate::{environment::Terminal, error::CommandError};
 
-pub(crate) use states::{adopted, for_images, hint, reason, state_words, states, widespread};
+pub(crate) use states::{
+    adopted, for_images, hint, reason, state_words, states, unaffected, widespread,
+};
 pub(crate) use table::Table;
 pub(crate) use words::{
     age, count, cut, cut_in_the_middle, platforms, reference, sentence_list, width,

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use refit_deps::{
     adopt::How,
-    reason::{Reason, State, StateKind, TagOwner, Wait},
+    reason::{Level, Reason, State, StateKind, TagOwner, Unaffected, Wait},
 };
 use refit_oci::{Platform, Reference};
 
@@ -24,7 +24,14 @@ pub(crate) fn reason(reason: &Reason) -> String {
             to,
             ..
         } => {
-            format!("{} {} → {}", reference.familiar(), from.short(), to.short())
+            // Only a pin that follows its tag resolves to something else than it says.
+            let base = match reference.without_digest() {
+                Some(tag) if reference.digest().is_some() => {
+                    format!("{} (past its pin)", tag.familiar())
+                }
+                _ => reference.familiar(),
+            };
+            format!("{base} {} → {}", from.short(), to.short())
         }
         Reason::BaseChanged {
             reference,
@@ -46,6 +53,19 @@ pub(crate) fn reason(reason: &Reason) -> String {
         Reason::ConfigChanged => "its configuration changed".to_owned(),
         Reason::ContextChanged => "files of its context changed".to_owned(),
     }
+}
+
+/// A base that moved without a change for a target, in words.
+pub(crate) fn unaffected(fact: &Unaffected) -> String {
+    let same = match fact.level {
+        Level::Index => "the same manifest",
+        Level::Manifest | Level::Content => "the same content",
+    };
+    let (from, to) = (fact.from.short(), fact.to.short());
+    format!(
+        "{} {from} → {to} is {same}",
+        super::reference(&fact.reference)
+    )
 }
 
 /// States of which the same is said.

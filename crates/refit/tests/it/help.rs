@@ -2,7 +2,7 @@
 
 use crate::{assert_snapshot, sandbox::Sandbox};
 
-const VERBS: [&[&str]; 23] = [
+const VERBS: [&[&str]; 24] = [
     &[],
     &["status"],
     &["images"],
@@ -15,6 +15,7 @@ const VERBS: [&[&str]; 23] = [
     &["deps", "scan"],
     &["deps", "record"],
     &["init"],
+    &["hold"],
     &["hook"],
     &["runs"],
     &["logs"],

@@ -25,4 +25,5 @@ mod selection;
 mod shapes;
 mod tags;
 mod trust;
+mod waiting;
 mod whole_path;

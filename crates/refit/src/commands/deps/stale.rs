@@ -351,6 +351,7 @@ mod tests {
             level: Level::Manifest,
             from: Some(digest("1")),
             to: digest("9"),
+            seen: None,
         };
         let rows = [row("linux/arm64", Word::Stale, &[reason])];
         let state = asked(&rows).moved(&base).unwrap();

@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anstyle::Style;
+use jiff::Timestamp;
 use refit_deps::{
     plan::{Status, StatusRow, Word},
     reason::{Reason, StateKind},
 };
 use refit_dockerfile::{FoundSource, Kind};
 use refit_oci::Platform;
+use refit_platform::Target;
 
 use crate::{
     commands::App,
     project::Snapshot,
-    ui::{self, DIM, ERROR, GOOD, Table, WARNING, count, platforms},
+    ui::{self, DIM, ERROR, GOOD, Table, WARNING, age, count, platforms},
 };
 
 /// Targets of one image that stand alike.
@@ -36,6 +38,8 @@ pub(super) fn print(app: &App, snapshot: &Snapshot, status: &Status, n_stale: us
     let widespread = ui::widespread(status.rows.iter().filter_map(said));
     let mut folded: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut groups: Vec<Group<'_>> = Vec::new();
+    let now = app.environment.now();
+    let facts = facts(status);
     for row in status.rows.iter().filter(shown) {
         let image = row.target.image.as_str();
         if let Some(StateKind::Unreachable { message, .. }) = said(row)
@@ -44,9 +48,14 @@ pub(super) fn print(app: &App, snapshot: &Snapshot, status: &Status, n_stale: us
             folded.entry(message).or_default().insert(image);
             continue;
         }
-        let mut text = text(snapshot, row, pad.unwrap_or(0));
+        let mut text = text(snapshot, row, pad.unwrap_or(0), now);
         if let Some(mark) = row.states.iter().find_map(ui::adopted) {
             text = format!("{text}  {mark}");
+        }
+        let fresh = Some(&row.target).filter(|_| row.word == Word::Fresh);
+        let facts = fresh.and_then(|target| facts.get(target));
+        for fact in facts.into_iter().flatten() {
+            text = format!("{text}; {fact}");
         }
         // Rows are sorted: those of an image follow each other.
         let of_image = groups.iter_mut().rev().take_while(|g| g.image == image);
@@ -97,6 +106,16 @@ pub(super) fn print(app: &App, snapshot: &Snapshot, status: &Status, n_stale: us
     }
 }
 
+/// What moved without a change for the targets that are fresh.
+fn facts(status: &Status) -> BTreeMap<&Target, Vec<String>> {
+    let mut facts: BTreeMap<&Target, Vec<String>> = BTreeMap::new();
+    for fact in &status.plan.unaffected {
+        let of_target = facts.entry(&fact.target).or_default();
+        of_target.push(ui::unaffected(fact));
+    }
+    facts
+}
+
 /// `2 of 7 targets are stale`.
 fn summary(n_stale: usize, total: usize) -> String {
     let targets = count(total, "target");
@@ -127,12 +146,12 @@ fn style(word: Word) -> Style {
     }
 }
 
-fn text(snapshot: &Snapshot, row: &StatusRow, pad: usize) -> String {
+fn text(snapshot: &Snapshot, row: &StatusRow, pad: usize, now: Timestamp) -> String {
     if row.word == Word::Stale {
         let reasons: Vec<String> = row
             .reasons
             .iter()
-            .map(|reason| reason_text(reason, pad))
+            .map(|reason| reason_text(reason, pad, now))
             .collect();
         return reasons.join("; ");
     }
@@ -177,16 +196,20 @@ fn base_name(reason: &Reason) -> Option<String> {
     }
 }
 
-fn reason_text(reason: &Reason, pad: usize) -> String {
+fn reason_text(reason: &Reason, pad: usize, now: Timestamp) -> String {
     match reason {
         Reason::BaseChanged {
             reference,
             from: Some(from),
             to,
+            seen,
             ..
         } => {
+            let age = seen.map_or_else(String::new, |seen| {
+                format!("  ({})", age(seen, now).trim_end_matches(" ago"))
+            });
             format!(
-                "{:pad$}  {} → {}",
+                "{:pad$}  {} → {}{age}",
                 ui::reference(reference),
                 from.short(),
                 to.short()
@@ -210,17 +233,23 @@ mod tests {
     #[test]
     fn a_moved_base_reads_from_and_to() {
         let digest = |c: &str| format!("sha256:{}", c.repeat(64)).parse().unwrap();
-        let reference = "debian:12-slim".parse().unwrap();
+        let reference: refit_oci::Reference = "debian:12-slim".parse().unwrap();
         let level = refit_deps::reason::Level::Manifest;
-        let reason = Reason::BaseChanged {
-            reference,
-            level,
-            from: Some(digest("1")),
-            to: digest("9"),
+        let now: Timestamp = "2026-06-04T00:00:00Z".parse().unwrap();
+        let said = |seen: Option<&str>| {
+            let reason = Reason::BaseChanged {
+                reference: reference.clone(),
+                level,
+                from: Some(digest("1")),
+                to: digest("9"),
+                seen: seen.map(|seen| seen.parse().unwrap()),
+            };
+            reason_text(&reason, 0, now)
         };
+        assert_eq!(said(None), "debian:12-slim  111111111111 → 999999999999");
         assert_eq!(
-            reason_text(&reason, 0),
-            "debian:12-slim  111111111111 → 999999999999"
+            said(Some("2026-06-01T00:00:00Z")),
+            "debian:12-slim  111111111111 → 999999999999  (3 days)"
         );
     }
 }
