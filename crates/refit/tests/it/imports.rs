@@ -110,6 +110,27 @@ fn workflows_with_metadata_and_matrices_are_imported() {
 }
 
 #[test]
+fn several_sources_of_one_image_are_one_entry() {
+    let sandbox = Sandbox::with(
+        "//- compose.yaml\nservices:\n  web:\n    build: {context: web, args: {NODE: '22'}}\n  api:\n    build: api\n\
+         \x20 dev:\n    build: {context: web, target: dev}\n\
+         //- .github/workflows/ci.yml\non: push\njobs:\n  build:\n    steps:\n\
+         \x20     - uses: docker/build-push-action@v6\n        with:\n          context: web\n          push: true\n\
+         \x20         tags: r.example.com/team/web\n          build-args: NODE=20\n          platforms: linux/amd64,linux/arm64\n\
+         \x20     - uses: docker/build-push-action@v6\n        with:\n          context: api\n          push: true\n\
+         \x20         tags: r.example.com/team/api:1\n\
+         //- web/Dockerfile\nARG NODE=18\nFROM node:$NODE AS dev\nFROM node:$NODE\n//- api/Dockerfile\nFROM debian:12\n",
+    );
+    let images = check(&sandbox, "several");
+    assert_eq!(names(&images), ["api", "dev", "web"]);
+    assert_eq!(image(&images, "web")["build_args"]["NODE"], "20");
+    assert_eq!(
+        image(&images, "api")["reference"],
+        "r.example.com/team/api:1"
+    );
+}
+
+#[test]
 fn what_the_user_names_is_imported_and_nothing_else() {
     let sandbox = Sandbox::with(
         "//- compose.yaml\nservices:\n  web:\n    build: web\n    image: r.example.com/root/web\n\

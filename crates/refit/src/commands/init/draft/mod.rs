@@ -2,6 +2,8 @@
 
 mod defaults;
 mod keys;
+#[cfg(test)]
+mod readback;
 mod text;
 mod unset;
 

@@ -16,7 +16,7 @@ use command::{Build, builds};
 /// Reads the list. `file` is what the user calls it.
 pub(super) fn import(source: &Source<'_>, file: &str, text: &str) -> Imported {
     let mut imported = Imported::default();
-    let root = match yaml::parse(text) {
+    let root = match yaml::parse_json(text) {
         Ok(root) => root,
         Err((line, why)) => {
             imported.leave_out(&Place::new(file, line), "the file", why);

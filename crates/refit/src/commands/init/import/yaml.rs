@@ -50,6 +50,34 @@ pub(crate) fn parse(text: &str) -> Result<Node, (usize, String)> {
     })
 }
 
+/// Reads JSON. Most of it is YAML, which knows lines; what is not (a letter as two `\\u`) is read without.
+pub(crate) fn parse_json(text: &str) -> Result<Node, (usize, String)> {
+    parse(text).or_else(|error| {
+        let value: serde_json::Value = serde_json::from_str(text).map_err(|_| error)?;
+        Ok(without_lines(&value))
+    })
+}
+
+fn without_lines(value: &serde_json::Value) -> Node {
+    use serde_json::Value as Json;
+    let value = match value {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(number) => Value::Number(number.to_string()),
+        Json::String(text) => Value::Text(text.clone()),
+        Json::Array(items) => Value::List(items.iter().map(without_lines).collect()),
+        Json::Object(map) => {
+            let entries = map.iter();
+            Value::Map(
+                entries
+                    .map(|(key, value)| (key.clone(), without_lines(value)))
+                    .collect(),
+            )
+        }
+    };
+    Node { value, line: 0 }
+}
+
 impl Node {
     /// The value under a key of a mapping.
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
@@ -208,6 +236,14 @@ mod tests {
             (b.text_at("x"), b.text_at("y")),
             (Some("1".into()), Some("3".into()))
         );
+    }
+
+    #[test]
+    fn json_that_is_no_yaml_is_read_nevertheless() {
+        let node = parse_json("{\"a\": \"\\ud83d\\ude00\",\n\t\"b\": [1.50]}").unwrap();
+        assert_eq!(node.text_at("a").unwrap(), "\u{1f600}");
+        assert_eq!(node.get("b").unwrap().items()[0].text().unwrap(), "1.5");
+        assert!(parse_json("{\"a\": ").is_err());
     }
 
     #[test]

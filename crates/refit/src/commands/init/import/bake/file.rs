@@ -107,7 +107,7 @@ impl Blocks {
     }
 
     fn read_json(&mut self, file: &str, text: &str) -> Result<(), (usize, String)> {
-        let root = yaml::parse(text)?;
+        let root = yaml::parse_json(text)?;
         for (kind, blocks) in root.entries() {
             if !matches!(kind.as_str(), "target" | "group" | "variable" | "function") {
                 self.variables.insert(kind.clone(), expression(blocks)?);
