@@ -18,7 +18,7 @@ use crate::{
 
 /// The lines that are swept: `[sweep] branches`, else the remote's default branch, else the current one.
 pub(crate) fn lines(project: &Project) -> Result<Vec<Line>, CommandError> {
-    let configured = project.working()?.inventory.sweep.branches;
+    let configured = project.swept_branches()?;
     if !configured.is_empty() {
         let names = matching(project, &configured)?;
         let line = |name: String| -> Result<Line, CommandError> {
@@ -137,7 +137,7 @@ impl Claims {
     /// The claims of the lines before `line`. One that is not in this clone claims nothing: its tags are unknown.
     pub(crate) fn before(project: &Project, line: &str) -> Result<Self, CommandError> {
         let mut claims = Self::default();
-        let configured = project.working()?.inventory.sweep.branches;
+        let configured = project.swept_branches()?;
         for name in matching_before(project, &configured, line)? {
             if let Some(commit) = project.repo.branch_tip(&name)? {
                 claims.claim(&name, &mut project.at_on(&commit, &name)?);
@@ -201,7 +201,7 @@ fn matching_before(
 
 /// Refuses to publish from what no sweep looks after.
 pub(crate) fn refuse_other_lines(project: &Project, name: &str) -> Result<(), CommandError> {
-    let configured = project.working()?.inventory.sweep.branches;
+    let configured = project.swept_branches()?;
     let (known, hint) = if configured.is_empty() {
         let Some(default) = default_branch(project)? else {
             return Ok(());

@@ -1,11 +1,13 @@
 //! One repository as refit sees it: its images at the working tree, the index or a commit, its records, its registries.
 
 use std::{
-    collections::BTreeSet,
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
 };
 
 use refit_deps::{
+    config::{self, CONFIG_PATH},
     edges::Edges,
     graph::Graph,
     image::Image,
@@ -112,6 +114,21 @@ impl Project {
         })
     }
 
+    /// The branches that `[sweep]` names in the working tree, or in HEAD where there is no working tree.
+    pub(crate) fn swept_branches(&self) -> Result<Vec<String>, CommandError> {
+        let bytes = match (self.repo.work_dir(), self.repo.head()?) {
+            (Some(root), _) => std::fs::read(root.join(CONFIG_PATH)).ok(),
+            (None, Head::Commit { id, .. }) => {
+                let found = self.repo.blob_at(&id, CONFIG_PATH)?;
+                found.map(|(_, bytes)| bytes)
+            }
+            (None, Head::Unborn { .. }) => None,
+        };
+        let bytes = bytes.unwrap_or_default();
+        let (config, _) = config::parse(CONFIG_PATH, &String::from_utf8_lossy(&bytes));
+        Ok(config.sweep.branches)
+    }
+
     /// The images of the working tree; of HEAD where there is no working tree.
     pub(crate) fn working(&self) -> Result<Snapshot, CommandError> {
         let Some(root) = self.repo.work_dir().map(Path::to_owned) else {
@@ -187,9 +204,18 @@ impl Project {
         line: &str,
     ) -> Snapshot {
         let name = self.name();
+        // A Dockerfile is looked at before it is parsed.
+        let known: RefCell<HashMap<String, Option<Vec<u8>>>> = RefCell::default();
+        let read_once = |path: &str| {
+            let mut known = known.borrow_mut();
+            known
+                .entry(path.to_owned())
+                .or_insert_with(|| read(path))
+                .clone()
+        };
         let inventory = inventory::read(&Files {
             paths: &paths,
-            read,
+            read: &read_once,
             name: &name,
             line,
         });

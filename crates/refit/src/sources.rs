@@ -27,8 +27,14 @@ pub(crate) fn sources(
         return BTreeMap::new();
     };
     let source = |platform: &Platform| {
-        let file = scan::scan(image, platform, project.build_platform())?.ok()?;
-        Some((platform.clone(), ours.source(image, &file.inputs)))
+        let source = match snapshot.scans.target(&image.name, platform) {
+            Some(file) => ours.source(image, &file.inputs),
+            None => {
+                let file = scan::scan(image, platform, project.build_platform())?.ok()?;
+                ours.source(image, &file.inputs)
+            }
+        };
+        Some((platform.clone(), source))
     };
     image.platforms.iter().filter_map(source).collect()
 }

@@ -213,15 +213,15 @@ pub(crate) fn notes_remote(
     project: &Project,
     writes: bool,
 ) -> Result<Option<String>, CommandError> {
+    let repo = &project.repo;
+    let Some(remote) = repo.default_remote() else {
+        return Ok(None);
+    };
     let images = project.working()?.inventory.images;
     let embedded = |image: &Image| image.destination().registry() == EMBEDDED_HOST;
     if !images.is_empty() && images.iter().all(embedded) {
         return Ok(None);
     }
-    let repo = &project.repo;
-    let Some(remote) = repo.default_remote() else {
-        return Ok(None);
-    };
     // Notes that can't be reached are an error: without them, rollbacks and holds are unknown.
     let unreachable = |error: NotesError| {
         CommandError::new(format!(
