@@ -21,9 +21,9 @@ use refit_deps::{
 use large::{Size, world::World};
 
 const SIZE: Size = Size {
-    n_images: 10_000,
-    n_bases: 50,
-    n_levels: 6,
+    images: 10_000,
+    bases: 50,
+    levels: 6,
 };
 
 fn main() {

@@ -5,9 +5,9 @@ use refit_deps::plan::{self, SweepOptions, Word};
 use crate::large::{Size, world::World};
 
 const SIZE: Size = Size {
-    n_images: 240,
-    n_bases: 10,
-    n_levels: 6,
+    images: 240,
+    bases: 10,
+    levels: 6,
 };
 
 #[test]
@@ -27,8 +27,8 @@ fn a_sweep_of_many_fresh_images_asks_for_each_tag_once_and_for_nothing_else() {
 #[test]
 fn a_sweep_of_many_stale_images_takes_as_many_rounds_as_one_of_a_few() {
     let mut few = World::new(Size {
-        n_images: 6,
-        n_bases: 1,
+        images: 6,
+        bases: 1,
         ..SIZE
     });
     let mut many = World::new(SIZE);
@@ -48,9 +48,9 @@ fn a_sweep_of_many_stale_images_takes_as_many_rounds_as_one_of_a_few() {
 #[test]
 fn a_chain_of_five_hundred_images_needs_no_stack_of_that_depth() {
     let mut world = World::new(Size {
-        n_images: 500,
-        n_bases: 1,
-        n_levels: 500,
+        images: 500,
+        bases: 1,
+        levels: 500,
     });
     world.bases_moved = true;
     let (status, rounds) = world.resolve(plan::status);

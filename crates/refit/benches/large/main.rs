@@ -25,13 +25,13 @@ fn main() {
         return; // `cargo bench` alone measures nothing here
     };
     let sizes: Vec<usize> = sizes.iter().flat_map(|size| size.parse()).collect();
-    let [n_images, n_bases, n_levels] = sizes[..] else {
+    let [images, bases, levels] = sizes[..] else {
         return;
     };
     let size = Size {
-        n_images,
-        n_bases,
-        n_levels,
+        images,
+        bases,
+        levels,
     };
     let registry = TestRegistry::start(Options::default());
     let mut published = Registry::new(&registry);

@@ -43,7 +43,7 @@ impl<'r> Registry<'r> {
     /// Pushes every base, each time another one.
     pub(crate) fn push_bases(&mut self, size: Size) {
         self.patch += 1;
-        for n in 0..size.n_bases {
+        for n in 0..size.bases {
             let reference: Reference = base(&self.registry.host(), n).parse().unwrap();
             let release = format!("{n} {}\n", self.patch);
             let image = |p: &str| registry::Image::new(p, &[&[("etc/release", &release)]]);

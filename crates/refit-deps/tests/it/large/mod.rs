@@ -19,11 +19,11 @@ use refit_oci::{Digest, ObjectId, Platform, Reference};
 /// How large.
 #[derive(Clone, Copy)]
 pub(crate) struct Size {
-    pub(crate) n_images: usize,
+    pub(crate) images: usize,
     /// External bases.
-    pub(crate) n_bases: usize,
+    pub(crate) bases: usize,
     /// How many images are below the deepest one, itself counted.
-    pub(crate) n_levels: usize,
+    pub(crate) levels: usize,
 }
 
 /// A repository and what its Dockerfiles say.
@@ -50,24 +50,24 @@ pub(crate) trait Published {
 }
 
 /// The files of a repository that pushes to `host`: each image has a Dockerfile of two stages, a context of a few files
-/// and an ignore file. The first `n_images / n_levels` are on external bases, the next ones on those, and so on.
+/// and an ignore file. The first `images / levels` of them are on external bases, the next ones on those, and so on.
 pub(crate) fn files(host: &str, size: Size) -> BTreeMap<String, String> {
     let config = format!(
         "version = 1\npush-to = [\"{host}/team\"]\n\n[defaults]\nplatforms = [\"linux/amd64\", \"linux/arm64\"]\n\n\
          [[images]]\nfiles = \"images/*/Dockerfile\"\nname = \"{{dir}}\"\n"
     );
     let mut files = BTreeMap::from([(".config/refit.toml".to_owned(), config)]);
-    let per_level = size.n_images.div_ceil(size.n_levels).max(1);
-    for n in 0..size.n_images {
+    let per_level = size.images.div_ceil(size.levels).max(1);
+    for n in 0..size.images {
         let level = n / per_level;
         let parent = match level {
-            0 => base(host, n % size.n_bases),
+            0 => base(host, n % size.bases),
             _ => format!(
                 "{host}/team/s{:05}",
                 (level - 1) * per_level + n % per_level
             ),
         };
-        let tools = base(host, n * 7 % size.n_bases);
+        let tools = base(host, n * 7 % size.bases);
         let dockerfile = format!(
             "ARG VERSION={n}\nFROM {tools} AS build\nARG VERSION\nWORKDIR /src\nCOPY src ./\n\
              RUN make VERSION=\"${{VERSION}}\" && make install DESTDIR=/out\n\nFROM {parent}\n\
@@ -94,6 +94,17 @@ pub(crate) fn base(host: &str, n: usize) -> String {
     format!("{host}/base/b{n:02}:12")
 }
 
+/// An image's source, the same on all platforms.
+pub(crate) fn source_of(image: &Image, published: &dyn Published) -> Source {
+    let entry = |name: &str| SourceEntry {
+        path: name.to_owned(),
+        mode: EntryMode::File,
+        id: published.blob(&format!("{}/{name}", image.context)),
+    };
+    let entries = [entry("content"), entry("src/main.c")];
+    source(image, &published.blob(&image.dockerfile), &entries)
+}
+
 impl Large {
     pub(crate) fn new(files: BTreeMap<String, String>) -> Self {
         let build_platform = Platform::linux_amd64();
@@ -116,17 +127,6 @@ impl Large {
         }
     }
 
-    /// An image's source, the same on all platforms.
-    pub(crate) fn source(&self, image: &Image, published: &dyn Published) -> Source {
-        let entry = |name: &str| SourceEntry {
-            path: name.to_owned(),
-            mode: EntryMode::File,
-            id: published.blob(&format!("{}/{name}", image.context)),
-        };
-        let entries = [entry("content"), entry("src/main.c")];
-        source(image, &published.blob(&image.dockerfile), &entries)
-    }
-
     /// The records of every image's release, with the Dockerfile that they are kept on.
     pub(crate) fn records(&self, published: &dyn Published) -> Vec<(&str, Record)> {
         let of_image = |image| {
@@ -138,7 +138,7 @@ impl Large {
 
     fn records_of(&self, image: &Image, published: &dyn Published) -> Vec<Record> {
         let at = "2026-01-01T00:00:00Z";
-        let source = self.source(image, published).id;
+        let source = source_of(image, published).id;
         let build = |platform: &Platform| {
             let file = self.scans.target(&image.name, platform);
             let found = file.into_iter().flat_map(|file| &file.found);
@@ -181,12 +181,11 @@ impl Large {
         let FoundSource::Reference(reference) = &found.source else {
             return None;
         };
-        let (index, manifest) = match self.edges.parent(&image.name, found) {
-            Some(parent) => (None, published.manifest(parent.image, &found.platform)),
-            None => {
-                let (index, manifest) = published.base(reference, &found.platform);
-                (Some(index), manifest)
-            }
+        let (index, manifest) = if let Some(parent) = self.edges.parent(&image.name, found) {
+            (None, published.manifest(parent.image, &found.platform))
+        } else {
+            let (index, manifest) = published.base(reference, &found.platform);
+            (Some(index), manifest)
         };
         Some(Pin {
             kind: found.kind,

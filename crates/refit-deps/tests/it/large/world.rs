@@ -11,7 +11,7 @@ use refit_oci::{
     media_type,
 };
 
-use super::{Large, Published, Size, files};
+use super::{Large, Published, Size, files, source_of};
 
 const HOST: &str = "registry.example.com";
 
@@ -46,9 +46,9 @@ impl World {
             answers: Answers::default(),
             line,
         };
-        let records = world.large.records(&world.names()).into_iter();
-        let records: Vec<_> = records.map(|(_, record)| record).collect();
-        records.into_iter().for_each(|r| world.records.add(r));
+        for (_, record) in world.large.records(&world.names()) {
+            world.records.add(record);
+        }
         world
     }
 
@@ -133,7 +133,7 @@ impl World {
         let Some(image) = self.large.inventory.image(name) else {
             return Answer::Missing;
         };
-        let source = self.large.source(image, &self.names());
+        let source = source_of(image, &self.names());
         let platforms = image.platforms.iter();
         Answer::Found(Arc::new(Release {
             image: image.clone(),
