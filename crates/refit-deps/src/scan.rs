@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use refit_dockerfile::{Found, Resolved, Settings, SyntaxError};
 use refit_oci::Platform;
 
-use crate::{image::Image, problem::Problem};
+use crate::{config::CONFIG_PATH, image::Image, problem::Problem};
 
 /// What the configs of external bases make a Dockerfile execute first, by the stage whose FROM names the base.
 pub type Triggers = BTreeMap<usize, Vec<String>>;
@@ -94,6 +94,11 @@ pub fn scan_with(
 pub fn problem(path: &str, text: &str, error: &SyntaxError) -> Problem {
     let mut problem = Problem::at(path, text, error.span.clone(), error.message.clone());
     problem.position = Some((error.line, error.column));
-    problem.hint.clone_from(&error.hint);
+    problem.hint = match &error.build_arg {
+        Some(name) => Some(format!(
+            "set it for the image in `{CONFIG_PATH}`, `build-args = {{ {name} = \"…\" }}`, or give `ARG {name}` a default"
+        )),
+        None => error.hint.clone(),
+    };
     problem
 }

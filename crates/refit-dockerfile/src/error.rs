@@ -15,6 +15,8 @@ pub struct SyntaxError {
     pub span: Range<usize>,
     /// What helps, for a line of its own.
     pub hint: Option<String>,
+    /// The build argument that would help.
+    pub build_arg: Option<String>,
 }
 
 /// The characters of a source line that fit a terminal.
@@ -30,6 +32,7 @@ impl SyntaxError {
             column,
             span,
             hint: None,
+            build_arg: None,
         }
     }
 

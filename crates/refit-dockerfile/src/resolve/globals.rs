@@ -53,30 +53,43 @@ impl Globals {
     }
 }
 
-/// What helps against variables that are not set.
-pub(super) fn hint(file: &Dockerfile, globals: &Globals, unset: &[String]) -> Option<String> {
-    let name = unset.first()?;
+/// An error with what helps against variables that are not set, if it is about some.
+pub(super) fn with_hint(
+    error: SyntaxError,
+    file: &Dockerfile,
+    globals: &Globals,
+    unset: &[String],
+) -> SyntaxError {
+    let Some(name) = unset.first() else {
+        return error;
+    };
+    let declared = file.global_args.iter().any(|arg| arg.name == *name);
+    SyntaxError {
+        build_arg: declared.then(|| name.clone()),
+        ..error.hint(hint(file, globals, name))
+    }
+}
+
+fn hint(file: &Dockerfile, globals: &Globals, name: &str) -> String {
     if file.global_args.iter().any(|arg| arg.name == *name) {
-        return Some(format!(
-            "pass the build argument `{name}`, or give `ARG {name}` a default"
-        ));
+        return format!("pass the build argument `{name}`, or give `ARG {name}` a default");
     }
     let in_stage = |arg: &crate::model::Arg| arg.name == *name;
     let mut instructions = file.stages.iter().flat_map(|stage| &stage.instructions);
     if instructions
         .any(|i| i.keyword == crate::Keyword::Arg && crate::parse::args(i).any(|a| in_stage(&a)))
     {
-        return Some(format!(
+        return format!(
             "FROM sees only arguments before the first FROM: declare `ARG {name}` there"
-        ));
+        );
     }
     let known = globals.values.keys().map(String::as_str);
-    Some(match nearest(name, known) {
+    match nearest(name, known) {
         Some(other) => {
             format!("`{name}` is not declared before the first FROM; did you mean `{other}`?")
         }
         None => format!("declare `ARG {name}` before the first FROM"),
-    })
+    }
 }
 
 /// The platform arguments; build arguments override them though no ARG declares them.

@@ -1,6 +1,6 @@
 //! What `COPY --from` and mounts refer to.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{cell::RefCell, collections::BTreeMap, ops::Range};
 
 use refit_oci::Reference;
 
@@ -44,6 +44,8 @@ pub(super) struct Linker<'s, 'a> {
     file: &'s Dockerfile,
     settings: &'s Settings<'a>,
     names: BTreeMap<&'s str, usize>,
+    /// What was referred to so far and is no stage: BuildKit numbers it, too, behind the stages.
+    numbered: RefCell<Vec<To<'a>>>,
 }
 
 impl<'s, 'a> Linker<'s, 'a> {
@@ -54,6 +56,7 @@ impl<'s, 'a> Linker<'s, 'a> {
             file,
             settings,
             names: names.collect(),
+            numbered: RefCell::default(),
         }
     }
 
@@ -67,18 +70,44 @@ impl<'s, 'a> Linker<'s, 'a> {
             if instruction.keyword == Keyword::Copy
                 && let Some(from) = instruction.flag("from").filter(|f| !f.value.is_empty())
             {
-                links.push(self.copy(from)?);
+                let copy = self.copy(from)?;
+                self.number([copy.to.clone()]);
+                links.push(copy);
             }
-            for from in instruction.mounts.iter().filter_map(|mount| mount.from()) {
+            let mut mounted = Vec::new();
+            for mount in &instruction.mounts {
+                let Some(from) = mount.from() else {
+                    mounted.push(To::Scratch);
+                    continue;
+                };
+                let to = self.name(from)?;
+                mounted.push(to.clone());
                 links.push(Linked {
                     kind: Kind::Mount,
                     written: from.clone(),
-                    to: self.name(from)?,
+                    to,
                     by_index: false,
                 });
             }
+            self.number(mounted);
         }
         Ok(links)
+    }
+
+    fn number(&self, referred: impl IntoIterator<Item = To<'a>>) {
+        let others = referred
+            .into_iter()
+            .filter(|to| !matches!(to, To::Stage(_)));
+        self.numbered.borrow_mut().extend(others);
+    }
+
+    /// What a number means.
+    fn numbered(&self, index: i64) -> Option<To<'a>> {
+        let index = usize::try_from(index).ok()?;
+        match index.checked_sub(self.file.stages.len()) {
+            None => Some(To::Stage(index)),
+            Some(further) => self.numbered.borrow().get(further).cloned(),
+        }
     }
 
     /// A stage by name or by number, or an image.
@@ -91,20 +120,18 @@ impl<'s, 'a> Linker<'s, 'a> {
         let index = from.value.parse::<i64>().ok();
         let to = match index {
             Some(index) => {
-                let n_stages = self.file.stages.len();
-                let stage = usize::try_from(index)
-                    .ok()
-                    .filter(|index| *index < n_stages);
-                let message = || format!("there is no stage {index}, the last is {}", n_stages - 1);
-                To::Stage(stage.ok_or_else(|| self.error(&from.span, message()))?)
+                let last = self.file.stages.len() - 1;
+                let message = || format!("there is no stage {index}, the last is {last}");
+                self.numbered(index)
+                    .ok_or_else(|| self.error(&from.span, message()))?
             }
             None => self.name(from)?,
         };
         Ok(Linked {
             kind: Kind::Copy,
             written: from.clone(),
+            by_index: index.is_some() && matches!(to, To::Stage(_)),
             to,
-            by_index: index.is_some(),
         })
     }
 

@@ -77,6 +77,9 @@ impl<'a> Lookup<'_, 'a> {
         let platform = explicit.unwrap_or_else(|| self.settings.platform.clone());
         let context = |name: &str| contexts::find(self.settings.contexts, name, &platform);
         if let Some((key, context)) = stage.name.as_deref().and_then(context) {
+            // BuildKit reads the name, and does no more with it.
+            let reference = name.parse::<refit_oci::Reference>();
+            reference.map_err(|e| self.no_reference(stage, &name, &unset, &e))?;
             return Ok(Base {
                 to: To::Context(key, context),
                 platform,
@@ -122,13 +125,12 @@ impl<'a> Lookup<'_, 'a> {
         };
         let error = SyntaxError::new(&self.file.text, written.span.clone(), message);
         let lower = name.to_lowercase();
-        match globals::hint(self.file, self.globals, unset) {
-            Some(hint) => error.hint(hint),
-            None if self.names.contains_key(lower.as_str()) => error.hint(format!(
+        if unset.is_empty() && self.names.contains_key(lower.as_str()) {
+            return error.hint(format!(
                 "FROM takes the name of a stage only in lower case: `{lower}`"
-            )),
-            None => error,
+            ));
         }
+        globals::with_hint(error, self.file, self.globals, unset)
     }
 
     fn image(&self, stage: &Stage) -> Result<(String, Vec<String>), SyntaxError> {
@@ -144,10 +146,7 @@ impl<'a> Lookup<'_, 'a> {
             image.value,
             needs(&unset)
         ));
-        Err(match globals::hint(self.file, self.globals, &unset) {
-            Some(hint) => error.hint(hint),
-            None => error,
-        })
+        Err(globals::with_hint(error, self.file, self.globals, &unset))
     }
 
     fn platform(&self, stage: &Stage) -> Result<Option<Platform>, SyntaxError> {
@@ -159,10 +158,7 @@ impl<'a> Lookup<'_, 'a> {
         let value = result.map_err(|e| error(e.to_string()))?;
         let error = |message: String| {
             let error = error(format!("{message}{}", needs(&unset)));
-            match globals::hint(self.file, self.globals, &unset) {
-                Some(hint) => error.hint(hint),
-                None => error,
-            }
+            globals::with_hint(error, self.file, self.globals, &unset)
         };
         if value.is_empty() {
             return Err(error(format!("the platform `{}` is blank", written.value)));

@@ -81,6 +81,8 @@ fn paths_come_from_a_list_too() {
     );
     assert_eq!(json["results"][1]["file"], "a/Dockerfile");
     assert_eq!(json["results"].as_array().unwrap().len(), 2);
+    let zeros = sandbox.refit_with(&args, "a/sub/Containerfile\0a/Dockerfile\0", &[]);
+    assert_eq!(zeros.json(), json);
 }
 
 #[test]
@@ -131,6 +133,19 @@ fn a_target_and_named_contexts_narrow_what_counts() {
         (&context["image"], &context["reference"]),
         (&json!("web"), &json!(null))
     );
+}
+
+#[test]
+fn a_build_argument_that_nobody_gives_is_an_error_of_its_file_alone() {
+    let sandbox = Sandbox::bare();
+    sandbox.write_all("//- a/Dockerfile\nARG BASE\nFROM $BASE\n//- b/Dockerfile\nFROM debian\n");
+    let ran = sandbox.refit(&["deps", "scan", "a", "b"]);
+    assert_eq!(ran.code, 1);
+    for said in ["needs build argument `BASE`", "--build-arg BASE=", "debian"] {
+        assert!(ran.all().contains(said), "{}", ran.all());
+    }
+    let given = ["deps", "scan", "--build-arg", "BASE=alpine", "a", "b"];
+    assert_eq!(sandbox.refit(&given).code, 0);
 }
 
 #[test]

@@ -149,6 +149,9 @@ fn blank_and_malformed_bases_are_refused_reached_or_not() {
     refused("FROM ${X", &[], 1, "without `}`");
     refused("ARG X=${Y:=1}\nFROM a", &[], 1, "unsupported modifier");
     let hint = |text: &str| resolved(text, &[]).unwrap_err().hint.unwrap();
+    let build_arg = |text: &str| resolved(text, &[]).unwrap_err().build_arg;
+    assert_eq!(build_arg("ARG X\nFROM a:$X").as_deref(), Some("X"));
+    assert_eq!(build_arg("FROM a:$X"), None);
     assert!(hint("ARG X\nFROM $X").contains("give `ARG X` a default"));
     assert!(hint("FROM $X\nARG X=1").contains("only arguments before the first FROM"));
     assert!(hint("ARG VERSION=1\nFROM x:$VERSIO").contains("did you mean `VERSION`?"));

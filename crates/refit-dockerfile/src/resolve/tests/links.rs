@@ -20,6 +20,22 @@ fn copies_from_stages_numbers_and_images() {
         &[],
         &["base a:latest `a`", "copy b:latest `b`"],
     );
+    // Images are numbered behind the stages, in the order in which they are referred to.
+    check(
+        "FROM a\nCOPY --from=b / /\nRUN --mount=target=/m x\nCOPY --from=1 / /\nCOPY --from=2 / /",
+        &[],
+        &[
+            "base a:latest `a`",
+            "copy b:latest `b`",
+            "copy b:latest `1`",
+        ],
+    );
+    refused(
+        "FROM a\nCOPY --from=1 / /\nCOPY --from=b / /",
+        &[],
+        2,
+        "there is no stage 1",
+    );
     refused("FROM a\nCOPY --from=3 / /", &[], 2, "there is no stage 3");
     refused("FROM a\nCOPY --from=-1 / /", &[], 2, "there is no stage -1");
     refused(

@@ -1,7 +1,9 @@
 //! Which files the arguments of a scan mean.
 
 use std::{
-    io::{self, BufRead as _},
+    ffi::OsStr,
+    io::{self, Read as _},
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
@@ -10,25 +12,22 @@ use refit_dockerfile::{is_template, looks_like_dockerfile};
 use super::shown;
 use crate::{commands::App, error::CommandError};
 
-/// The paths of a list, one a line; `-` is standard input.
+/// The paths of a list, one a line, or each with a NUL behind it; `-` is standard input. They need not be UTF-8.
 pub(super) fn read_list(app: &App, list: &Path) -> Result<Vec<PathBuf>, CommandError> {
-    let problem =
-        |error: io::Error| CommandError::new(format!("cannot read `{}`: {error}", list.display()));
-    let lines: Vec<String> = if list == Path::new("-") {
-        io::stdin()
-            .lock()
-            .lines()
-            .collect::<Result<_, _>>()
-            .map_err(problem)?
+    let mut bytes = Vec::new();
+    let read = if list == Path::new("-") {
+        io::stdin().lock().read_to_end(&mut bytes).map(drop)
     } else {
-        let text = std::fs::read_to_string(app.dir.join(list)).map_err(problem)?;
-        text.lines().map(str::to_owned).collect()
+        std::fs::read(app.dir.join(list)).map(|read| bytes = read)
     };
-    Ok(lines
-        .into_iter()
-        .filter(|line| !line.is_empty())
-        .map(PathBuf::from)
-        .collect())
+    read.map_err(|error| CommandError::new(format!("cannot read `{}`: {error}", list.display())))?;
+    let end = if bytes.contains(&0) { 0 } else { b'\n' };
+    let paths = bytes.split(|byte| *byte == end).map(|path| match end {
+        0 => path,
+        _ => path.strip_suffix(b"\r").unwrap_or(path),
+    });
+    let paths = paths.filter(|path| !path.is_empty());
+    Ok(paths.map(|path| OsStr::from_bytes(path).into()).collect())
 }
 
 /// The file itself, or the Dockerfiles below a folder in bytewise order, templates left out.

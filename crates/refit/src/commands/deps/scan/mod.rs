@@ -35,7 +35,7 @@ pub(crate) struct ScanArgs {
     /// Dockerfiles, and folders to look for them in
     #[arg(value_name = "PATH", required_unless_present = "files_from")]
     paths: Vec<PathBuf>,
-    /// Read more paths from a file, one a line; `-` is standard input
+    /// Read more paths from a file, one a line or NUL-terminated; `-` is standard input
     #[arg(long, value_name = "FILE")]
     files_from: Option<PathBuf>,
     /// Platforms to resolve for [default: linux/amd64]
@@ -149,7 +149,13 @@ fn scan_file(app: &App, args: &ScanArgs, path: &Path) -> Vec<ScanResult> {
             contexts: &contexts,
         };
         let resolved = refit_dockerfile::resolve(dockerfile, &settings);
-        let resolved = resolved.map_err(|error| scan::problem(&file, &dockerfile.text, &error))?;
+        let resolved = resolved.map_err(|error| {
+            let problem = scan::problem(&file, &dockerfile.text, &error);
+            match &error.build_arg {
+                Some(name) => problem.with_hint(format!("give it: `--build-arg {name}=…`")),
+                None => problem,
+            }
+        })?;
         let mut dependencies: Vec<Dependency> = resolved.found.iter().map(dependency).collect();
         let key = |d: &Dependency| {
             (
