@@ -432,6 +432,11 @@ impl Records {
         holds
     }
 
+    /// All publish records, by image.
+    pub fn publishes(&self) -> impl Iterator<Item = &PublishRecord> {
+        self.publishes.values().flatten()
+    }
+
     /// What was published of `image` under the tag `lead`.
     pub fn publishes_of<'a>(
         &'a self,

@@ -7,6 +7,7 @@ mod environment;
 mod error;
 mod lines;
 mod observe;
+mod packages;
 mod project;
 mod run;
 mod secrets;

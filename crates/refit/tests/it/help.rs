@@ -2,7 +2,7 @@
 
 use crate::{assert_snapshot, sandbox::Sandbox};
 
-const VERBS: [&[&str]; 24] = [
+const VERBS: [&[&str]; 28] = [
     &[],
     &["status"],
     &["images"],
@@ -12,6 +12,10 @@ const VERBS: [&[&str]; 24] = [
     &["deps"],
     &["deps", "graph"],
     &["deps", "list"],
+    &["deps", "why"],
+    &["deps", "users"],
+    &["deps", "diff"],
+    &["deps", "outdated"],
     &["deps", "scan"],
     &["deps", "record"],
     &["init"],

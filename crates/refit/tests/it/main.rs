@@ -6,6 +6,7 @@ mod fixtures;
 mod sandbox;
 
 mod adopt;
+mod asking;
 mod browser;
 mod doctor;
 mod errors;
@@ -31,4 +32,18 @@ macro_rules! assert_snapshot {
         settings.set_omit_expression(true);
         settings.bind(|| insta::assert_snapshot!($name, $value));
     }};
+}
+
+/// Compares with what is not the same every time left out.
+#[macro_export]
+macro_rules! assert_masked {
+    ($name:expr, $value:expr) => {
+        insta::with_settings!({ filters => vec![
+            (r"\b01[0-9A-HJKMNP-TV-Z]{24}\b", "RUN"),
+            (r"\b[0-9a-f]{64}\b", "DIGEST"),
+            (r"\b[0-9a-f]{40}\b", "COMMIT"),
+            (r"\b[0-9a-f]{12}\b", "SHORT"),
+            (r#""(started|finished)": "[^"]*""#, "\"$1\": \"TIME\""),
+        ] }, { $crate::assert_snapshot!($name, $value); });
+    };
 }

@@ -1,6 +1,6 @@
 //! A repository whose images are published, on a base that moves: Docker Hub is a folder, and nothing is executed.
 
-use crate::{assert_snapshot, sandbox::Sandbox};
+use crate::{assert_masked, sandbox::Sandbox};
 
 const SETTINGS: &str = "\
 //- ../home/config/refit/config.toml
@@ -49,7 +49,7 @@ CMD [\"app\"]
 ";
 
 /// Nothing is published yet.
-fn unpublished() -> Sandbox {
+pub(crate) fn unpublished() -> Sandbox {
     let sandbox = Sandbox::with(SHOP);
     sandbox.write_all(SETTINGS);
     sandbox.git(&["init", "-q", "-b", "main", "../debian"]);
@@ -58,7 +58,7 @@ fn unpublished() -> Sandbox {
 }
 
 /// Everything is published, and then the base moves on arm64.
-fn stale() -> Sandbox {
+pub(crate) fn stale() -> Sandbox {
     let sandbox = unpublished();
     sandbox.refit(&["build", "--push"]).ok();
     sandbox.write("../debian/arm64/libssl", "two\n");
@@ -66,23 +66,10 @@ fn stale() -> Sandbox {
     sandbox
 }
 
-fn release_debian(sandbox: &Sandbox) {
+pub(crate) fn release_debian(sandbox: &Sandbox) {
     sandbox.git(&["-C", "../debian", "add", "-A"]);
     sandbox.git(&["-C", "../debian", "commit", "-q", "-m", "debian"]);
     sandbox.refit(&["-C", "../debian", "build", "--push"]).ok();
-}
-
-/// Compares with what is not the same every time left out.
-macro_rules! assert_masked {
-    ($name:expr, $value:expr) => {
-        insta::with_settings!({ filters => vec![
-            (r"\b01[0-9A-HJKMNP-TV-Z]{24}\b", "RUN"),
-            (r"\b[0-9a-f]{64}\b", "DIGEST"),
-            (r"\b[0-9a-f]{40}\b", "COMMIT"),
-            (r"\b[0-9a-f]{12}\b", "SHORT"),
-            (r#""(started|finished)": "[^"]*""#, "\"$1\": \"TIME\""),
-        ] }, { assert_snapshot!($name, $value); });
-    };
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod fixtures;
 mod said;
 
 mod adopt;
+mod asking;
 mod bad_input;
 mod failures;
 mod faults;

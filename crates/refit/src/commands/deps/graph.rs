@@ -4,7 +4,6 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use refit_deps::graph::Graph;
-use refit_git::Head;
 use refit_oci::ObjectId;
 
 use super::{
@@ -139,14 +138,7 @@ pub(super) async fn run(app: &App, args: &GraphArgs) -> Result<Exit, CommandErro
 /// The working tree's images, or those at a revision.
 pub(crate) fn snapshot(project: &Project, at: Option<&str>) -> Result<Snapshot, CommandError> {
     match at {
-        Some(rev) => {
-            match (project.repo.resolve(rev), project.repo.head()?) {
-                (Ok(commit), _) => project.at(&commit),
-                (Err(error), Head::Unborn { .. }) => Err(CommandError::from(error)
-                    .hint("there is no commit yet: run `git commit` first")),
-                (Err(error), _) => Err(error.into()),
-            }
-        }
+        Some(rev) => project.at(&super::revision::commit(project, rev)?),
         None => project.working(),
     }
 }

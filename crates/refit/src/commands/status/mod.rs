@@ -16,6 +16,7 @@ use crate::{
     cli::{FormatArgs, TrustArgs},
     error::{CommandError, Exit},
     observe,
+    packages::{self, Insides},
     project::Snapshot,
     ui::{self, Format, count},
 };
@@ -29,11 +30,15 @@ use crate::{
     refit status\n  \
     refit status --exit-code || refit sweep\n  \
     refit status --trust-records       asks for the bases only\n  \
+    refit status --packages            also what changed inside of the bases\n  \
     refit status --format json")]
 pub(crate) struct StatusArgs {
     /// End with exit code 1 if a target is stale
     #[arg(long)]
     exit_code: bool,
+    /// Also show the packages that changed inside of the bases that moved; reads their layers
+    #[arg(long)]
+    packages: bool,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
@@ -49,9 +54,27 @@ pub(crate) async fn run(app: &App, args: &StatusArgs) -> Result<Exit, CommandErr
         .iter()
         .filter(|row| row.word == Word::Stale)
         .count();
+    let insides = if args.packages {
+        let moves = packages::moves(&status.plan);
+        packages::compare(&project, &project.registries(), moves).await
+    } else {
+        Insides::new()
+    };
     match args.format.format {
-        Format::Json => app.ui.json(&view::view(status, n_stale, standing.requests)),
-        Format::Human => rows::print(app, tip, status, n_stale),
+        Format::Json => {
+            let view = view::view(status, n_stale, standing.requests);
+            if args.packages {
+                let mut document = serde_json::to_value(view).unwrap_or_default();
+                packages::annotate(&mut document, &insides);
+                app.ui.json(&document);
+            } else {
+                app.ui.json(&view);
+            }
+        }
+        Format::Human => {
+            rows::print(app, tip, status, n_stale);
+            packages::show(&app.ui, &insides);
+        }
     }
     let exit = report::snapshot(app, tip);
     if args.format.format == Format::Human {

@@ -23,6 +23,7 @@ use crate::{
     error::{CommandError, Exit},
     lines::{self, Claims},
     observe::Observer,
+    packages::{self, Insides},
     project::{Project, Snapshot},
     run,
     ui::{Format, Ui},
@@ -38,6 +39,7 @@ use crate::{
 #[command(after_long_help = "Examples:\n  \
     refit sweep --dry-run\n  \
     refit sweep -n --trust-records     a quick look: asks for the bases only\n  \
+    refit sweep -n --packages         also what changed inside of the bases\n  \
     refit sweep\n  \
     refit sweep --base debian:12-slim  only what is built on it\n  \
     refit sweep web --force            a fresh build although nothing changed")]
@@ -51,6 +53,9 @@ pub(crate) struct SweepArgs {
     /// Show the plan, and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
+    /// With `--dry-run`: also show the packages that changed inside of the bases; reads their layers
+    #[arg(long, requires = "dry_run")]
+    packages: bool,
     /// Rebuild although nothing changed, without layers from a cache; new bases are not waited for
     #[arg(long)]
     force: bool,
@@ -190,16 +195,24 @@ impl<'p> Sweep<'p> {
             run::keep_seen(app, &observer, &plan, self.remote.clone())?;
         }
         let document = if args.dry_run || plan.steps.is_empty() {
+            let insides = if args.packages {
+                let moves = packages::moves(&plan);
+                packages::compare(project, &observer.registries, moves).await
+            } else {
+                Insides::new()
+            };
             let requests = observer.registries.requests().since(asked_before);
             if !json {
                 run::show_plan(&app.ui, &plan);
+                packages::show(&app.ui, &insides);
                 nothing::say(&app.ui, &plan, &observer.line, requests);
             }
-            let document = if args.dry_run {
+            let mut document = if args.dry_run {
                 run::plan_json(&plan, rebuild_from(&observer), requests)
             } else {
                 run::nothing_json(&plan, requests)
             };
+            packages::annotate(&mut document, &insides);
             (Some(document), after)
         } else {
             if !json {
