@@ -47,6 +47,8 @@ pub struct Image {
     pub pinned: Pinned,
     /// Why no sweep touches it, if none may.
     pub hold: Option<String>,
+    /// The command that says whether a published manifest is stale; empty: none. See [`crate::check`].
+    pub stale_when: Vec<String>,
     /// The Dockerfile; none if it can't be read (a problem of the inventory says why).
     pub file: Option<Arc<Dockerfile>>,
 }

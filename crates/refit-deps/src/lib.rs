@@ -5,6 +5,7 @@
 //! with it.
 
 pub mod adopt;
+pub mod check;
 pub mod config;
 pub mod content;
 pub mod edges;

@@ -11,6 +11,7 @@ use refit_oci::{Digest, Document, ImageConfig, ObjectId, Platform, Reference, Re
 
 use crate::{
     adopt::{Origin, OriginKey, Provenance},
+    check::{Check, CheckKey},
     edges::Edges,
     image::Image,
     inventory::Inventory,
@@ -65,6 +66,8 @@ pub struct Answers {
     pub origins: BTreeMap<OriginKey, Answer<Arc<Origin>>>,
     /// The tags of repositories.
     pub listings: BTreeMap<Repository, Answer<Arc<Vec<String>>>>,
+    /// What `stale-when` commands said.
+    pub checks: BTreeMap<CheckKey, Check>,
 }
 
 /// A target whose source depends on what its bases make it copy.
@@ -174,6 +177,8 @@ pub struct Needs {
     pub origins: BTreeSet<OriginKey>,
     /// Repositories whose tags are to be listed.
     pub listings: BTreeSet<Repository>,
+    /// Published manifests to run their image's `stale-when` command on.
+    pub checks: BTreeSet<CheckKey>,
 }
 
 impl Needs {
@@ -187,11 +192,16 @@ impl Needs {
             && self.provenances.is_empty()
             && self.origins.is_empty()
             && self.listings.is_empty()
+            && self.checks.is_empty()
     }
 }
 
 /// A computation's answer: done, or what it needs first.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is returned a round, and taken apart at once"
+)]
 pub enum Resolved<T> {
     /// The result.
     Done(T),
@@ -308,6 +318,15 @@ impl<'a> Lookup<'a> {
         let known = self.ground.answers.listings.get(repository);
         if known.is_none() {
             self.needs.borrow_mut().listings.insert(repository.clone());
+        }
+        known
+    }
+
+    /// What the image's `stale-when` command says of a published manifest.
+    pub(crate) fn check(&self, key: CheckKey) -> Option<&'a Check> {
+        let known = self.ground.answers.checks.get(&key);
+        if known.is_none() {
+            self.needs.borrow_mut().checks.insert(key);
         }
         known
     }

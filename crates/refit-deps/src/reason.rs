@@ -36,6 +36,8 @@ pub enum Reason {
     },
     /// The configuration asks for a platform that is not published.
     PlatformAdded,
+    /// The image's `stale-when` command says so.
+    CheckFailed,
     /// The user asked for it.
     Forced,
     /// Nothing is published.
@@ -46,6 +48,23 @@ pub enum Reason {
     ConfigChanged,
     /// Files of the context differ.
     ContextChanged,
+}
+
+impl Reason {
+    /// The word in JSON and in records.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::BaseChanged { .. } => "base-changed",
+            Self::ParentRebuilt { .. } => "parent-rebuilt",
+            Self::PlatformAdded => "platform-added",
+            Self::CheckFailed => "check-failed",
+            Self::Forced => "forced",
+            Self::NeverBuilt => "never-built",
+            Self::SourceChanged => "source-changed",
+            Self::ConfigChanged => "config-changed",
+            Self::ContextChanged => "context-changed",
+        }
+    }
 }
 
 /// How deep a comparison went: the last level that differs.
@@ -263,6 +282,15 @@ pub enum StateKind {
         /// Its owner.
         line: String,
     },
+    /// The image's `stale-when` command could not say whether what is published is stale.
+    CheckError {
+        /// What happened.
+        message: String,
+    },
+    /// The image's `stale-when` command was not run: the repository's commands were not accepted.
+    CheckNotAccepted,
+    /// The image's `stale-when` command still calls it stale after a rebuild for that very reason, on the same bases.
+    CheckStillFails,
     /// Nothing is published under the tag yet.
     Unpublished,
     /// The working tree or tip differs from what is published.
@@ -339,6 +367,8 @@ impl StateKind {
             Self::Broken { .. } => "broken",
             Self::Behind { .. } => "behind",
             Self::Claimed { .. } => "claimed",
+            Self::CheckError { .. } | Self::CheckNotAccepted => "check-error",
+            Self::CheckStillFails => "check-still-fails",
             Self::Unpublished => "unpublished",
             Self::Unreleased { .. } => "unreleased",
         }

@@ -74,6 +74,9 @@ pub struct BuildRecord {
     pub how: String,
     /// `docker`, `native`.
     pub engine: String,
+    /// Why it was built, by the reasons' words; empty in records of older versions.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub reasons: BTreeSet<String>,
     /// The run's id.
     pub run: String,
     /// The log's digest in the archive.
@@ -247,6 +250,7 @@ impl AdoptRecord {
                 manifest: adopted.manifest.clone(),
                 how: "adopted".to_owned(),
                 engine: "unknown".to_owned(),
+                reasons: BTreeSet::new(),
                 run: self.run.clone(),
                 log: None,
                 at: self.at.clone(),

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         adopt, build, completions, config, demo, deps, doctor, hold, hook, images, init, logs,
-        notes, runs, status, sweep,
+        notes, runs, status, sweep, trust,
     },
     environment,
     observe::OwnTags,
@@ -124,6 +124,7 @@ pub(crate) enum Verb {
     Notes(notes::NotesVerb),
     #[command(subcommand)]
     Config(config::ConfigVerb),
+    Trust(trust::TrustArgs),
     Doctor(doctor::DoctorArgs),
     Demo(demo::DemoArgs),
     Completions(completions::CompletionsArgs),

@@ -37,8 +37,11 @@ pub(crate) const NO_COLOR: &str = "NO_COLOR";
 /// Seconds since 1970: the time that records and logs carry instead of the clock's.
 pub(crate) const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
+/// Digests of `.config/refit.toml` whose commands may run, as `refit trust` says them; `1` for any.
+pub(crate) const REFIT_TRUST: &str = "REFIT_TRUST";
+
 /// Every variable with what it does, for `refit --help`.
-pub(crate) const VARIABLES: [(&str, &str); 12] = [
+pub(crate) const VARIABLES: &[(&str, &str)] = &[
     (REFIT_CONFIG, "the user's configuration file"),
     (
         REFIT_BUILD_PLATFORM,
@@ -51,6 +54,10 @@ pub(crate) const VARIABLES: [(&str, &str); 12] = [
     (
         REFIT_LINE,
         "the branch or tag that is released, where none is checked out",
+    ),
+    (
+        REFIT_TRUST,
+        "the digest of a `.config/refit.toml` whose commands may run; `1` for any",
     ),
     (
         XDG_CONFIG_HOME,
@@ -97,6 +104,8 @@ pub(crate) struct Environment {
     pub(crate) home: Option<PathBuf>,
     /// Where programs are looked for.
     search_path: OsString,
+    /// [`REFIT_TRUST`], empty if unset.
+    pub(crate) trust: String,
     /// How long the post-commit hook waits for registries.
     pub(crate) hook_budget: Duration,
     /// What is wrong with variables that were ignored for it.
@@ -170,6 +179,9 @@ impl Environment {
             },
             build_platform: build_platform
                 .unwrap_or_else(|| Platform::new("linux", env::consts::ARCH, None)),
+            trust: set(REFIT_TRUST)
+                .map(|value| value.to_string_lossy().into_owned())
+                .unwrap_or_default(),
             hook_budget: Duration::from_millis(budget.unwrap_or(300)),
             fixed_time: epoch.and_then(|seconds| Timestamp::from_second(seconds).ok()),
             terminal: Terminal {

@@ -12,6 +12,7 @@ mod project;
 mod run;
 mod secrets;
 mod sources;
+mod trust;
 mod ui;
 mod user_config;
 mod workshop;

@@ -17,12 +17,13 @@ use refit_deps::{
     scan::Scans,
 };
 use refit_git::{ChangeKind, Entry, Head, Mode, Repo, notes};
-use refit_oci::{ObjectId, Platform};
+use refit_oci::{Digest, ObjectId, Platform};
 use refit_registry::{Registries, Settings};
 
 use crate::{
     environment::Environment,
     error::CommandError,
+    trust::Trust,
     user_config::{self, UserConfig},
 };
 
@@ -32,6 +33,8 @@ pub(crate) struct Project {
     pub(crate) repo: Repo,
     /// The user's configuration file.
     pub(crate) user: UserConfig,
+    /// Which repositories' commands the user lets run.
+    pub(crate) trust: Trust,
     /// What the process was started with.
     pub(crate) environment: Environment,
 }
@@ -42,6 +45,8 @@ pub(crate) struct Snapshot {
     pub(crate) commit: Option<ObjectId>,
     /// The commit that has these very files: `commit`, or HEAD's for a working tree that does not differ from it.
     pub(crate) revision: Option<ObjectId>,
+    /// The digest of the configuration, where there is one: what `refit trust` accepts.
+    pub(crate) config: Option<Digest>,
     /// Every path that git would know there.
     pub(crate) paths: BTreeSet<String>,
     /// Every entry of the commit; none of the working tree and the index.
@@ -66,6 +71,7 @@ impl Project {
         Ok(Self {
             repo,
             user,
+            trust: Trust::read(environment)?,
             environment: environment.clone(),
         })
     }
@@ -213,12 +219,22 @@ impl Project {
                 .or_insert_with(|| read(path))
                 .clone()
         };
-        let inventory = inventory::read(&Files {
+        let config = paths
+            .contains(CONFIG_PATH)
+            .then(|| read_once(CONFIG_PATH))
+            .flatten();
+        let config = config.map(|bytes| Digest::sha256(&bytes));
+        let mut inventory = inventory::read(&Files {
             paths: &paths,
             read: &read_once,
             name: &name,
             line,
         });
+        for image in &mut inventory.images {
+            if image.stale_when.is_empty() {
+                image.stale_when.extend_from_slice(self.user.stale_when());
+            }
+        }
         let scans = Scans::of(&inventory.images, self.build_platform());
         let edges = Edges::of(&inventory, &scans);
         let graph = Graph::of(&inventory, &scans, &edges);
@@ -228,6 +244,7 @@ impl Project {
         Snapshot {
             revision: commit.clone(),
             commit,
+            config,
             paths,
             entries: Vec::new(),
             inventory,

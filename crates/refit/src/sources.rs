@@ -27,12 +27,11 @@ pub(crate) fn sources(
         return BTreeMap::new();
     };
     let source = |platform: &Platform| {
-        let source = match snapshot.scans.target(&image.name, platform) {
-            Some(file) => ours.source(image, &file.inputs),
-            None => {
-                let file = scan::scan(image, platform, project.build_platform())?.ok()?;
-                ours.source(image, &file.inputs)
-            }
+        let source = if let Some(file) = snapshot.scans.target(&image.name, platform) {
+            ours.source(image, &file.inputs)
+        } else {
+            let file = scan::scan(image, platform, project.build_platform())?.ok()?;
+            ours.source(image, &file.inputs)
         };
         Some((platform.clone(), source))
     };

@@ -19,6 +19,8 @@ use crate::error::CommandError;
 pub(crate) struct UserConfig {
     /// By registry host.
     registries: BTreeMap<String, RegistryEntry>,
+    /// The command for images whose repository names none: exit code 1 says that a published manifest is stale.
+    stale_when: Vec<String>,
 }
 
 /// How one registry is reached.
@@ -83,6 +85,11 @@ pub(crate) fn read(path: Option<&Path>) -> Result<UserConfig, CommandError> {
 }
 
 impl UserConfig {
+    /// The command for images whose repository names none; empty: none.
+    pub(crate) fn stale_when(&self) -> &[String] {
+        &self.stale_when
+    }
+
     /// The settings by host.
     pub(crate) fn hosts(&self) -> BTreeMap<String, HostSettings> {
         let hosts = self.registries.iter().map(|(host, entry)| {

@@ -1,6 +1,7 @@
 //! 10,000 images × 2 platforms, 6 levels deep, on 50 bases: the plan alone, and refit on a repository of them.
 
 use std::{
+    fmt::Write as _,
     fs,
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
@@ -244,14 +245,14 @@ impl Large {
         let bases = (0..N_BASES).map(|n| format!("base/b{n:02}/manifests/12"));
         let images = (0..N_IMAGES).map(|n| format!("team/s{n:05}/manifests/latest"));
         let urls = bases.chain(images);
-        let config: String = urls
-            .map(|url| {
-                format!(
-                    "url = \"http://{}/v2/{url}\"\noutput = \"/dev/null\"\n",
-                    self.host
-                )
-            })
-            .collect();
+        let mut config = String::new();
+        for url in urls {
+            let host = &self.host;
+            let _ = writeln!(
+                config,
+                "url = \"http://{host}/v2/{url}\"\noutput = \"/dev/null\""
+            );
+        }
         let file = self.site.path("../curl.config")?;
         fs::write(&file, config).map_err(io_failure(&file))?;
         let start = Instant::now();

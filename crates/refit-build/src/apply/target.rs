@@ -348,6 +348,7 @@ fn record(
         manifest: manifest.clone(),
         how: how.to_owned(),
         engine: step.engine.as_str().to_owned(),
+        reasons: step.reasons.iter().map(|r| r.word().to_owned()).collect(),
         run: site.run.id().to_string(),
         log,
         at: (site.clock)().to_string(),

@@ -4,11 +4,11 @@ use toml::{Spanned, de::DeTable, de::DeValue};
 
 use crate::problem::{Problem, nearest};
 
-const TOP: [&str; 7] = [
+const TOP: &[&str] = &[
     "version", "push-to", "ignore", "defaults", "images", "image", "sweep",
 ];
 
-const IMAGE: [&str; 16] = [
+const IMAGE: &[&str] = &[
     "repository",
     "context",
     "dockerfile",
@@ -25,9 +25,10 @@ const IMAGE: [&str; 16] = [
     "engine",
     "pinned",
     "hold",
+    "stale-when",
 ];
 
-const SWEEP: [&str; 5] = [
+const SWEEP: &[&str] = &[
     "branches",
     "rebuild-from",
     "wait-for-platforms",
@@ -36,7 +37,7 @@ const SWEEP: [&str; 5] = [
 ];
 
 /// Keys of the format that this version does nothing with: a gate that silently is none would be an incident.
-const WITHOUT_EFFECT: [&str; 15] = [
+const WITHOUT_EFFECT: &[&str] = &[
     "rebase",
     "cache-from",
     "cache-to",
@@ -44,7 +45,6 @@ const WITHOUT_EFFECT: [&str; 15] = [
     "requires",
     "prepare",
     "test",
-    "stale-when",
     "releases",
     "rebuild-after",
     "limit",
@@ -61,11 +61,11 @@ pub(super) fn check(file: &str, text: &str, table: &DeTable<'_>) -> Vec<Problem>
         text,
         problems: Vec::new(),
     };
-    checker.table(table, &TOP);
+    checker.table(table, TOP);
     for (key, value) in table {
         match (key.get_ref().as_ref(), value.get_ref()) {
-            ("defaults", DeValue::Table(defaults)) => checker.table(defaults, &IMAGE),
-            ("sweep", DeValue::Table(sweep)) => checker.table(sweep, &SWEEP),
+            ("defaults", DeValue::Table(defaults)) => checker.table(defaults, IMAGE),
+            ("sweep", DeValue::Table(sweep)) => checker.table(sweep, SWEEP),
             ("images", DeValue::Array(entries)) => checker.entries(entries, &["files", "name"]),
             ("image", DeValue::Array(entries)) => checker.entries(entries, &["name"]),
             _ => {}
@@ -82,7 +82,7 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn entries(&mut self, entries: &[Spanned<DeValue<'_>>], required: &[&str]) {
-        let known: Vec<&str> = required.iter().chain(&IMAGE).copied().collect();
+        let known: Vec<&str> = required.iter().chain(IMAGE).copied().collect();
         for entry in entries {
             let DeValue::Table(table) = entry.get_ref() else {
                 continue;

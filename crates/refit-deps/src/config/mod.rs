@@ -94,6 +94,8 @@ pub struct ImageKeys {
     pub pinned: Option<String>,
     /// Why no sweep touches the image.
     pub hold: Option<String>,
+    /// A command and its arguments: exit code 1 says that a published manifest is stale.
+    pub stale_when: Option<Vec<String>>,
 }
 
 /// `[sweep]`.
@@ -275,7 +277,8 @@ impl ImageKeys {
             secrets,
             engine,
             pinned,
-            hold
+            hold,
+            stale_when
         )
     }
 }

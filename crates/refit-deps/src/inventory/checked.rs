@@ -7,6 +7,7 @@ use refit_oci::Reference;
 
 use super::reader::Reader;
 use crate::{
+    check,
     image::{EngineChoice, Pinned, SecretSource},
     names,
 };
@@ -110,6 +111,37 @@ impl Checked<'_, '_> {
             &format!("one of `{}`", words.join("`, `")),
         );
         T::default()
+    }
+
+    /// A command, its placeholders known.
+    pub(super) fn command(&mut self, key: &str, words: Option<Vec<String>>) -> Vec<String> {
+        let Some(words) = words else {
+            return Vec::new();
+        };
+        if words
+            .first()
+            .is_none_or(|program| program.trim().is_empty())
+        {
+            self.problem(
+                &format!("`{key}` names no program"),
+                "give `[\"PROGRAM\", \"ARGUMENT\", …]`",
+            );
+            return Vec::new();
+        }
+        if let Some(unknown) = words
+            .iter()
+            .find_map(|word| check::unknown_placeholder(word))
+        {
+            let known = check::PLACEHOLDERS
+                .map(|(name, _)| format!("`{{{{.{name}}}}}`"))
+                .join(", ");
+            self.problem(
+                &format!("`{key}`: `{unknown}` is no placeholder"),
+                &format!("there are {known}"),
+            );
+            return Vec::new();
+        }
+        words
     }
 
     pub(super) fn problem(&mut self, message: &str, hint: &str) {

@@ -182,6 +182,7 @@ impl Reader<'_> {
         let secrets = checked.secrets(keys.secrets.unwrap_or_default());
         let engine = checked.choice("engine", keys.engine, &ENGINES);
         let pinned = checked.choice("pinned", keys.pinned, &PINNED);
+        let stale_when = checked.command("stale-when", keys.stale_when);
         let destinations = destinations(&name, repository.as_ref(), &push_to);
         Some(Image {
             dockerfile,
@@ -201,6 +202,7 @@ impl Reader<'_> {
             engine,
             pinned,
             hold: keys.hold,
+            stale_when,
             file,
             name,
         })

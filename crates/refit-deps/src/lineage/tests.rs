@@ -185,7 +185,7 @@ fn step(target: &str, wave: usize, reasons: Vec<Reason>) -> Step {
         commit: None,
         source: format!("s1:{}", "0".repeat(64)).parse().unwrap(),
         pins: Vec::new(),
-        triggers: Default::default(),
+        triggers: BTreeMap::default(),
         engine: crate::key::EngineKind::Native,
         repository: "registry.example.com/x".parse().unwrap(),
         replaces: None,

@@ -48,6 +48,10 @@ pub(super) enum Verdict {
 
 /// Options that all evaluations share.
 #[derive(Clone, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent choices of the command line"
+)]
 pub(super) struct Scope {
     /// The images' roles; others are taken as published.
     pub(super) roles: BTreeMap<String, Role>,
@@ -55,6 +59,8 @@ pub(super) struct Scope {
     pub(super) unpublished: Option<Role>,
     /// Rebuild although nothing changed.
     pub(super) force: bool,
+    /// Ask the images' `stale-when` commands.
+    pub(super) checks: bool,
     /// Look at this base only.
     pub(super) base: Option<Reference>,
     /// Let bases cool down and settle before they are taken.

@@ -3,6 +3,7 @@
 mod adopted;
 mod adopting;
 mod assemble;
+mod checks;
 mod compare;
 mod dependencies;
 mod evaluate;

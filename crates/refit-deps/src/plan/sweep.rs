@@ -8,6 +8,7 @@ use refit_platform::Target;
 use super::{
     Action, Plan, PlannedPin, Step,
     adopted::Evidence,
+    checks::Checked,
     evaluate::{Adopting, Candidate, Evaluator, Role, Scope, Verdict},
     onbuild::Wanted,
     wait::Compared,
@@ -36,6 +37,8 @@ pub struct SweepOptions {
     pub force: bool,
     /// Plan for what other tools published as well, as if it were adopted: only to look at.
     pub with_adoptable: bool,
+    /// Ask the images' `stale-when` commands.
+    pub checks: bool,
 }
 
 /// The plan that patches everything that is stale.
@@ -50,6 +53,8 @@ pub fn sweep(ground: &Ground<'_>, options: &SweepOptions) -> Resolved<Plan> {
     let scope = Scope {
         roles,
         force: options.force,
+        // A sweep for one base's sake is about nothing else.
+        checks: options.checks && options.base.is_none(),
         base: options.base.clone(),
         patient: !options.force,
         adopting: Adopting {
@@ -79,12 +84,7 @@ impl Evaluator<'_> {
             Ok(found) => found,
             Err(kind) => return Some(self.state(&image.name, of_source, kind)),
         };
-        // What is built is the release's; how it is treated is the tip's.
-        let entry = Image {
-            platforms: image.platforms.clone(),
-            pinned: image.pinned,
-            ..release.image.clone()
-        };
+        let entry = patched(image, &release);
         let file = match self.scanned(&entry, platform, &Triggers::new()) {
             Ok(file) => file,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
@@ -108,14 +108,18 @@ impl Evaluator<'_> {
             }
             _ => candidates,
         };
+        let mut checked = Checked::Fine;
         if let Some(manifest) = manifest {
             if candidates.is_empty() {
                 return Some(self.state(&image.name, Some(platform), StateKind::source_unknown()));
             }
             let compared = self.compare(&pins, &candidates)?;
             if !self.scope.force && compared.reasons.is_empty() {
-                self.note_unaffected(image, platform, &compared);
-                return Some(Verdict::Kept(manifest.clone()));
+                checked = self.verdict_of_check(image, platform, manifest, &pins)?;
+                if checked == Checked::Fine {
+                    self.note_unaffected(image, platform, &compared);
+                    return Some(Verdict::Kept(manifest.clone()));
+                }
             }
         }
         let Some(source) = release.sources.get(platform) else {
@@ -142,9 +146,11 @@ impl Evaluator<'_> {
             None => vec![Reason::PlatformAdded],
             Some(_) => whole.compared.reasons.clone(),
         };
-        if self.scope.force {
-            reasons.push(Reason::Forced);
+        if let (true, Checked::Fine, Some(manifest)) = (reasons.is_empty(), checked, manifest) {
+            checked = self.verdict_of_check(image, platform, manifest, &whole.pins)?;
         }
+        reasons.extend((checked == Checked::Stale).then_some(Reason::CheckFailed));
+        reasons.extend(self.scope.force.then_some(Reason::Forced));
         if let (true, Some(manifest)) = (reasons.is_empty(), manifest) {
             self.note_unaffected(image, platform, &whole.compared);
             return Some(Verdict::Kept(manifest.clone()));
@@ -165,7 +171,8 @@ impl Evaluator<'_> {
             engine,
             repository: image.destination().clone(),
             replaces: manifest.cloned(),
-            no_cache: self.scope.force,
+            // With layers from a cache the result would be what the check found fault with.
+            no_cache: self.scope.force || checked == Checked::Stale,
             reasons,
         };
         self.staged(step)
@@ -342,6 +349,15 @@ impl Evaluator<'_> {
 
 /// What a patch is built from, and the commit that has it.
 pub(super) type Source = (Arc<Release>, Option<ObjectId>);
+
+/// What is built is the release's; how it is treated is the tip's.
+fn patched(tip: &Image, release: &Release) -> Image {
+    Image {
+        platforms: tip.platforms.clone(),
+        pinned: tip.pinned,
+        ..release.image.clone()
+    }
+}
 
 fn has_source(release: &Release, platform: &Platform, candidates: &[Candidate]) -> bool {
     let source = release.sources.get(platform).map(|source| &source.id);

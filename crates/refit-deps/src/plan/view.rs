@@ -162,7 +162,9 @@ pub fn state(state: &State) -> Value {
         StateKind::Unreachable { reference, message } => {
             json!({ "reference": reference, "message": message })
         }
-        StateKind::ReleaseSourceGone { message } | StateKind::Broken { message } => {
+        StateKind::ReleaseSourceGone { message }
+        | StateKind::Broken { message }
+        | StateKind::CheckError { message } => {
             json!({ "message": message })
         }
         StateKind::Behind {
@@ -181,6 +183,8 @@ pub fn state(state: &State) -> Value {
         }
         StateKind::NoMovingTag
         | StateKind::ReleaseSourceUnknown { .. }
+        | StateKind::CheckStillFails
+        | StateKind::CheckNotAccepted
         | StateKind::Unpublished => {
             json!({})
         }

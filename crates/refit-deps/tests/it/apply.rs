@@ -97,6 +97,7 @@ pub(crate) fn after(world: &mut World, plan: &Plan) {
             manifest: manifest.clone(),
             how: "rebuild".to_owned(),
             engine: step.engine.as_str().to_owned(),
+            reasons: step.reasons.iter().map(|r| r.word().to_owned()).collect(),
             run: "second".to_owned(),
             log: None,
             at: "2026-06-01T00:00:00Z".to_owned(),

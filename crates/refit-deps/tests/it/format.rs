@@ -8,6 +8,10 @@ use serde::{Deserialize, Deserializer, de::Error};
 
 #[derive(Deserialize, Clone)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent choices of a story"
+)]
 pub(crate) struct Scenario {
     /// What the story is.
     #[expect(dead_code, reason = "for the reader")]
@@ -85,6 +89,9 @@ pub(crate) struct Scenario {
     #[serde(default)]
     pub(crate) staged: BTreeMap<String, String>,
 
+    /// What `stale-when` says: target → `fine`, `stale`, or what went wrong.
+    #[serde(default)]
+    pub(crate) checks: BTreeMap<String, String>,
     /// Targets whose build fails.
     #[serde(default)]
     pub(crate) failed: BTreeSet<String>,
@@ -225,6 +232,12 @@ pub(crate) struct Build {
     #[serde(default = "first")]
     pub(crate) commit: String,
     pub(crate) manifest: String,
+    /// Why it was built.
+    #[serde(default)]
+    pub(crate) reasons: BTreeSet<String>,
+    /// When; months ago unless said.
+    #[serde(default)]
+    pub(crate) at: Option<String>,
     /// `REFERENCE = [INDEX, MANIFEST]`, or `[MANIFEST]` for in-repo parents.
     pub(crate) deps: BTreeMap<Reference, Vec<String>>,
 }

@@ -21,6 +21,7 @@ pub(crate) fn plan_of(ground: &Ground<'_>, scenario: &Scenario) -> Resolved<Plan
         base: scenario.base.clone(),
         force: scenario.force,
         with_adoptable: scenario.with_adoptable,
+        checks: true,
     };
     let release = |patient| ReleaseOptions {
         images: images.clone(),

@@ -3,9 +3,10 @@
 mod git;
 mod registry;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use refit_deps::{
+    check::{Check, CheckKey},
     edges::Edges,
     inventory::{self, Files, Inventory},
     observe::{Answers, Ground, Line, Resolved},
@@ -109,6 +110,7 @@ impl World {
                         manifest: digest(&manifest),
                         how: "rebuild".to_owned(),
                         engine: "native".to_owned(),
+                        reasons: BTreeSet::new(),
                         run: "r".to_owned(),
                         log: None,
                         at: AT.to_owned(),
@@ -239,9 +241,10 @@ impl World {
                 manifest: digest(&build.manifest),
                 how: "rebuild".to_owned(),
                 engine: "native".to_owned(),
+                reasons: build.reasons.clone(),
                 run: "r".to_owned(),
                 log: None,
-                at: AT.to_owned(),
+                at: build.at.clone().unwrap_or_else(|| AT.to_owned()),
             });
             self.notes.push(line.to_line());
         }
@@ -268,6 +271,15 @@ impl World {
         self.notes.extend(more.map(|line| with_digests(line)));
         if self.scenario.without_notes {
             self.notes.clear();
+        }
+    }
+
+    fn check(&self, key: &CheckKey) -> Check {
+        let target = format!("{}@{}", key.image, key.platform);
+        match self.scenario.checks.get(&target).map(String::as_str) {
+            None | Some("fine") => Check::Fine,
+            Some("stale") => Check::Stale,
+            Some(message) => Check::Failed(message.to_owned()),
         }
     }
 
@@ -325,6 +337,10 @@ impl World {
                 Resolved::Needs(needs) => needs,
             };
             assert!(!needs.is_empty(), "needs nothing and is not done");
+            for key in needs.checks {
+                let check = self.check(&key);
+                answers.checks.insert(key, check);
+            }
             for tag in needs.tags {
                 let answer = self.registry.tag(&tag, &self.scenario);
                 answers.tags.insert(tag, answer);

@@ -77,7 +77,7 @@ impl AuthFile {
             && !name.is_empty()
         {
             let server = match (host, normalised(key)) {
-                ("docker.io", key) if key == "docker.io" => HUB_SERVER.to_owned(),
+                ("docker.io", "docker.io") => HUB_SERVER.to_owned(),
                 (_, key) => key.to_owned(),
             };
             let name = name.clone();

@@ -13,7 +13,7 @@ use super::large::{Published, Size, base};
 
 /// What a registry holds, by names.
 pub(crate) struct Registry<'r> {
-    registry: &'r TestRegistry,
+    hub: &'r TestRegistry,
     /// How often the bases were pushed.
     patch: usize,
     /// Index, and manifests by platform.
@@ -24,9 +24,9 @@ pub(crate) struct Registry<'r> {
 }
 
 impl<'r> Registry<'r> {
-    pub(crate) fn new(registry: &'r TestRegistry) -> Self {
+    pub(crate) fn new(hub: &'r TestRegistry) -> Self {
         Self {
-            registry,
+            hub,
             patch: 0,
             bases: BTreeMap::new(),
             images: BTreeMap::new(),
@@ -37,19 +37,19 @@ impl<'r> Registry<'r> {
 
     /// The registry's name in references.
     pub(crate) fn host(&self) -> String {
-        self.registry.host()
+        self.hub.host()
     }
 
     /// Pushes every base, each time another one.
     pub(crate) fn push_bases(&mut self, size: Size) {
         self.patch += 1;
         for n in 0..size.bases {
-            let reference: Reference = base(&self.registry.host(), n).parse().unwrap();
+            let reference: Reference = base(&self.hub.host(), n).parse().unwrap();
             let release = format!("{n} {}\n", self.patch);
             let image = |p: &str| registry::Image::new(p, &[&[("etc/release", &release)]]);
             let images = ["linux/amd64", "linux/arm64"].map(image);
             let path = reference.repository().path();
-            let index = self.registry.put_index(path, "12", &images);
+            let index = self.hub.put_index(path, "12", &images);
             let manifests = images.map(|image| (image.platform, image.manifest.digest));
             self.bases
                 .insert(reference, (index, manifests.into_iter().collect()));
@@ -63,13 +63,13 @@ impl<'r> Registry<'r> {
         let mut entries = Vec::new();
         for platform in &image.platforms {
             let config = format!("{{\"image\":\"{}\",\"for\":\"{platform}\"}}", image.name);
-            let config = (self.registry).put_blob(path, media_type::OCI_CONFIG, config.as_bytes());
+            let config = (self.hub).put_blob(path, media_type::OCI_CONFIG, config.as_bytes());
             let manifest = Manifest::new(config, Vec::new(), BTreeMap::new());
             let manifest = Exact::encode(media_type::OCI_MANIFEST, manifest);
             let mut entry: Descriptor = manifest.descriptor();
             entry.platform = Some(platform.clone());
             let document = Document::Manifest(manifest);
-            let digest = self.registry.put_document(path, "", &document);
+            let digest = self.hub.put_document(path, "", &document);
             manifests.insert(platform.clone(), digest);
             entries.push(entry);
         }
@@ -80,7 +80,7 @@ impl<'r> Registry<'r> {
         let ours = ours.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let index = Index::new(entries, ours.into_iter().collect());
         let index = Document::Index(Exact::encode(media_type::OCI_INDEX, index));
-        let index = self.registry.put_document(path, "latest", &index);
+        let index = self.hub.put_document(path, "latest", &index);
         self.images.insert(image.name.clone(), (index, manifests));
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod report;
 pub(crate) mod runs;
 pub(crate) mod status;
 pub(crate) mod sweep;
+pub(crate) mod trust;
 
 use std::path::PathBuf;
 
@@ -61,6 +62,7 @@ pub(crate) async fn run(app: &App, verb: Verb) -> Result<Exit, CommandError> {
         Verb::Logs(args) => logs::run(app, &args),
         Verb::Notes(verb) => notes::run(app, verb),
         Verb::Config(verb) => config::run(app, verb),
+        Verb::Trust(args) => trust::run(app, &args),
         Verb::Doctor(args) => doctor::run(app, &args).await,
         Verb::Demo(args) => demo::run(app, &args),
         Verb::Completions(args) => Ok(completions::run(app, &args)),

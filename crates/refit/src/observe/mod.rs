@@ -2,6 +2,7 @@
 
 mod adopted;
 mod asked;
+mod checked;
 mod released;
 
 use std::{
@@ -212,7 +213,16 @@ impl<'p> Observer<'p> {
             .map(|key| (key.clone(), self.source_of(key)))
             .collect();
         let adopted = self.about_adoptable(&needs).await;
+        let checks = needs.checks.iter().map(|key| async move {
+            let check = self.check(key).await;
+            (key.clone(), check)
+        });
+        let checks: Vec<_> = stream::iter(checks)
+            .buffer_unordered(checked::CONCURRENCY)
+            .collect()
+            .await;
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.checks.extend(checks);
         answers.tags.extend(tags);
         answers.documents.extend(documents);
         answers.configs.extend(configs);

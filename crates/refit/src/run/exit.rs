@@ -55,6 +55,8 @@ fn out_of_reach(state: &State) -> Exit {
     match state.kind {
         _ if state.kind.is_unknown() => Exit::CannotDo,
         StateKind::Broken { .. }
+        | StateKind::CheckError { .. }
+        | StateKind::CheckNotAccepted
         | StateKind::MissingTag { .. }
         | StateKind::MissingPlatform { .. }
         | StateKind::Schema1 { .. } => Exit::Partial,

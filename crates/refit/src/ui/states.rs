@@ -47,6 +47,7 @@ pub(crate) fn reason(reason: &Reason) -> String {
         }
         Reason::ParentRebuilt { parent } => format!("its parent {} is rebuilt", parent.image),
         Reason::PlatformAdded => "the platform is not published yet".to_owned(),
+        Reason::CheckFailed => "its `stale-when` command calls it stale".to_owned(),
         Reason::Forced => "forced".to_owned(),
         Reason::NeverBuilt => "there is no build of it yet".to_owned(),
         Reason::SourceChanged => "its Dockerfile changed".to_owned(),
@@ -165,6 +166,7 @@ pub(crate) fn for_images(hint: &str, images: &BTreeSet<&str>) -> String {
 }
 
 /// A state in words.
+#[expect(clippy::too_many_lines, reason = "one arm a state")]
 pub(crate) fn state_words(kind: &StateKind) -> String {
     match kind {
         StateKind::Foreign { tag, digest } => {
@@ -262,7 +264,16 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
             let commit = commit.short();
             format!("commit {commit} is published, which is newer; nothing moves")
         }
-        StateKind::ReleaseSourceGone { message } | StateKind::Broken { message } => message.clone(),
+        StateKind::ReleaseSourceGone { message }
+        | StateKind::Broken { message }
+        | StateKind::CheckError { message } => message.clone(),
+        StateKind::CheckNotAccepted => {
+            "`stale-when` in `.config/refit.toml` is not run before it is accepted".to_owned()
+        }
+        StateKind::CheckStillFails => {
+            "its `stale-when` command calls it stale although it was rebuilt for that, on the same bases"
+                .to_owned()
+        }
         StateKind::Claimed { tag, line } => {
             format!("{} belongs to the line `{line}`", tag.familiar())
         }
@@ -395,8 +406,11 @@ fn way_out(kind: &StateKind) -> Option<&'static str> {
             "`refit build IMAGE --push` releases it"
         }
         StateKind::Deferred { .. } => "`refit sweep IMAGE --force` does not wait",
+        StateKind::CheckNotAccepted => "`refit trust` accepts the commands of this repository",
+        StateKind::CheckStillFails => "`refit sweep IMAGE --force` builds it once more",
         StateKind::Held { .. }
         | StateKind::BaseHeld { .. }
+        | StateKind::CheckError { .. }
         | StateKind::NoMovingTag
         | StateKind::Broken { .. }
         | StateKind::Behind { .. } => return None,

@@ -2,7 +2,7 @@
 
 use crate::{assert_snapshot, sandbox::Sandbox};
 
-const VERBS: [&[&str]; 28] = [
+const VERBS: &[&[&str]] = &[
     &[],
     &["status"],
     &["images"],
@@ -28,6 +28,7 @@ const VERBS: [&[&str]; 28] = [
     &["notes", "push"],
     &["config"],
     &["config", "check"],
+    &["trust"],
     &["doctor"],
     &["demo"],
     &["completions"],
@@ -36,7 +37,7 @@ const VERBS: [&[&str]; 28] = [
 #[test]
 fn every_verb_explains_itself() {
     let sandbox = Sandbox::bare();
-    for verb in VERBS {
+    for &verb in VERBS {
         let mut args = verb.to_vec();
         args.push("--help");
         let help = sandbox.refit(&args).ok();

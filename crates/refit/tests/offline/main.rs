@@ -4,6 +4,7 @@
 
 mod bench;
 mod checkout;
+mod checks;
 mod fixtures;
 mod said;
 

@@ -156,6 +156,7 @@ impl Large {
                 engine: "docker".to_owned(),
                 run: "01KA0000000000000000000000".to_owned(),
                 log: None,
+                reasons: std::collections::BTreeSet::new(),
                 at: at.to_owned(),
             })
         };

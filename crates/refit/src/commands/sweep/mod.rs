@@ -268,6 +268,7 @@ impl<'p> Sweep<'p> {
             base: args.base.clone(),
             force: args.force,
             with_adoptable: args.dry_run,
+            checks: true,
         };
         observer
             .resolve(|ground| plan::sweep(ground, &options))

@@ -37,6 +37,7 @@ fn snapshot(files: &[(&str, String)]) -> Snapshot {
     Snapshot {
         commit: None,
         revision: None,
+        config: None,
         paths,
         entries: Vec::new(),
         inventory,

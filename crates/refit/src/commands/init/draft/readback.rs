@@ -53,6 +53,7 @@ fn written(files: &Texts) -> String {
     let snapshot = Snapshot {
         commit: None,
         revision: None,
+        config: None,
         paths: files.keys().cloned().collect(),
         problems: Vec::new(),
         entries: Vec::new(),
