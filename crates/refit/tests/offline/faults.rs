@@ -117,16 +117,15 @@ fn a_manifest_of_other_bytes_is_never_built_on() {
 
 #[test]
 fn a_config_of_other_bytes_is_never_built_on() {
-    // Of the old and the new base, on two platforms.
-    let faults: [Fault; 4] = repeat(Fault::Corrupt);
+    // Of the new base, on two platforms; those of the old one are known since the release.
+    let faults: [Fault; 2] = repeat(Fault::Corrupt);
     swept_with("GET", "/v2/base/os/blobs/", &faults, 2);
 }
 
 #[test]
 fn a_layer_of_other_bytes_is_never_built_on() {
-    // The plan compares the configs of the old and the new base on two platforms. The fifth blob is one that a build
-    // asks for.
-    let configs: [Fault; 4] = repeat(Fault::Slow(Duration::ZERO));
+    // The plan reads the configs of the new base on two platforms. The third blob is one that a build asks for.
+    let configs: [Fault; 2] = repeat(Fault::Slow(Duration::ZERO));
     let faults = [&configs[..], &[Fault::Corrupt]].concat();
     swept_with("GET", "/v2/base/os/blobs/", &faults, 1);
 }
