@@ -149,14 +149,16 @@ pub(crate) fn is_tag(tag: &str) -> bool {
         && tag.bytes().all(|b| word(b) || b == b'.' || b == b'-')
 }
 
+/// Docker's rule of what the first component is.
+pub(crate) fn is_host(first: &str) -> bool {
+    first.contains(['.', ':']) || first == "localhost" || first != first.to_lowercase()
+}
+
 /// Docker's normalisation: the first component is a registry if it has a dot or a colon, or is `localhost`.
 pub(crate) fn parse_repository(text: &str) -> Result<Repository, ReferenceError> {
     if text.is_empty() {
         return Err(ReferenceError::Empty);
     }
-    let is_host = |first: &str| {
-        first.contains(['.', ':']) || first == "localhost" || first != first.to_lowercase()
-    };
     let (registry, path) = match text.split_once('/') {
         Some((first, path)) if is_host(first) => (first, path.to_owned()),
         Some(_) => ("docker.io", text.to_owned()),
@@ -286,6 +288,11 @@ mod tests {
                 "127.0.0.1:5000/a/b:1",
             ),
             ("[::1]:5000/a", "[::1]:5000/a:latest", "[::1]:5000/a:latest"),
+            (
+                "docker.io/r.io/x",
+                "docker.io/r.io/x:latest",
+                "docker.io/r.io/x:latest",
+            ),
         ] {
             let reference: Reference = text.parse().unwrap();
             assert_eq!(

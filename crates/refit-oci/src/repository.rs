@@ -54,14 +54,20 @@ impl Repository {
         Reference::new(self.clone(), None, Some(digest.clone()))
     }
 
-    /// Docker's short spelling: `debian`, `grafana/loki`, `ghcr.io/x/y`.
+    /// Docker's short spelling: `debian`, `grafana/loki`, `ghcr.io/x/y`. It is read as the same repository.
     pub fn familiar(&self) -> String {
         match (&*self.registry, self.path.strip_prefix("library/")) {
             ("docker.io", Some(short)) if !short.contains('/') => short.to_owned(),
-            ("docker.io", _) => self.path.to_string(),
+            // `docker.io/r.io/x` without its host would be another registry's.
+            ("docker.io", _) if !first_is_host(&self.path) => self.path.to_string(),
             _ => self.to_string(),
         }
     }
+}
+
+fn first_is_host(path: &str) -> bool {
+    path.split_once('/')
+        .is_some_and(|(first, _)| crate::reference::is_host(first))
 }
 
 impl FromStr for Repository {
