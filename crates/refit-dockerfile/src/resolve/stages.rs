@@ -77,9 +77,6 @@ impl<'a> Lookup<'_, 'a> {
         let platform = explicit.unwrap_or_else(|| self.settings.platform.clone());
         let context = |name: &str| contexts::find(self.settings.contexts, name, &platform);
         if let Some((key, context)) = stage.name.as_deref().and_then(context) {
-            // BuildKit reads the name, and does no more with it.
-            let reference = name.parse::<refit_oci::Reference>();
-            reference.map_err(|e| self.no_reference(stage, &name, &unset, &e))?;
             return Ok(Base {
                 to: To::Context(key, context),
                 platform,

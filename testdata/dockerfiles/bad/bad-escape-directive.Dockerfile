@@ -1,0 +1,2 @@
+# escape=x
+FROM HUB/a:1

@@ -1,0 +1,1 @@
+FROM --platform=a/b/c/d HUB/a:1

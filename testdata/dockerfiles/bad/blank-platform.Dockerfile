@@ -1,0 +1,1 @@
+FROM --platform=$NOPE HUB/a:1

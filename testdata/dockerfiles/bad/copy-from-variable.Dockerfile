@@ -1,0 +1,3 @@
+ARG X=a
+FROM HUB/a:1
+COPY --from=$X / /

@@ -1,0 +1,2 @@
+FROM HUB/a:1
+EXPOSE 80/xyz

@@ -1,0 +1,2 @@
+FROM HUB/a:1
+HEALTHCHECK --interval=5 CMD x

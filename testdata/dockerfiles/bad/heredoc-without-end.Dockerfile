@@ -1,0 +1,3 @@
+FROM HUB/a:1
+RUN <<EOF
+x

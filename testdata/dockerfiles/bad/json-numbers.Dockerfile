@@ -1,0 +1,2 @@
+FROM HUB/a:1
+COPY ["a", 1]

@@ -1,0 +1,2 @@
+FROM HUB/a:1
+RUN --mount=from=$X,target=/x y

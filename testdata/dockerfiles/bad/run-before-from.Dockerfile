@@ -1,0 +1,2 @@
+RUN x
+FROM HUB/a:1

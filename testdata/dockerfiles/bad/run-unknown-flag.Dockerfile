@@ -1,0 +1,2 @@
+FROM HUB/a:1
+RUN --frob=1 x

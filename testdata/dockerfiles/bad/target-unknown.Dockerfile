@@ -1,0 +1,1 @@
+FROM HUB/a:1 AS x

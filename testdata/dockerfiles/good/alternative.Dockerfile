@@ -1,0 +1,2 @@
+ARG V=x
+FROM HUB/a:${V:+1}

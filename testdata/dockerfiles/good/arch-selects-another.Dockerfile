@@ -1,0 +1,3 @@
+FROM HUB/a:1 AS s-amd64
+FROM HUB/b:1 AS s-arm64
+FROM s-$TARGETARCH

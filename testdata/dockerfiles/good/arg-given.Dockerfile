@@ -1,0 +1,2 @@
+ARG V=2
+FROM HUB/a:$V

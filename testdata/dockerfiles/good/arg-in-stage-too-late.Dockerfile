@@ -1,0 +1,4 @@
+ARG V=1
+FROM HUB/a:$V AS x
+ARG V=2
+FROM HUB/b:$V

@@ -1,0 +1,3 @@
+ARG R=x
+FROM HUB/a:1 AS x
+FROM $R

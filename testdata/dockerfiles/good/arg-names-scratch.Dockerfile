@@ -1,0 +1,2 @@
+ARG R=scratch
+FROM $R

@@ -1,0 +1,3 @@
+ARG A=HUB
+ARG B=$A/a:1
+FROM $B

@@ -1,0 +1,3 @@
+ARG A=1
+ARG A=2
+FROM HUB/a:$A

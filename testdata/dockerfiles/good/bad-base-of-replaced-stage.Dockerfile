@@ -1,0 +1,3 @@
+FROM HUB/A:1 AS x
+FROM HUB/b:1
+COPY --from=x / /

@@ -1,0 +1,2 @@
+# x \
+FROM HUB/a:1

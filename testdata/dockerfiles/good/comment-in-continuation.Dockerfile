@@ -1,0 +1,4 @@
+FROM HUB/a:1
+RUN x \
+# FROM HUB/b:1 \
+  y

@@ -1,0 +1,3 @@
+FROM HUB/a:1
+COPY --from=HUB/b:1 / /
+COPY --from=1 / /

@@ -1,0 +1,3 @@
+FROM HUB/a:1
+FROM HUB/b:1
+COPY --from=0 / /

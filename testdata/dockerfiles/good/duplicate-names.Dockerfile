@@ -1,0 +1,3 @@
+FROM HUB/a:1 AS x
+FROM HUB/b:1 AS x
+FROM x

@@ -1,0 +1,5 @@
+FROM HUB/a:1
+RUN x \
+
+
+  y

@@ -1,0 +1,3 @@
+FROM HUB/a:1
+ENV A=x
+COPY $A /y

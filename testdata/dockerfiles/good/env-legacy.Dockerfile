@@ -1,0 +1,2 @@
+FROM HUB/a:1
+ENV a b c

@@ -1,0 +1,5 @@
+# c
+# escape=`
+FROM HUB/a:1
+RUN x \
+ y

@@ -1,0 +1,4 @@
+# EsCaPe = `
+FROM HUB/a:1
+RUN x `
+ y

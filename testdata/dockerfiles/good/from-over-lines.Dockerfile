@@ -1,0 +1,4 @@
+FROM \
+  # c
+  HUB/a:1 \
+  AS b

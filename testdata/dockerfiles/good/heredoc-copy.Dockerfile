@@ -1,0 +1,5 @@
+FROM HUB/a:1
+COPY <<EOF /x
+FROM HUB/c:1
+EOF
+USER x

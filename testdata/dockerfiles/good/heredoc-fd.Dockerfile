@@ -1,0 +1,5 @@
+FROM HUB/a:1
+RUN 3<<EOF cat
+FROM q
+EOF
+USER x

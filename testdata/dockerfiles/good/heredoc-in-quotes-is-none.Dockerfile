@@ -1,0 +1,3 @@
+FROM HUB/a:1
+RUN echo "<<EOF"
+USER x

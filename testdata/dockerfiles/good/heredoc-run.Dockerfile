@@ -1,0 +1,5 @@
+FROM HUB/a:1
+RUN <<EOF
+FROM HUB/c:1
+EOF
+USER x

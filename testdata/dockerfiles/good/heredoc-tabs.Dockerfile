@@ -1,0 +1,5 @@
+FROM HUB/a:1
+RUN <<-EOF
+	FROM q
+	EOF
+USER x

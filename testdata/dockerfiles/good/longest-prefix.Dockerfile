@@ -1,0 +1,2 @@
+ARG V=x.y.1
+FROM HUB/a:${V##*.}

@@ -1,0 +1,1 @@
+from HUB/a:1 as x

@@ -1,0 +1,2 @@
+FROM HUB/a:1
+RUN --mount=from=HUB/b:1,target=/x y

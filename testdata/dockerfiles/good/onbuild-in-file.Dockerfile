@@ -1,0 +1,3 @@
+FROM HUB/a:1 AS b
+ONBUILD RUN x
+FROM b

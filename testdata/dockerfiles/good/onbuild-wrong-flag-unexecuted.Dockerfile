@@ -1,0 +1,2 @@
+FROM HUB/a:1
+ONBUILD COPY --form=x a b

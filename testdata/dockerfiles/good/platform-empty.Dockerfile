@@ -1,0 +1,1 @@
+FROM --platform= HUB/a:1

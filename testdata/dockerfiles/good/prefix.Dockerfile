@@ -1,0 +1,2 @@
+ARG V=v1
+FROM HUB/a:${V#v}

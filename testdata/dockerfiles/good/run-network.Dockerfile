@@ -1,0 +1,2 @@
+FROM HUB/a:1
+RUN --network=none x

@@ -1,0 +1,2 @@
+ARG A=HUB/a B=1
+FROM $A:$B

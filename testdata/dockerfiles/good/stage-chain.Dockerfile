@@ -1,0 +1,3 @@
+FROM HUB/a:1 AS x
+FROM x AS y
+FROM y

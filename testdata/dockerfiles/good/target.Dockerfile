@@ -1,0 +1,2 @@
+FROM HUB/a:1 AS x
+FROM HUB/b:1 AS y
