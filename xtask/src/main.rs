@@ -11,6 +11,7 @@ mod ci;
 mod demo;
 mod edges;
 mod engines;
+mod fuzz;
 mod shell;
 mod test;
 
@@ -26,6 +27,7 @@ const USAGE: &str = "usage: cargo xtask CHORE
   ci                       everything that a change must pass
   bless [--engines]        rewrite snapshots with what the code prints now
   bench [NAME…]            what a user waits for, on the release build
+  fuzz [TARGET] [SECONDS]  feeds what reads bytes from outside (needs `cargo install cargo-fuzz`)
   engines install          put the real engines that tests use into target/engines
   edges                    check which crate uses which";
 
@@ -48,6 +50,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["ci"] => ci::ci(),
         ["bless", args @ ..] => bless::bless(args),
         ["bench", names @ ..] => bench::bench(names),
+        ["fuzz", args @ ..] => fuzz::fuzz(args),
         ["engines", "install"] => engines::install(),
         ["edges"] => edges::check(),
         [] | ["-h" | "--help" | "help"] => {
