@@ -47,13 +47,16 @@ pub(super) fn plan(_: &Site) -> Outcome<Figure> {
     }
     let detail: Vec<String> = lines
         .iter()
-        .map(|line| format!("{} {:.0} ms", text(&line["what"]), line["ms"]))
+        .map(|line| {
+            let cpu_ms = line["cpu_ms"].as_f64().unwrap_or_default();
+            format!("{} {cpu_ms:.0} ms", text(&line["what"]))
+        })
         .collect();
     let peak = lines.last().map_or(&Value::Null, |line| &line["peak_mb"]);
     Ok(Figure {
         wall: all,
         peer: None,
-        detail: format!("{}; peak {peak} MB", detail.join(", ")),
+        detail: format!("on the processor: {}; peak {peak} MB", detail.join(", ")),
     })
 }
 
