@@ -122,6 +122,7 @@ pub(crate) fn after(world: &mut World, plan: &Plan) {
                 .as_ref()
                 .and_then(|id| commits.get(id).cloned()),
             replaces: None,
+            said: BTreeMap::new(),
             platforms: entries.collect(),
         };
         world.registry.publish(&index, &publication.tags);

@@ -218,6 +218,12 @@ pub(crate) struct Held {
     pub(crate) commit: Option<String>,
     #[serde(default)]
     pub(crate) replaces: Option<String>,
+    /// The commit that another tool's index names.
+    #[serde(default)]
+    pub(crate) revision: Option<String>,
+    /// `base.name` and `base.digest` of another tool's index.
+    #[serde(default)]
+    pub(crate) base: Option<(String, String)>,
     #[serde(default)]
     pub(crate) missing: bool,
     #[serde(default)]

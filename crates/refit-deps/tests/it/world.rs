@@ -9,7 +9,7 @@ use refit_deps::{
     check::{Check, CheckKey},
     edges::Edges,
     inventory::{self, Files, Inventory},
-    observe::{Answers, Ground, Line, Resolved},
+    observe::{Answer, Answers, Ground, Line, Resolved},
     pin::Pin,
     record::{BuildRecord, PublishRecord, Record, Records},
     scan::{self, Scans},
@@ -125,6 +125,7 @@ impl World {
             image: (!how.unannotated).then(|| name.to_owned()),
             commit: Some(commit.clone()),
             replaces: None,
+            said: BTreeMap::new(),
             platforms: manifests.clone(),
         };
         self.registry.publish(&index, &image.moving_tags());
@@ -337,6 +338,16 @@ impl World {
                 Resolved::Needs(needs) => needs,
             };
             assert!(!needs.is_empty(), "needs nothing and is not done");
+            for key in needs.origins {
+                let answer = self.git.origin(&key);
+                answers.origins.insert(key, answer);
+            }
+            for key in needs.provenances {
+                answers.provenances.insert(key, Answer::Missing);
+            }
+            for repository in needs.listings {
+                answers.listings.insert(repository, Answer::Missing);
+            }
             for key in needs.checks {
                 let check = self.check(&key);
                 answers.checks.insert(key, check);

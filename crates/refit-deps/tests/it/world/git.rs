@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use refit_deps::{
+    adopt::{Origin, OriginKey},
     inventory::Inventory,
     observe::{Answer, Relation, Release, SourceKey},
     source::{EntryMode, Source, SourceEntry, source},
@@ -113,6 +114,23 @@ impl Git {
             sources,
             relation,
         }))
+    }
+
+    /// The source of an image that another tool published.
+    pub(crate) fn origin(&self, key: &OriginKey) -> Answer<Arc<Origin>> {
+        let mut ids = self.commits.keys().map(|name| object_id(name));
+        let Some(commit) = ids.find(|id| id.as_str() == key.revision) else {
+            return Answer::Missing;
+        };
+        match self.release(&key.image, Some(&commit)) {
+            Answer::Found(release) => Answer::Found(Arc::new(Origin {
+                commit,
+                release,
+                recipe: None,
+            })),
+            Answer::Missing => Answer::Missing,
+            Answer::Failed(failure) => Answer::Failed(failure),
+        }
     }
 
     /// The source of an image that copies nothing of its context itself, with what triggers of its base copy.

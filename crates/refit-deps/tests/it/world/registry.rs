@@ -35,6 +35,8 @@ pub(crate) struct Index {
     pub(crate) image: Option<String>,
     pub(crate) commit: Option<String>,
     pub(crate) replaces: Option<String>,
+    /// What another tool says of it.
+    pub(crate) said: BTreeMap<String, String>,
     pub(crate) platforms: BTreeMap<Platform, String>,
 }
 
@@ -105,7 +107,7 @@ impl Registry {
     }
 
     pub(crate) fn publish(&mut self, index: &Index, tags: &[Reference]) {
-        let mut written = BTreeMap::new();
+        let mut written = index.said.clone();
         if let Some(image) = &index.image {
             written.insert(annotations::IMAGE.to_owned(), image.clone());
             if let Some(commit) = &index.commit {
@@ -129,7 +131,7 @@ impl Registry {
         let tagged = scenario.tags.iter().map(|(tag, held)| (Some(tag), held));
         let untagged = scenario.untagged.iter().map(|held| (None, held));
         for (tag, held) in tagged.chain(untagged) {
-            let answer = self.held(held);
+            let answer = self.held(held, scenario);
             if let Some(tag) = tag {
                 self.tags.insert(tag.clone(), answer);
             }
@@ -142,7 +144,7 @@ impl Registry {
         }
     }
 
-    fn held(&mut self, held: &Held) -> Answer<Digest> {
+    fn held(&mut self, held: &Held, scenario: &Scenario) -> Answer<Digest> {
         if let Some(error) = &held.error {
             return Answer::Failed(error.clone().into());
         }
@@ -150,12 +152,12 @@ impl Registry {
             return Answer::Missing;
         }
         if let Some(manifest) = &held.manifest {
-            self.manifest(manifest, None, BTreeMap::new());
+            self.manifest(manifest, scenario.content.get(manifest), BTreeMap::new());
             return Answer::Found(digest(manifest));
         }
         for manifest in held.platforms.values() {
             if !self.documents.contains_key(&digest(manifest)) {
-                self.manifest(manifest, None, BTreeMap::new());
+                self.manifest(manifest, scenario.content.get(manifest), BTreeMap::new());
             }
         }
         let name = held.index.clone().unwrap();
@@ -164,6 +166,7 @@ impl Registry {
             image: held.image.clone(),
             commit: held.commit.clone(),
             replaces: held.replaces.clone(),
+            said: said(held),
             platforms: held.platforms.clone(),
         };
         self.publish(&index, &[]);
@@ -288,4 +291,18 @@ impl Registry {
         let known = self.configs.get(manifest).cloned();
         known.map_or(Answer::Missing, Answer::Found)
     }
+}
+
+fn said(held: &Held) -> BTreeMap<String, String> {
+    let mut said = BTreeMap::new();
+    if let Some(commit) = &held.revision {
+        let commit = object_id(commit).to_string();
+        said.insert(annotations::REVISION.to_owned(), commit);
+    }
+    if let Some((name, manifest)) = &held.base {
+        said.insert(annotations::BASE_NAME.to_owned(), name.clone());
+        let digest = digest(manifest).to_string();
+        said.insert(annotations::BASE_DIGEST.to_owned(), digest);
+    }
+    said
 }
