@@ -136,6 +136,14 @@ impl Bench {
         command
     }
 
+    /// Runs the real buildx on the engine, in the repository.
+    pub(crate) fn buildx(&self, args: &[&str]) -> Said {
+        let plugin = "docker26/usr/libexec/docker/cli-plugins/docker-buildx";
+        let buildx = refit_testkit::engines::folder().join(plugin);
+        let buildx = buildx.to_str().unwrap();
+        Said::by(self.command(buildx, &self.repository()).args(args))
+    }
+
     /// Runs an image of a registry in the engine, and gives what it prints.
     pub(crate) fn run_image(&self, name: &str, platform: &str) -> String {
         let docker = refit_testkit::engines::folder().join("docker26/usr/bin/docker");

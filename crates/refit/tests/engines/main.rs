@@ -1,6 +1,7 @@
 //! The whole path as a user walks it: the built `refit`, real Docker Engines, the real docker-registry, git and skopeo.
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
 
+mod adopted;
 mod bench;
 mod clones;
 mod embedded;
