@@ -3,6 +3,7 @@
 use std::{path::Path, path::PathBuf, time::Duration};
 
 use refit_oci::{Digest, DocumentError, ReferenceError};
+use rustls::CertificateError;
 
 /// Why a registry or layout could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +98,12 @@ pub enum RegistryError {
         /// The registry's words.
         message: String,
     },
+    /// 400 to plain HTTP, and not in a registry's words.
+    #[error("`{host}` answered 400 to plain HTTP, in no registry's words: it may want HTTPS")]
+    WantsTls {
+        /// The registry.
+        host: String,
+    },
     /// The answer breaks the distribution specification.
     #[error("`{host}` broke the protocol: {message}")]
     Protocol {
@@ -182,9 +189,10 @@ impl RegistryError {
             Self::Unauthorized { host, .. } => Some(format!("run `docker login {host}`")),
             Self::Tls { host, reason } => {
                 let key = match reason {
-                    rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
-                        "`ca = \"FILE\"` with the authority's certificate"
-                    }
+                    // A signature that is wrong is that of an authority which was made anew under its old name.
+                    rustls::Error::InvalidCertificate(
+                        CertificateError::UnknownIssuer | CertificateError::BadSignature,
+                    ) => "`ca = \"FILE\"` with the authority's certificate",
                     rustls::Error::InvalidCertificate(_) => {
                         "`insecure = true`, or better mend the registry's certificate,"
                     }
@@ -194,6 +202,9 @@ impl RegistryError {
                     "set {key} under `[registries.\"{host}\"]` in the user's configuration"
                 ))
             }
+            Self::WantsTls { host } => Some(format!(
+                "set `plain-http = false` under `[registries.\"{host}\"]` in the user's configuration"
+            )),
             Self::NoStore { .. } => {
                 Some("run refit inside a git repository, or set `push-to`".to_owned())
             }

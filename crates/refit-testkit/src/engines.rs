@@ -10,7 +10,7 @@ mod dockerd;
 use std::path::{Path, PathBuf};
 
 pub use base::{BaseImage, busybox_rootfs};
-pub use docker_registry::DockerRegistry;
+pub use docker_registry::{DockerRegistry, Setup};
 pub use dockerd::{Dockerd, Version};
 
 /// Why a test cannot have its engine.

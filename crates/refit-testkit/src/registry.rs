@@ -17,6 +17,7 @@
 mod access;
 mod fault;
 mod image;
+mod listen;
 mod message;
 mod push;
 mod routes;
@@ -24,18 +25,22 @@ mod store;
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     thread::JoinHandle,
 };
 
 use refit_oci::{Descriptor, Digest, Document, media_type};
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
 
 pub use access::{Access, Login, TokenService};
 pub use fault::{Fault, Gate};
 pub use image::{Image, index, layer, read_layer};
 
+use listen::{Connections, Door};
 use store::Store;
+
+use crate::tls::Certificate;
 
 /// How a registry behaves when nothing was scripted.
 #[derive(Clone, Debug)]
@@ -46,6 +51,8 @@ pub struct Options {
     pub mounts: bool,
     /// The most tags on one page of a listing.
     pub page: usize,
+    /// HTTPS with this certificate, and HTTP/2 for who wants it; none: plain HTTP.
+    pub tls: Option<Certificate>,
 }
 
 impl Default for Options {
@@ -54,6 +61,7 @@ impl Default for Options {
             access: Access::Open,
             mounts: true,
             page: 1000,
+            tls: None,
         }
     }
 }
@@ -69,6 +77,8 @@ pub struct Logged {
     pub query: Vec<(String, String)>,
     /// The headers, names in lower case.
     pub headers: Vec<(String, String)>,
+    /// `HTTP/1.1`, `HTTP/2.0`.
+    pub version: String,
     /// The answer's status; none if the connection was cut instead.
     pub status: Option<u16>,
 }
@@ -97,6 +107,7 @@ struct Running {
 struct Shared {
     options: Options,
     address: SocketAddr,
+    connections: Connections,
     state: Mutex<State>,
 }
 
@@ -121,6 +132,7 @@ impl TestRegistry {
         let shared = Arc::new(Shared {
             options,
             address,
+            connections: Connections::default(),
             state: Mutex::default(),
         });
         let running = Some(run(listener, Arc::clone(&shared)));
@@ -183,6 +195,11 @@ impl TestRegistry {
             (method == "*" || logged.method == method) && logged.path.contains(path_part)
         });
         hits.count()
+    }
+
+    /// How many connections there were so far; a TLS handshake that failed is none.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::Relaxed)
     }
 
     /// Empties the log.
@@ -281,6 +298,15 @@ impl Drop for TestRegistry {
 }
 
 impl Shared {
+    /// `http://127.0.0.1:PORT`.
+    fn url(&self) -> String {
+        let scheme = match self.options.tls {
+            Some(_) => "https",
+            None => "http",
+        };
+        format!("{scheme}://{}", self.address)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -297,8 +323,12 @@ fn run(listener: TcpListener, shared: Arc<Shared>) -> Running {
         runtime.block_on(async move {
             listener.set_nonblocking(true).expect("an open socket");
             let listener = tokio::net::TcpListener::from_std(listener).expect("an open socket");
+            let tls = shared.options.tls.as_ref();
+            let acceptor = tls.map(|tls| TlsAcceptor::from(tls.server()));
+            let connections = Arc::clone(&shared.connections);
+            let door = Door::new(listener, acceptor, connections).expect("an open socket");
             tokio::select! {
-                _ = async { axum::serve(listener, routes::router(shared)).await } => {}
+                _ = async { axum::serve(door, routes::router(shared)).await } => {}
                 _ = stopped => {}
             }
         });

@@ -3,7 +3,7 @@
 use oci_client::errors::{OciEnvelope, OciErrorCode};
 use reqwest::{Response, StatusCode};
 
-use super::{backoff::retry_after, wire::Wire};
+use super::{backoff::retry_after, pull::is_json, wire::Wire};
 use crate::{RegistryError, error::visible};
 
 /// Error bodies are small; more is not read.
@@ -15,6 +15,13 @@ pub(super) async fn refusal(wire: &Wire, mut response: Response, what: &str) -> 
     let host = wire.host.clone();
     let what = what.to_owned();
     let retry_after = retry_after(&response);
+    // Servers with TLS say this to who comes without; a HEAD has no body that says it in words.
+    if status == StatusCode::BAD_REQUEST
+        && response.url().scheme() == "http"
+        && !is_json(response.headers())
+    {
+        return RegistryError::WantsTls { host };
+    }
     // A body that cannot be read only makes the message shorter.
     let body = wire.body(&mut response, WORDS_LIMIT, &what).await;
     let (code, message) = words(&body.unwrap_or_default());

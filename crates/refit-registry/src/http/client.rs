@@ -1,9 +1,10 @@
 //! HTTP clients: one for the world, one for this machine, and one for each host with certificates of its own.
 
-use std::{net::IpAddr, path::Path, sync::OnceLock};
+use std::{net::IpAddr, sync::OnceLock};
 
-use reqwest::{Certificate, Client, ClientBuilder, redirect};
+use reqwest::{Client, ClientBuilder, redirect};
 
+use super::trust;
 use crate::{HostSettings, Patience};
 
 const MAX_REDIRECTS: usize = 10;
@@ -27,14 +28,16 @@ impl Clients {
     /// The client for a host, or why there cannot be one.
     pub(crate) fn client(&self, host: &str, of: &HostSettings) -> Result<Client, String> {
         if of.insecure || of.ca.is_some() {
-            let mut own = base(&self.patience).tls_danger_accept_invalid_certs(of.insecure);
-            if is_loopback(host) {
-                own = own.no_proxy();
-            }
-            return build(match &of.ca {
-                Some(path) => own.tls_certs_merge(authorities(path)?),
-                // The system's are of no use then, and need not be there.
-                None => own.tls_certs_only([]),
+            let own = base(&self.patience);
+            let own = match &of.ca {
+                Some(path) if !of.insecure => own.tls_backend_preconfigured(trust::with(path)?),
+                // The system's authorities are of no use then, and need not be there.
+                _ => own.tls_danger_accept_invalid_certs(true).tls_certs_only([]),
+            };
+            return build(if is_loopback(host) {
+                own.no_proxy()
+            } else {
+                own
             });
         }
         let shared = if is_loopback(host) {
@@ -83,16 +86,6 @@ fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
     } else {
         attempt.follow()
     }
-}
-
-fn authorities(path: &Path) -> Result<Vec<Certificate>, String> {
-    let about = |error: &dyn std::fmt::Display| format!("`{}`: {error}", path.display());
-    let pem = std::fs::read(path).map_err(|e| about(&e))?;
-    let found = Certificate::from_pem_bundle(&pem).map_err(|e| about(&e))?;
-    if found.is_empty() {
-        return Err(about(&"no certificate in it"));
-    }
-    Ok(found)
 }
 
 fn build(builder: ClientBuilder) -> Result<Client, String> {

@@ -88,7 +88,7 @@ impl Endpoint {
         settings: &Settings,
         shared: &Shared,
     ) -> Self {
-        let plain = of_host.plain_http.unwrap_or_else(|| is_loopback(host));
+        let plain = is_plain(host, of_host);
         // Docker Hub's name is not its address.
         let address = match host {
             "docker.io" => "registry-1.docker.io",
@@ -167,6 +167,48 @@ impl Endpoint {
             if !again || rounds == MAX_ROUNDS {
                 return sent;
             }
+        }
+    }
+}
+
+/// Whether a host is spoken to without TLS: if its settings say so, and on this machine unless they are about TLS.
+fn is_plain(host: &str, of_host: &HostSettings) -> bool {
+    let about_tls = of_host.insecure || of_host.ca.is_some();
+    let default = is_loopback(host) && !about_tls;
+    of_host.plain_http.unwrap_or(default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_spoken_to_without_tls_unless_somebody_says_so() {
+        let none = HostSettings::default();
+        let plain = |plain| HostSettings {
+            plain_http: Some(plain),
+            ..HostSettings::default()
+        };
+        let insecure = HostSettings {
+            insecure: true,
+            ..HostSettings::default()
+        };
+        let ca = HostSettings {
+            ca: Some("ca.pem".into()),
+            ..HostSettings::default()
+        };
+        for (host, settings, expect) in [
+            ("registry.example.com", &none, false),
+            ("docker.io", &none, false),
+            ("10.0.0.1:5000", &none, false),
+            ("10.0.0.1:5000", &plain(true), true),
+            ("10.0.0.1:5000", &insecure, false),
+            ("127.0.0.1:5000", &none, true),
+            ("127.0.0.1:5000", &plain(false), false),
+            ("localhost:5000", &insecure, false),
+            ("localhost:5000", &ca, false),
+        ] {
+            assert_eq!(is_plain(host, settings), expect, "{host}: {settings:?}");
         }
     }
 }

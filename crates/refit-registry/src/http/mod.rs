@@ -11,6 +11,7 @@ mod push;
 mod scopes;
 mod tags;
 mod token;
+mod trust;
 mod wire;
 
 use async_trait::async_trait;

@@ -289,7 +289,8 @@ fn verified(
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether an answer is in a registry's own words.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let media_type = text(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
     media_type
         .split(';')

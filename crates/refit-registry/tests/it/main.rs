@@ -16,6 +16,7 @@ mod parity;
 mod pull;
 mod push;
 mod real;
+mod tls;
 
 use std::{path::Path, sync::Arc, time::Duration};
 

@@ -1,12 +1,16 @@
 //! The same against independent implementations: skopeo reads what refit writes, docker-registry is what refit talks to.
 
-use std::{path::Path, process::Command};
+use std::{collections::BTreeMap, path::Path, process::Command};
 
 use refit_oci::{Digest, Document, Repository};
-use refit_registry::{Deleted, Layout, Place, Registries, Registry as _, copy_image};
+use refit_registry::{
+    Deleted, HostSettings, Layout, Place, Registries, Registry as _, RegistryError, Settings,
+    copy_image,
+};
 use refit_testkit::{
-    engines::DockerRegistry,
+    engines::{DockerRegistry, Setup},
     registry::{Image, index},
+    tls::{Authority, Certificate},
 };
 
 use crate::{image, push, quick};
@@ -175,4 +179,188 @@ async fn needs_skopeo_and_needs_docker_registry_to_agree_on_a_pushed_image() {
     let name = format!("docker://{web}:1");
     let text = skopeo(&["inspect", "--tls-verify=false", &name]);
     assert!(text.contains(image().digest().as_str()), "{text}");
+}
+
+/// What a registry was asked: method, path and protocol, by refit (or by who is not refit).
+fn asked(registry: &DockerRegistry, by_refit: bool) -> Vec<String> {
+    let log = registry.log();
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("\"refit/") == by_refit);
+    let requests = lines.filter_map(|line| line.split('"').nth(1));
+    let requests =
+        requests.filter(|request| request.contains(" /v2/") && !request.contains(" /v2/ "));
+    requests.map(str::to_owned).collect()
+}
+
+fn with_settings(host: String, settings: HostSettings) -> Registries {
+    Registries::new(Settings {
+        hosts: BTreeMap::from([(host, settings)]),
+        ..quick()
+    })
+}
+
+#[tokio::test]
+async fn needs_docker_registry_behind_tls_whose_authority_the_settings_name() {
+    let authority = Authority::new();
+    let folder = tempfile::tempdir().unwrap();
+    for (i, certificate) in [authority.issue(), Certificate::self_signed()]
+        .iter()
+        .enumerate()
+    {
+        let tls = Some(certificate);
+        let real = DockerRegistry::start_as(Setup {
+            tls,
+            ..Setup::default()
+        })
+        .unwrap();
+        let ca = folder.path().join("ca.pem");
+        let signer = if i == 0 {
+            authority.pem()
+        } else {
+            certificate.pem.clone()
+        };
+        crate::write(&ca, signer.as_bytes());
+        let trusting = HostSettings {
+            ca: Some(ca),
+            ..HostSettings::default()
+        };
+        let insecure = HostSettings {
+            insecure: true,
+            ..HostSettings::default()
+        };
+        let web: Repository = format!("{}/team/web", real.host()).parse().unwrap();
+        for settings in [trusting, insecure] {
+            let registries = with_settings(real.host(), settings);
+            let client = registries.registry(&real.host());
+            push(&*client, &web, &image(), Some("1")).await;
+            let head = client.head(&web.tagged("1").unwrap()).await.unwrap();
+            assert_eq!(head.digest(), Some(image().digest()));
+            let layer = &image().manifest.value.layers[0];
+            client.blob(&web, layer).await.unwrap();
+        }
+        let log = asked(&real, true);
+        assert!(log.len() > 10, "{log:?}");
+        assert!(
+            log.iter().all(|line| line.ends_with(" HTTP/2.0")),
+            "{log:?}"
+        );
+
+        let https = HostSettings {
+            plain_http: Some(false),
+            ..HostSettings::default()
+        };
+        let registries = with_settings(real.host(), https);
+        let head = registries.registry(&real.host());
+        let error = head.head(&web.tagged("1").unwrap()).await.unwrap_err();
+        assert!(matches!(error, RegistryError::Tls { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn needs_docker_registry_behind_tls_to_tell_who_asks_without() {
+    let certificate = Authority::new().issue();
+    let tls = Some(&certificate);
+    let real = DockerRegistry::start_as(Setup {
+        tls,
+        ..Setup::default()
+    })
+    .unwrap();
+    let registries = Registries::new(quick());
+    let web: Repository = format!("{}/team/web", real.host()).parse().unwrap();
+    let client = registries.registry(&real.host());
+    let error = client.head(&web.tagged("1").unwrap()).await.unwrap_err();
+    let host = real.host();
+    let expected =
+        format!("`{host}` answered 400 to plain HTTP, in no registry's words: it may want HTTPS");
+    assert_eq!(error.to_string(), expected);
+    let hint = format!(
+        "set `plain-http = false` under `[registries.\"{host}\"]` in the user's configuration"
+    );
+    assert_eq!(error.hint(), Some(hint));
+}
+
+#[tokio::test]
+async fn needs_docker_registry_as_a_cache_that_is_a_mirror_of_another() {
+    let origin = DockerRegistry::start().unwrap();
+    let url = format!("http://{}", origin.host());
+    let cache_of = Some(url.as_str());
+    let cache = DockerRegistry::start_as(Setup {
+        cache_of,
+        ..Setup::default()
+    })
+    .unwrap();
+    let host = origin.host();
+    let mirrored = |mirror_tags| {
+        let mirrors = vec![format!("http://{}", cache.host()).parse().unwrap()];
+        let settings = HostSettings {
+            mirrors,
+            mirror_tags,
+            ..HostSettings::default()
+        };
+        with_settings(host.clone(), settings)
+    };
+    let debian: Repository = format!("{}/library/debian", origin.host()).parse().unwrap();
+    let tag = debian.tagged("12").unwrap();
+    let [old, new] = two();
+    let direct = Registries::new(quick()).registry(&host);
+    push(&*direct, &debian, &old, Some("12")).await;
+
+    // The digest of a tag is the origin's word; what it names comes through the cache, which fetches it once.
+    let before = asked(&origin, true).len();
+    for _ in 0..2 {
+        let registries = mirrored(false);
+        let client = registries.registry(&host);
+        let head = client.head(&tag).await.unwrap();
+        assert_eq!(head.digest(), Some(old.digest()));
+        let read = client.document(&debian, old.digest()).await.unwrap();
+        assert_eq!(read, Document::Manifest(old.manifest.clone()));
+        for layer in &old.manifest.value.layers {
+            client.blob(&debian, layer).await.unwrap();
+        }
+    }
+    let head = "HEAD /v2/library/debian/manifests/12 HTTP/1.1";
+    assert_eq!(asked(&origin, true)[before..], [head, head]);
+    let through = asked(&cache, true);
+    assert_eq!(through.len(), 2 * (1 + old.manifest.value.layers.len()));
+    assert!(
+        through
+            .iter()
+            .all(|line| line.starts_with("GET ") && line.contains("sha256:"))
+    );
+    let fetched = asked(&origin, false);
+    let manifests = fetched
+        .iter()
+        .filter(|line| line.starts_with("GET ") && line.contains("/manifests/"));
+    assert_eq!(manifests.count(), 1, "{fetched:?}");
+
+    // A tag that moved is seen at once; a mirror that is asked for tags has to be told to be.
+    push(&*direct, &debian, &new, Some("12")).await;
+    let registries = mirrored(false);
+    let moved = registries.registry(&host).head(&tag).await.unwrap();
+    assert_eq!(moved.digest(), Some(new.digest()));
+    assert!(
+        !asked(&cache, true)
+            .iter()
+            .any(|line| line.contains("/manifests/12 "))
+    );
+    let registries = mirrored(true);
+    let by_mirror = registries.registry(&host).head(&tag).await.unwrap();
+    assert_eq!(by_mirror.digest(), Some(new.digest()));
+    let asked_for_tags = asked(&cache, true);
+    assert!(
+        asked_for_tags.contains(&head.to_owned()),
+        "{asked_for_tags:?}"
+    );
+
+    // With the origin gone, what the cache has is still to be had, by tag only for those who asked for that.
+    drop(origin);
+    let registries = mirrored(true);
+    let head = registries.registry(&host).head(&tag).await.unwrap();
+    assert_eq!(head.digest(), Some(new.digest()));
+    let registries = mirrored(false);
+    let client = registries.registry(&host);
+    client.document(&debian, old.digest()).await.unwrap();
+    let error = client.head(&tag).await.unwrap_err();
+    assert!(error.is_offline(), "{error}");
 }

@@ -15,11 +15,21 @@ use super::{
     daemon::{Daemon, Isolation},
     installed, io_error,
 };
+use crate::tls::Certificate;
 
 /// How many free ports are tried: another process may take one before the registry does.
 const ATTEMPTS: usize = 5;
 
-/// A running registry; anonymous, plain HTTP, deletes allowed.
+/// What a registry is to be beside anonymous.
+#[derive(Clone, Copy, Default)]
+pub struct Setup<'a> {
+    /// HTTPS with this certificate; none: plain HTTP.
+    pub tls: Option<&'a Certificate>,
+    /// A cache of this registry (`http://…`), which takes no pushes.
+    pub cache_of: Option<&'a str>,
+}
+
+/// A running registry; anonymous, deletes allowed.
 pub struct DockerRegistry {
     // Stopped before its folder is removed: fields are dropped in order.
     _daemon: Daemon,
@@ -28,11 +38,16 @@ pub struct DockerRegistry {
 }
 
 impl DockerRegistry {
-    /// Starts a registry and waits until it answers.
+    /// Starts a registry on plain HTTP and waits until it answers.
     pub fn start() -> Result<Self, EngineError> {
+        Self::start_as(Setup::default())
+    }
+
+    /// Starts a registry of some kind and waits until it answers.
+    pub fn start_as(setup: Setup<'_>) -> Result<Self, EngineError> {
         let mut attempt = 1;
         loop {
-            match Self::start_on(free_port()?) {
+            match Self::start_on(free_port()?, setup) {
                 Err(EngineError::NotReady { log_tail, .. })
                     if attempt < ATTEMPTS && log_tail.contains("address already in use") =>
                 {
@@ -43,25 +58,40 @@ impl DockerRegistry {
         }
     }
 
-    fn start_on(address: SocketAddr) -> Result<Self, EngineError> {
+    fn start_on(address: SocketAddr, setup: Setup<'_>) -> Result<Self, EngineError> {
         let program = installed("registry/usr/bin/docker-registry")?;
         let folder = TempDir::with_prefix("refit-registry-");
         let folder = folder.map_err(io_error(&std::env::temp_dir()))?;
         let config = folder.path().join("config.yml");
         let data = folder.path().join("data");
         // A JSON document is a YAML document.
-        let text = serde_json::json!({
+        let mut text = serde_json::json!({
             "version": "0.1",
             "log": {"level": "warn"},
             "storage": {"filesystem": {"rootdirectory": data}, "delete": {"enabled": true}},
             "http": {"addr": address.to_string()},
         });
+        if let Some(tls) = setup.tls {
+            let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+            fs::write(&certificate, &tls.pem).map_err(io_error(&certificate))?;
+            fs::write(&key, &tls.key_pem).map_err(io_error(&key))?;
+            text["http"]["tls"] = serde_json::json!({"certificate": certificate, "key": key});
+        }
+        if let Some(origin) = setup.cache_of {
+            text["proxy"] = serde_json::json!({"remoteurl": origin});
+        }
         fs::write(&config, text.to_string()).map_err(io_error(&config))?;
         let mut command = Command::new(program);
         command.arg("serve").arg(&config);
         let log = folder.path().join("log");
         let mut daemon = Daemon::spawn(&command, Isolation::Process, &log)?;
-        daemon.wait_until(|| answers(address).then_some(()))?;
+        // To somebody who forgets TLS, a server with it says so.
+        let ready = if setup.tls.is_some() {
+            " 400 "
+        } else {
+            " 200 "
+        };
+        daemon.wait_until(|| answers(address, ready).then_some(()))?;
         Ok(Self {
             _daemon: daemon,
             folder,
@@ -87,7 +117,7 @@ fn free_port() -> Result<SocketAddr, EngineError> {
     address.map_err(io_error("127.0.0.1:0".as_ref()))
 }
 
-fn answers(address: SocketAddr) -> bool {
+fn answers(address: SocketAddr, status: &str) -> bool {
     let ask = || {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -95,7 +125,7 @@ fn answers(address: SocketAddr) -> bool {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).map(|_| answer)
     };
-    ask().is_ok_and(|answer: String| answer.contains(" 200 "))
+    ask().is_ok_and(|answer: String| answer.contains(status))
 }
 
 #[cfg(test)]
@@ -106,7 +136,7 @@ mod tests {
     fn needs_docker_registry_answers_until_it_is_dropped() {
         let registry = DockerRegistry::start().unwrap();
         let address = registry.address;
-        assert!(answers(address));
+        assert!(answers(address, " 200 "));
         drop(registry);
         assert!(TcpStream::connect(address).is_err());
     }

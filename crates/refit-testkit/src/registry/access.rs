@@ -38,6 +38,8 @@ pub struct TokenService {
     pub public: bool,
     /// What `expires_in` says, in seconds; tokens are refused after that.
     pub expires_in: u64,
+    /// Where it says to be; none: here, at `/token`.
+    pub realm: Option<String>,
 }
 
 impl Login {
@@ -70,6 +72,7 @@ impl TokenService {
             identity_token: None,
             public: false,
             expires_in: 300,
+            realm: None,
         }
     }
 }
@@ -133,13 +136,13 @@ pub(super) fn challenge(
     tokens: &Tokens,
     headers: &HeaderMap,
     needed: &[String],
-    host: &str,
+    here: &str,
 ) -> Option<String> {
     match access {
         Access::Open => None,
         Access::Basic(login) if login.matches(headers) => None,
         Access::Basic(_) => Some("Basic realm=\"test\"".to_owned()),
-        Access::Token(_) => {
+        Access::Token(service) => {
             let given = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok());
             let token = given.and_then(|given| given.strip_prefix("Bearer "));
             let enough = |token: &str| needed.iter().all(|scope| tokens.allows(token, scope));
@@ -147,8 +150,9 @@ pub(super) fn challenge(
                 return None;
             }
             let scope = needed.join(" ");
+            let realm = service.realm.as_deref().unwrap_or(here);
             Some(format!(
-                "Bearer realm=\"http://{host}/token\",service=\"test\",scope=\"{scope}\""
+                "Bearer realm=\"{realm}\",service=\"test\",scope=\"{scope}\""
             ))
         }
     }

@@ -3,7 +3,7 @@
 use axum::{
     body::Body,
     http::{
-        HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+        HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
         header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION},
     },
 };
@@ -19,6 +19,7 @@ pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-co
 pub(super) struct Call {
     pub(super) method: String,
     pub(super) path: String,
+    pub(super) version: Version,
     pub(super) query: Vec<(String, String)>,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
@@ -51,6 +52,7 @@ impl Call {
             path: self.path.clone(),
             query: self.query.clone(),
             headers: headers.collect(),
+            version: format!("{:?}", self.version),
             status: status.map(|status| status.as_u16()),
         }
     }

@@ -36,6 +36,7 @@ async fn serve(Here(shared): Here<Arc<Shared>>, request: Request<Body>) -> Respo
     let call = Call {
         method: parts.method.as_str().to_owned(),
         path: parts.uri.path().to_owned(),
+        version: parts.version,
         query: pairs(parts.uri.query().unwrap_or_default()),
         headers: parts.headers,
         body: body.unwrap_or_default(),
@@ -83,11 +84,11 @@ fn answer(shared: &Shared, call: &Call) -> Reply {
         return token(shared, call);
     }
     let route = Route::of(&call.path);
-    let host = shared.address.to_string();
+    let here = format!("{}/token", shared.url());
     let needed = route.scopes(call);
     let mut state = shared.state();
     let access = &shared.options.access;
-    let challenge = access::challenge(access, &state.tokens, &call.headers, &needed, &host);
+    let challenge = access::challenge(access, &state.tokens, &call.headers, &needed, &here);
     if let Some(challenge) = challenge {
         return Reply::error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "log in")
             .header(WWW_AUTHENTICATE, challenge);
