@@ -106,8 +106,8 @@ fn june() -> String {
     "2026-06-01T00:00:00Z".to_owned()
 }
 
-/// What a tag holds: `INDEX PLATFORM=MANIFEST …`, `MANIFEST` alone, `missing`, or `error: WORDS`. A platform of Linux is
-/// its architecture.
+/// What a tag holds: `INDEX PLATFORM=MANIFEST …`, `MANIFEST` alone, `missing`, or `error: WORDS`, of which
+/// `unauthorized`, `rate-limited` and `schema-1` are those that refit tells apart. A platform of Linux is its architecture.
 #[derive(Clone, Debug)]
 pub(crate) enum Tag {
     Missing,

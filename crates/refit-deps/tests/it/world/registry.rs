@@ -6,7 +6,7 @@ use std::{
 };
 
 use refit_deps::{
-    observe::{Answer, Answers},
+    observe::{Answer, Answers, Failure, FailureKind},
     pin::{self, Pin},
     source::SourceId,
 };
@@ -69,7 +69,7 @@ impl Registry {
     fn base(&mut self, reference: &Reference, tag: &Tag, scenario: &Scenario) {
         let answer = match tag {
             Tag::Missing => Answer::Missing,
-            Tag::Failed(message) => Answer::Failed(message.clone().into()),
+            Tag::Failed(message) => Answer::Failed(failure(message)),
             Tag::Manifest(name) | Tag::Index(name, _) => Answer::Found(digest(name)),
         };
         self.tags.insert(reference.clone(), answer);
@@ -146,7 +146,7 @@ impl Registry {
 
     fn held(&mut self, held: &Held, scenario: &Scenario) -> Answer<Digest> {
         if let Some(error) = &held.error {
-            return Answer::Failed(error.clone().into());
+            return Answer::Failed(failure(error));
         }
         if held.missing {
             return Answer::Missing;
@@ -291,6 +291,20 @@ impl Registry {
         let known = self.configs.get(manifest).cloned();
         known.map_or(Answer::Missing, Answer::Found)
     }
+}
+
+/// What a registry says instead of an answer: `unauthorized`, `rate-limited`, `schema-1`, or anything else.
+fn failure(words: &str) -> Failure {
+    let kind = match words {
+        "unauthorized" => FailureKind::Unauthorized {
+            credentials: "anonymously".to_owned(),
+        },
+        "rate-limited" => FailureKind::RateLimited { until: None },
+        "schema-1" => FailureKind::Schema1,
+        _ => FailureKind::Other,
+    };
+    let message = words.to_owned();
+    Failure { kind, message }
 }
 
 fn said(held: &Held) -> BTreeMap<String, String> {
