@@ -15,6 +15,7 @@ pub mod image;
 pub mod inventory;
 pub mod key;
 pub mod lineage;
+pub mod mirror;
 pub mod names;
 pub mod observe;
 pub mod outdated;

@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use refit_oci::{Descriptor, Digest, Document, Reference, Repository};
 
-use crate::{BlobSource, Head, Registry, RegistryError};
+use crate::{BlobSource, Head, Registry, RegistryError, Uploaded};
 
 /// Blobs of one manifest on their way at the same time.
 const PARALLEL: usize = 4;
@@ -57,6 +57,26 @@ pub async fn copy_image(
     let push = to.registry.push_document(to.repository, &document, None);
     push.await?;
     Ok(document)
+}
+
+/// Copies an image to where a tag keeps it from being collected. The tag is looked at first: what it holds already costs
+/// one HEAD there, and the origin is not asked for anything.
+pub async fn copy_once(
+    from: Place<'_>,
+    to: Place<'_>,
+    digest: &Digest,
+    tag: &str,
+) -> Result<Uploaded, RegistryError> {
+    let tagged = to.repository.tagged(tag)?;
+    if to.registry.head(&tagged).await?.digest() == Some(digest) {
+        return Ok(Uploaded::Existed);
+    }
+    let document = copy_image(from, to, digest).await?;
+    let push = to
+        .registry
+        .push_document(to.repository, &document, Some(tag));
+    push.await?;
+    Ok(Uploaded::Uploaded)
 }
 
 /// Makes one blob of `from` available in `to`: kept, mounted, or sent.

@@ -34,7 +34,7 @@ mod registry;
 mod settings;
 mod verify;
 
-pub use copy::{Place, copy_blob, copy_image};
+pub use copy::{Place, copy_blob, copy_image, copy_once};
 pub use credentials::{CredentialSources, Login};
 pub use error::RegistryError;
 pub use layout::Layout;

@@ -171,7 +171,7 @@ impl From<&Path> for BlobSource {
     }
 }
 
-/// How a pushed blob got there.
+/// How what was pushed got there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Uploaded {
     /// The repository had it.

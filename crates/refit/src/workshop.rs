@@ -9,7 +9,7 @@ use std::{
 };
 
 use refit_build::{
-    apply::{Done, Failed, Prepared, Workshop},
+    apply::{Done, Failed, Mirrored, Prepared, Workshop},
     engine::ContextTar,
 };
 use refit_deps::{
@@ -33,6 +33,8 @@ use crate::{
 
 /// What happens while a plan is applied, for whoever watches.
 pub(crate) trait Watch: Send + Sync {
+    /// What became of a base on its way to the mirror.
+    fn mirrored(&self, mirrored: &Mirrored);
     /// A line of a target's build.
     fn line(&self, target: &Target, line: &str);
     /// What became of a target.
@@ -148,6 +150,10 @@ impl Workshop for LineWorkshop<'_> {
             .unwrap_or_else(PoisonError::into_inner)
             .extend(records.iter().cloned());
         Ok(())
+    }
+
+    fn mirrored(&self, mirrored: &Mirrored) {
+        self.watch.mirrored(mirrored);
     }
 
     fn line(&self, target: &Target, line: &str) {

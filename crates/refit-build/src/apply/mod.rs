@@ -2,6 +2,7 @@
 //!
 //! A staged target is its result, from any machine: a run that is killed, and begun again, repeats nothing.
 
+mod mirror;
 mod pinned;
 mod publish;
 mod stage;
@@ -30,6 +31,8 @@ use refit_registry::Registries;
 
 use crate::engine::{ContextTar, Engine, SecretValues};
 
+pub use mirror::Mirrored;
+
 /// What a run needs of the world that this crate knows nothing of: git, the terminal, the notes.
 pub trait Workshop: Send + Sync {
     /// The source of a step, its context packed into `work_dir`.
@@ -37,6 +40,9 @@ pub trait Workshop: Send + Sync {
 
     /// Keeps records for good; called after every wave and after tags have moved.
     fn keep(&self, records: &[Record]) -> Result<(), Failed>;
+
+    /// What became of a base on its way to the mirror, as soon as it is known.
+    fn mirrored(&self, mirrored: &Mirrored);
 
     /// A line of a target's build, as it happens.
     fn line(&self, target: &Target, line: &str);
@@ -175,6 +181,8 @@ pub struct Published {
 /// What became of a plan.
 #[derive(Clone, Debug, Default)]
 pub struct Applied {
+    /// Every base that is built from the mirror, in the plan's order.
+    pub mirrored: Vec<Mirrored>,
     /// Every step, in the plan's order.
     pub done: Vec<Done>,
     /// Every image with steps.
@@ -209,14 +217,18 @@ pub struct Site<'a> {
 
 /// Applies a plan. Failures are in the result; an error is only what makes going on pointless.
 pub async fn apply(plan: &Plan, site: &Site<'_>) -> Result<Applied, Failed> {
-    let mut applied = Applied::default();
+    let mut applied = Applied {
+        mirrored: mirror::bases(plan, site).await,
+        ..Applied::default()
+    };
+    let unmirrored = mirror::failures(&applied.mirrored);
     let mut results: BTreeMap<Target, Outcome> = BTreeMap::new();
     let waves = plan.steps.iter().map(|step| step.wave).max().unwrap_or(0);
     for wave in 1..=waves {
         let steps: Vec<&Step> = plan.steps.iter().filter(|step| step.wave == wave).collect();
         let builds = steps
             .iter()
-            .map(|step| target::finish(step, &results, site));
+            .map(|step| target::finish(step, &results, &unmirrored, site));
         let finished: Vec<target::Finished> = stream::iter(builds)
             .buffered(site.slots.max(1))
             .collect()

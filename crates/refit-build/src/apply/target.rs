@@ -16,7 +16,8 @@ use refit_oci::Digest;
 use refit_platform::Target;
 
 use super::{
-    Done, Failed, Outcome, Prepared, Site, Workshop, io_failed, pinned, pinned::Settled, stage,
+    Done, Failed, Outcome, Prepared, Site, Workshop, io_failed, mirror, mirror::Unmirrored, pinned,
+    pinned::Settled, stage,
 };
 use crate::engine::{Built, EngineError, PinnedBase, Recipe};
 
@@ -30,6 +31,7 @@ pub(super) struct Finished {
 pub(super) async fn finish(
     step: &Step,
     results: &BTreeMap<Target, Outcome>,
+    unmirrored: &Unmirrored,
     site: &Site<'_>,
 ) -> Finished {
     let done = |outcome, log| Done {
@@ -48,7 +50,12 @@ pub(super) async fn finish(
         }
     };
     let pins = pinned::pins(&settled);
-    match staged(step, &pins, site).await {
+    let staged = match staged(step, &pins, site).await {
+        // Only what is built needs its bases.
+        Ok(None) => mirror::missing(&settled, unmirrored).map_or(Ok(None), |why| Err(why.clone())),
+        staged => staged,
+    };
+    match staged {
         Ok(Some(manifest)) => {
             note(
                 step,

@@ -5,7 +5,7 @@ use toml::{Spanned, de::DeTable, de::DeValue};
 use crate::problem::{Problem, nearest};
 
 const TOP: &[&str] = &[
-    "version", "push-to", "ignore", "defaults", "images", "image", "sweep",
+    "version", "push-to", "ignore", "defaults", "images", "image", "bases", "sweep",
 ];
 
 const IMAGE: &[&str] = &[
@@ -27,6 +27,8 @@ const IMAGE: &[&str] = &[
     "hold",
     "stale-when",
 ];
+
+const BASES: &[&str] = &["mirror"];
 
 const SWEEP: &[&str] = &[
     "branches",
@@ -65,6 +67,7 @@ pub(super) fn check(file: &str, text: &str, table: &DeTable<'_>) -> Vec<Problem>
     for (key, value) in table {
         match (key.get_ref().as_ref(), value.get_ref()) {
             ("defaults", DeValue::Table(defaults)) => checker.table(defaults, IMAGE),
+            ("bases", DeValue::Table(bases)) => checker.table(bases, BASES),
             ("sweep", DeValue::Table(sweep)) => checker.table(sweep, SWEEP),
             ("images", DeValue::Array(entries)) => checker.entries(entries, &["files", "name"]),
             ("image", DeValue::Array(entries)) => checker.entries(entries, &["name"]),

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::problem::Problem;
+use crate::{mirror::BaseMirror, problem::Problem};
 
 /// Where the file lies in a repository.
 pub const CONFIG_PATH: &str = ".config/refit.toml";
@@ -29,6 +29,8 @@ pub struct ConfigFile {
     pub images: Vec<GlobEntry>,
     /// Single images; they override what a glob found, by name.
     pub image: Vec<ImageEntry>,
+    /// Where bases are built from.
+    pub bases: BasesKeys,
     /// What sweeps do.
     pub sweep: SweepKeys,
 }
@@ -98,6 +100,14 @@ pub struct ImageKeys {
     pub stale_when: Option<Vec<String>>,
 }
 
+/// `[bases]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct BasesKeys {
+    /// `REGISTRY/PREFIX` that bases are copied to before something is built on them.
+    pub mirror: Option<Spanned<String>>,
+}
+
 /// `[sweep]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
@@ -132,6 +142,13 @@ pub enum RebuildFrom {
     Release,
     /// The line's tip.
     Tip,
+}
+
+impl BasesKeys {
+    /// `mirror`.
+    pub fn mirror(&self) -> Option<BaseMirror> {
+        self.mirror.as_ref()?.get_ref().parse().ok()
+    }
 }
 
 impl SweepKeys {
@@ -218,6 +235,14 @@ fn check_sweep(sweep: &SweepKeys, file: &str, text: &str) -> Vec<Problem> {
     problems
 }
 
+/// What is wrong with the values of `[bases]`.
+fn check_bases(bases: &BasesKeys, file: &str, text: &str) -> Option<Problem> {
+    let mirror = bases.mirror.as_ref()?;
+    let error = mirror.get_ref().parse::<BaseMirror>().err()?;
+    let problem = Problem::at(file, text, mirror.span(), format!("`mirror`: {error}"));
+    Some(problem.with_hint("give `HOST/NAMESPACE`, such as `registry.example.com/mirror`"))
+}
+
 /// Reads the file. Every problem names its line; the value is what could be read of it.
 pub fn parse(file: &str, text: &str) -> (ConfigFile, Vec<Problem>) {
     let table = match toml::de::DeTable::parse(text) {
@@ -236,6 +261,7 @@ pub fn parse(file: &str, text: &str) -> (ConfigFile, Vec<Problem>) {
                 problems
                     .push(Problem::of_file(file, "`version` must be 1").with_hint("upgrade refit"));
             }
+            problems.extend(check_bases(&config.bases, file, text));
             problems.extend(check_sweep(&config.sweep, file, text));
             (config, problems)
         }
@@ -325,6 +351,23 @@ mod tests {
             problems("x")
         );
         assert!(problems("version = \"1\"\n")[0].starts_with("refit.toml:1:11: invalid type"));
+    }
+
+    #[test]
+    fn a_mirror_that_is_no_place_in_a_registry_is_an_error_with_its_line() {
+        assert_eq!(
+            problems("version = 1\n\n[bases]\nmirror = \"mirror\"\n"),
+            ["refit.toml:4:10: `mirror`: `mirror` names no registry's host"]
+        );
+        assert_eq!(
+            problems("[bases]\nmirrors = []\n"),
+            ["refit.toml:2:1: unknown key `mirrors`"]
+        );
+        assert!(problems("[bases]\nmirror = 1\n")[0].starts_with("refit.toml:2:10: invalid type"));
+        assert_eq!(
+            problems("[bases]\nmirror = \"r.io/mirror\"\n"),
+            Vec::<String>::new()
+        );
     }
 
     #[test]

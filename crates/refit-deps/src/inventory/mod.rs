@@ -11,6 +11,7 @@ use crate::{
     config::{self, CONFIG_PATH},
     glob::Glob,
     image::Image,
+    mirror::BaseMirror,
     names,
     problem::Problem,
 };
@@ -39,6 +40,8 @@ pub struct Inventory {
     pub unlisted: Vec<String>,
     /// Whether there is a configuration file.
     pub configured: bool,
+    /// Where bases are copied to and built from, if they are.
+    pub mirror: Option<BaseMirror>,
     /// The configuration's `[sweep]`.
     pub sweep: config::SweepKeys,
 }
@@ -105,6 +108,7 @@ pub fn read(files: &Files<'_>) -> Inventory {
             .filter(|p| !listed.contains(p.as_str()) && !ignored.iter().any(|g| g.matches(p)));
         inventory.unlisted = unlisted.cloned().collect();
         inventory.configured = true;
+        inventory.mirror = config.bases.mirror();
         inventory.sweep = config.sweep;
     }
     inventory

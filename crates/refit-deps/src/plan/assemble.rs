@@ -47,6 +47,8 @@ impl Evaluator<'_> {
         });
         plan.unaffected.dedup();
         plan.seen = self.seen_first();
+        // Last, as everything before looks for a base where the Dockerfile says that it is.
+        self.mirror_bases(&mut plan);
         self.lookup.finish(plan)
     }
 
@@ -142,13 +144,7 @@ impl Evaluator<'_> {
             })
             .collect();
         let patch = self.scope.roles.get(&image.name) == Some(&Role::Patch);
-        let role = self
-            .scope
-            .roles
-            .get(&image.name)
-            .copied()
-            .or(self.scope.unpublished);
-        let local = role == Some(Role::Local);
+        let local = self.is_local(&image.name);
         let mut released = None;
         let (expects, mut kept, after, over) = match self.publication(image)? {
             Publication::Ours(published) => {
@@ -212,6 +208,12 @@ impl Evaluator<'_> {
             annotations,
             commit,
         })
+    }
+
+    /// Whether an image with steps is built for this machine only.
+    pub(super) fn is_local(&self, image: &str) -> bool {
+        let role = self.scope.roles.get(image).copied();
+        role.or(self.scope.unpublished) == Some(Role::Local)
     }
 
     fn last_moved(&self, image: &Image) -> BTreeMap<Reference, Digest> {

@@ -7,6 +7,7 @@ mod checks;
 mod compare;
 mod dependencies;
 mod evaluate;
+mod mirror;
 mod onbuild;
 pub mod outcome;
 mod release;
@@ -34,16 +35,19 @@ use crate::{
 };
 
 pub use adopting::adopt;
+pub use mirror::BaseCopy;
 pub use release::{ReleaseOptions, release};
 pub use status::{Status, StatusRow, Word, status};
 pub use sweep::{LAYER_FORMAT, SweepOptions, sweep};
-pub use view::{PlanView, StepView, state as state_json};
+pub use view::{PlanView, StepView, mirror as mirror_json, state as state_json};
 
 /// What will be done, and what not.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// Sorted by wave, then target.
     pub steps: Vec<Step>,
+    /// Bases that are copied to a registry of ours before anything is built on them there, sorted.
+    pub mirrors: Vec<BaseCopy>,
     /// One for each image with steps, in the order in which tags move: parents first.
     pub publications: Vec<PlannedPublication>,
     /// Published targets that stay as they are.

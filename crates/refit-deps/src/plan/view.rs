@@ -6,7 +6,7 @@ use refit_oci::{Digest, ObjectId, Reference};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Action, Plan, PlannedPin, PlannedPublication, Step};
+use super::{Action, BaseCopy, Plan, PlannedPin, PlannedPublication, Step};
 use crate::reason::{Reason, State, StateKind, Unaffected};
 
 /// `{"format_version":1,…}`, without the counts of requests, which the caller adds.
@@ -15,6 +15,7 @@ pub struct PlanView<'a> {
     format_version: u32,
     rebuild_from: &'a str,
     steps: Vec<StepView<'a>>,
+    mirrors: Vec<Value>,
     kept: Vec<String>,
     states: Vec<Value>,
     unaffected: &'a [Unaffected],
@@ -53,6 +54,7 @@ impl<'a> PlanView<'a> {
             format_version: 1,
             rebuild_from,
             steps: plan.steps.iter().map(view).collect(),
+            mirrors: plan.mirrors.iter().map(mirror).collect(),
             kept: plan.kept.iter().map(ToString::to_string).collect(),
             states: plan.states.iter().map(state).collect(),
             unaffected: &plan.unaffected,
@@ -101,6 +103,12 @@ fn pin(pin: &PlannedPin) -> Value {
             "kind": kind.as_str(), "reference": reference, "platform": platform, "step": target.to_string(),
         }),
     }
+}
+
+/// `{"from":"REPOSITORY@DIGEST","to":"REPOSITORY@DIGEST","tag":…}`.
+pub fn mirror(copy: &BaseCopy) -> Value {
+    let BaseCopy { from, to, manifest } = copy;
+    json!({ "from": from.at(manifest), "to": to.at(manifest), "tag": copy.tag() })
 }
 
 /// `{"image":…,"state":…}` and what the state says beside its word.

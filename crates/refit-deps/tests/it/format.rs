@@ -16,7 +16,7 @@ pub(crate) struct Scenario {
     /// What the story is.
     #[expect(dead_code, reason = "for the reader")]
     description: String,
-    /// `sweep`, `build` or `tip`, a sweep with `rebuild-from = "tip"`.
+    /// `sweep`, `build`, `local` (a build that is not pushed) or `tip`, a sweep with `rebuild-from = "tip"`.
     #[serde(default = "sweep")]
     pub(crate) run: String,
     /// Image names given on the command line.
@@ -286,6 +286,9 @@ pub(crate) struct Expect {
     /// What is seen for the first time.
     #[serde(default)]
     pub(crate) seen: Option<Vec<String>>,
+    /// What is copied to the mirror: `REPOSITORY MANIFEST → REPOSITORY`.
+    #[serde(default)]
+    pub(crate) mirrors: Option<Vec<String>>,
     /// What is published once every step is done that does not fail.
     #[serde(default)]
     pub(crate) published: Option<Vec<String>>,

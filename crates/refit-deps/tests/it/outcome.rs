@@ -2,7 +2,7 @@
 
 use refit_deps::{
     observe::{Ground, Resolved},
-    plan::{self, Action, Plan, PlannedPin, ReleaseOptions, SweepOptions},
+    plan::{self, Action, BaseCopy, Plan, PlannedPin, ReleaseOptions, SweepOptions},
     reason::{Level, Reason},
 };
 use refit_oci::Digest;
@@ -23,17 +23,18 @@ pub(crate) fn plan_of(ground: &Ground<'_>, scenario: &Scenario) -> Resolved<Plan
         with_adoptable: scenario.with_adoptable,
         checks: true,
     };
-    let release = |patient| ReleaseOptions {
+    let release = |push, patient| ReleaseOptions {
         images: images.clone(),
         dependents: scenario.dependents.clone(),
-        push: true,
+        push,
         take_over: scenario.take_over,
         patient,
     };
     match scenario.run.as_str() {
         "sweep" => plan::sweep(ground, &sweep()),
-        "build" => plan::release(ground, &release(false)),
-        "tip" => plan::release(ground, &release(true)),
+        "build" => plan::release(ground, &release(true, false)),
+        "local" => plan::release(ground, &release(false, false)),
+        "tip" => plan::release(ground, &release(true, true)),
         other => panic!("unknown run `{other}`"),
     }
 }
@@ -60,6 +61,14 @@ pub(crate) fn outcome(world: &World) -> Expect {
             let seen = plan.seen.iter();
             seen.map(|s| format!("{} {}", s.reference.familiar(), words.name(&s.digest)))
                 .collect()
+        }),
+        mirrors: said(expect.mirrors.as_ref(), || {
+            let mirrors = plan.mirrors.iter();
+            let copy = |copy: &BaseCopy| {
+                let (from, manifest) = (copy.from.familiar(), words.name(&copy.manifest));
+                format!("{from} {manifest} → {}", copy.to)
+            };
+            mirrors.map(copy).collect()
         }),
         published: said(expect.published.as_ref(), || published(&applied)),
         skipped: said(expect.skipped.as_ref(), || {

@@ -1,7 +1,7 @@
 //! Images copied between registries and layouts.
 
 use refit_oci::{Digest, Document, Repository};
-use refit_registry::{Layout, Place, Registry, RegistryError, copy_image};
+use refit_registry::{Layout, Place, Registry, RegistryError, Uploaded, copy_image, copy_once};
 use refit_testkit::registry::{Image, Options};
 
 use crate::{Open, image};
@@ -96,4 +96,46 @@ async fn an_image_that_is_not_there_is_missing() {
     let digest = Digest::sha256(b"nothing");
     let copied = copy_to_web(&open, &digest).await;
     assert!(copied.unwrap_err().is_missing());
+}
+
+#[tokio::test]
+async fn what_a_tag_keeps_is_copied_once_and_then_costs_one_request() {
+    let (origin, mirror) = (Open::start(), Open::start());
+    let digest = origin.server.put_image("base", "1", &image());
+    let (from, to) = (origin.repository("base"), mirror.repository("hub/base"));
+    let (source, target) = (origin.client(), mirror.client());
+    let copy = async || {
+        let places = (place(&*source, &from), place(&*target, &to));
+        copy_once(places.0, places.1, &digest, "base-1").await
+    };
+    assert_eq!(copy().await.unwrap(), Uploaded::Uploaded);
+    assert_eq!(
+        mirror.server.tag("hub/base", "base-1"),
+        Some(digest.clone())
+    );
+    let layer = &image().manifest.value.layers[0].digest;
+    assert!(mirror.server.blob("hub/base", layer).is_some());
+
+    origin.server.forget_requests();
+    mirror.server.forget_requests();
+    assert_eq!(copy().await.unwrap(), Uploaded::Existed);
+    assert_eq!(origin.server.count("*", ""), 0);
+    assert_eq!(
+        (
+            mirror.server.count("HEAD", ""),
+            mirror.server.count("*", "")
+        ),
+        (1, 1)
+    );
+
+    // A tag that was taken away, or put on something else, is mended; nothing is sent again.
+    let other = Image::new("linux/amd64", &[&[("etc/base", "other\n")]]);
+    mirror.server.put_image("hub/base", "base-1", &other);
+    mirror.server.forget_requests();
+    assert_eq!(copy().await.unwrap(), Uploaded::Uploaded);
+    assert_eq!(
+        mirror.server.tag("hub/base", "base-1"),
+        Some(digest.clone())
+    );
+    assert_eq!(mirror.server.count("*", "/blobs/"), 0);
 }

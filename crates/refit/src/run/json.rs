@@ -1,9 +1,9 @@
 //! A plan, and what became of it, as JSON.
 
-use refit_build::apply::{Done, Outcome, Published};
-use refit_deps::plan::{Plan, PlanView, Step};
+use refit_build::apply::{Done, Mirrored, Outcome, Published};
+use refit_deps::plan::{self, Plan, PlanView, Step};
 use refit_platform::Target;
-use refit_registry::Requests;
+use refit_registry::{Requests, Uploaded};
 use serde_json::{Value, json};
 
 use super::Ran;
@@ -23,6 +23,8 @@ pub(crate) fn ran_json(plan: &Plan, ran: &Ran, requests: Requests) -> Value {
         .map(|published| image_json(plan, ran, published))
         .collect();
     let failed: Vec<Value> = ran.applied.done.iter().filter_map(failure_json).collect();
+    let mirrors = ran.applied.mirrored.iter().map(mirrored_json);
+    value["mirrors"] = json!(mirrors.collect::<Vec<_>>());
     value["run"] = json!(ran.id.to_string());
     value["images"] = json!(images);
     value["failed"] = json!(failed);
@@ -33,10 +35,17 @@ pub(crate) fn ran_json(plan: &Plan, ran: &Ran, requests: Requests) -> Value {
 pub(crate) fn nothing_json(plan: &Plan, requests: Requests) -> Value {
     let plan = plan_json(plan, "", requests);
     json!({
-        "format_version": 1, "run": null, "images": [], "failed": [],
+        "format_version": 1, "run": null, "images": [], "failed": [], "mirrors": [],
         "states": plan["states"], "kept": plan["kept"], "errors": plan["errors"],
         "requests": plan["requests"],
     })
+}
+
+fn mirrored_json(mirrored: &Mirrored) -> Value {
+    let mut value = plan::mirror_json(&mirrored.copy);
+    value["copied"] = json!(mirrored.outcome == Ok(Uploaded::Uploaded));
+    value["error"] = json!(mirrored.outcome.as_ref().err().map(|e| &e.message));
+    value
 }
 
 fn image_json(plan: &Plan, ran: &Ran, published: &Published) -> Value {

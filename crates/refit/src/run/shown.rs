@@ -19,6 +19,7 @@ const LONG: usize = 20;
 
 /// Shows a plan that is asked for: it is the result.
 pub(crate) fn show_plan(ui: &Ui, plan: &Plan) {
+    ui.table(&mirrors(plan));
     ui.table(&steps(plan));
     ui.table(&moves(plan));
     remarks(ui, plan);
@@ -31,6 +32,7 @@ pub(crate) fn show_plan(ui: &Ui, plan: &Plan) {
 
 /// Says what is about to be done.
 pub(crate) fn announce(ui: &Ui, plan: &Plan) {
+    ui.note_table(&mirrors(plan));
     ui.note_table(&steps(plan));
     ui.note_table(&moves(plan));
     remarks(ui, plan);
@@ -75,6 +77,17 @@ fn action(step: &Step, moves_tags: bool) -> (&'static str, String) {
     why.push("it is built already".to_owned());
     let word = if moves_tags { "publish" } else { "keep" };
     (word, why.join("; "))
+}
+
+/// Which bases are in the mirror before.
+fn mirrors(plan: &Plan) -> Table {
+    let mut table = Table::new();
+    for copy in &plan.mirrors {
+        let base = format!("{} {}", copy.from.familiar(), copy.manifest.short());
+        let cells = ["mirror".to_owned(), base, format!("→ {}", copy.to)];
+        table.row(cells.to_vec(), GOOD);
+    }
+    table
 }
 
 /// Which tags move then.

@@ -1,7 +1,8 @@
 //! What the terminal shows of builds while they run.
 
-use refit_build::apply::{Done, Outcome};
+use refit_build::apply::{Done, Mirrored, Outcome};
 use refit_platform::Target;
+use refit_registry::Uploaded;
 
 use crate::{
     ui::{DIM, Ui},
@@ -14,6 +15,16 @@ pub(super) struct TerminalWatch<'a> {
 }
 
 impl Watch for TerminalWatch<'_> {
+    fn mirrored(&self, mirrored: &Mirrored) {
+        let copy = &mirrored.copy;
+        // A failure is told of with the targets that it fails.
+        if mirrored.outcome == Ok(Uploaded::Uploaded) {
+            let (base, digest) = (copy.from.familiar(), copy.manifest.short());
+            self.ui
+                .note(&format!("{base}: {digest} copied to {}", copy.to));
+        }
+    }
+
     fn line(&self, target: &Target, line: &str) {
         self.ui.note(&format!("{DIM}{target} |{DIM:#} {line}"));
     }

@@ -37,28 +37,7 @@ impl Hub {
 
     /// The same for the tag `1` of another repository.
     pub(crate) fn push_base_to(&self, path: &str, amd64: &str, arm64: &str) -> Digest {
-        let repository: Repository = format!("{}/{path}", self.host()).parse().unwrap();
-        let registries = Registries::new(Settings::default());
-        let registry = registries.registry(&self.host());
-        block_on(async {
-            let mut entries = Vec::new();
-            for (platform, patch) in [
-                (Platform::linux_amd64(), amd64),
-                (Platform::linux_arm64(), arm64),
-            ] {
-                let image = BaseImage::busybox(&platform, &[("etc/os-patch", patch)]).unwrap();
-                image
-                    .push(registry.as_ref(), &repository, None)
-                    .await
-                    .unwrap();
-                entries.push(image.entry(&platform));
-            }
-            let index = Exact::encode(media_type::OCI_INDEX, Index::new(entries, BTreeMap::new()));
-            registry
-                .push_document(&repository, &Document::Index(index), Some("1"))
-                .await
-                .unwrap()
-        })
+        push_base(&self.host(), path, amd64, arm64)
     }
 
     /// A manifest or index, its exact bytes as skopeo has them.
@@ -180,6 +159,32 @@ impl Hub {
         });
         lines.collect()
     }
+}
+
+/// Moves the tag `1` of a repository of any registry to busyboxes whose `/etc/os-patch` says which patch they have.
+pub(crate) fn push_base(host: &str, path: &str, amd64: &str, arm64: &str) -> Digest {
+    let repository: Repository = format!("{host}/{path}").parse().unwrap();
+    let registries = Registries::new(Settings::default());
+    let registry = registries.registry(host);
+    block_on(async {
+        let mut entries = Vec::new();
+        for (platform, patch) in [
+            (Platform::linux_amd64(), amd64),
+            (Platform::linux_arm64(), arm64),
+        ] {
+            let image = BaseImage::busybox(&platform, &[("etc/os-patch", patch)]).unwrap();
+            image
+                .push(registry.as_ref(), &repository, None)
+                .await
+                .unwrap();
+            entries.push(image.entry(&platform));
+        }
+        let index = Exact::encode(media_type::OCI_INDEX, Index::new(entries, BTreeMap::new()));
+        registry
+            .push_document(&repository, &Document::Index(index), Some("1"))
+            .await
+            .unwrap()
+    })
 }
 
 pub(crate) fn text(value: &Value) -> String {

@@ -10,6 +10,7 @@ mod hub;
 mod interrupted;
 mod lineage;
 mod lines;
+mod mirror;
 mod races;
 mod releases;
 mod said;

@@ -16,6 +16,7 @@ mod faults;
 mod interrupted;
 mod lines;
 mod local;
+mod mirror;
 mod notes;
 mod onbuild;
 mod places;

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use refit_deps::image::{EMBEDDED_HOST, Image};
+use refit_deps::{
+    image::{EMBEDDED_HOST, Image},
+    inventory::Inventory,
+};
 use refit_oci::Repository;
 use refit_registry::{Login, Registries, RegistryError, Settings};
 
@@ -13,16 +16,23 @@ const NAME: &str = "credentials";
 /// What everybody pulls from.
 const HUB: &str = "docker.io/library/debian";
 
-/// The repositories that images are pushed to, but for those in a folder or on this machine.
-pub(super) fn pushed_to(project: &Project, images: &[Image]) -> BTreeSet<Repository> {
+/// The repositories that images and copies of bases are pushed to, but for those in a folder or on this machine.
+pub(super) fn pushed_to(project: &Project, inventory: &Inventory) -> BTreeSet<Repository> {
     let settings = project.user.hosts();
     let is_folder = |host: &str| settings.get(host).is_some_and(|s| s.layout.is_some());
-    let repositories = images.iter().map(Image::destination);
-    let elsewhere = repositories.filter(|repository| {
+    let images = inventory.images.iter();
+    let mut repositories: BTreeSet<Repository> = images.map(Image::destination).cloned().collect();
+    let mirror = inventory.mirror.as_ref();
+    repositories.extend(mirror.and_then(|mirror| mirror.repository(&hub())));
+    let elsewhere = repositories.into_iter().filter(|repository| {
         let host = repository.registry();
         host != EMBEDDED_HOST && !is_folder(host) && !is_loopback(host)
     });
-    elsewhere.cloned().collect()
+    elsewhere.collect()
+}
+
+fn hub() -> Repository {
+    HUB.parse().expect("it is a repository")
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -52,10 +62,7 @@ pub(super) async fn check(environment: &Environment, pushed_to: &BTreeSet<Reposi
         return of_logins(&logins);
     }
     // Pulls want what there is as well.
-    match registries
-        .login(&HUB.parse().expect("it is a repository"))
-        .await
-    {
+    match registries.login(&hub()).await {
         Ok(login) => {
             let whom = login.asked_as;
             Check::ok(

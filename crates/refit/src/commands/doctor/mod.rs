@@ -109,7 +109,7 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Exit, CommandErr
             if let Ok(snapshot) = &snapshot {
                 let images = &snapshot.inventory.images;
                 platforms = images.iter().flat_map(|i| i.platforms.clone()).collect();
-                pushed_to = credentials::pushed_to(&project, images);
+                pushed_to = credentials::pushed_to(&project, &snapshot.inventory);
             }
             checks.push(repository::records(&project));
             checks.extend(repository::remote(&project));

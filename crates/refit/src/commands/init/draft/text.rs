@@ -115,6 +115,9 @@ impl Text {
                      # [defaults]\n\
                      # platforms = [\"linux/amd64\", \"linux/arm64\"]\n\n";
         }
+        text += "# Where bases are copied to and built from; without it they are built from where they are.\n\
+                 # [bases]\n\
+                 # mirror = \"registry.example.com/mirror\"\n\n";
         text
     }
 

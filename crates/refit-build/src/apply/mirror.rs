@@ -1,0 +1,89 @@
+//! Copies bases into the mirror before anything is built on them there. What is there already costs one request.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt as _, stream};
+use refit_deps::plan::{BaseCopy, Plan};
+use refit_oci::{Digest, Repository};
+use refit_registry::{Place, Uploaded, copy_once};
+
+use super::{Failed, Site, pinned::Settled};
+
+/// What became of a base that is built from the mirror.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirrored {
+    /// Which.
+    pub copy: BaseCopy,
+    /// Whether it was sent or lay there; or why it can't be built from.
+    pub outcome: Result<Uploaded, Failed>,
+}
+
+/// Why bases can't be built from the mirror, by what they are there.
+pub(super) type Unmirrored = BTreeMap<(Repository, Digest), Failed>;
+
+/// Copies what the plan names, in its order. A failure is that of the targets that are built on it, and of nothing
+/// else.
+pub(super) async fn bases(plan: &Plan, site: &Site<'_>) -> Vec<Mirrored> {
+    // The mirror is pushed to: what is said to be there has to be there, and not in some cache before it.
+    let pushed_to = plan.mirrors.iter().map(|copy| copy.to.clone());
+    site.registries.never_mirror(pushed_to);
+    let copies = plan.mirrors.iter().map(|copy| async {
+        let mirrored = Mirrored {
+            copy: copy.clone(),
+            outcome: base(copy, site).await,
+        };
+        site.workshop.mirrored(&mirrored);
+        mirrored
+    });
+    let copies = stream::iter(copies).buffered(site.slots.max(1));
+    copies.collect().await
+}
+
+async fn base(copy: &BaseCopy, site: &Site<'_>) -> Result<Uploaded, Failed> {
+    let BaseCopy { from, manifest, to } = copy;
+    let origin = site.registries.registry(from.registry());
+    let mirror = site.registries.registry(to.registry());
+    let places = (
+        Place {
+            registry: origin.as_ref(),
+            repository: from,
+        },
+        Place {
+            registry: mirror.as_ref(),
+            repository: to,
+        },
+    );
+    let copied = copy_once(places.0, places.1, manifest, &copy.tag()).await;
+    copied.map_err(|error| {
+        let cause = Failed::of(&error);
+        let (from, short) = (from.familiar(), manifest.short());
+        let hint = || "`[bases] mirror` in .config/refit.toml says where to".to_owned();
+        Failed {
+            message: format!(
+                "its base `{from}` {short} can't be copied to `{to}`: {}",
+                cause.message
+            ),
+            excerpt: None,
+            hint: Some(error.hint().unwrap_or_else(hint)),
+        }
+    })
+}
+
+/// The failures among them.
+pub(super) fn failures(mirrored: &[Mirrored]) -> Unmirrored {
+    let failed = mirrored.iter().filter_map(|mirrored| {
+        let failed = mirrored.outcome.as_ref().err()?.clone();
+        let BaseCopy { to, manifest, .. } = &mirrored.copy;
+        Some(((to.clone(), manifest.clone()), failed))
+    });
+    failed.collect()
+}
+
+/// Why a target can't be built: the first of its bases that is not in the mirror.
+pub(super) fn missing<'u>(settled: &[Settled], unmirrored: &'u Unmirrored) -> Option<&'u Failed> {
+    if unmirrored.is_empty() {
+        return None;
+    }
+    let key = |base: &Settled| (base.repository.clone(), base.manifest.clone());
+    settled.iter().find_map(|base| unmirrored.get(&key(base)))
+}
