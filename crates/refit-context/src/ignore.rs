@@ -6,7 +6,7 @@ mod walk;
 use crate::go_path::clean;
 use rule::Rule;
 
-pub(crate) use walk::Walk;
+pub(crate) use walk::{Step, Walk};
 
 /// The rules of an ignore file. Paths are slash-separated and relative to the context's root.
 #[derive(Clone, Debug, Default)]
@@ -167,6 +167,13 @@ mod tests {
             for path in &paths {
                 prop_assert_eq!(walk.excludes(path), ignore.excludes(path), "{}", path);
                 prop_assert_eq!(walk.may_skip_dir(path), ignore.may_skip_dir(path), "{}", path);
+                match walk.step(path) {
+                    Step::Keep => prop_assert!(!ignore.excludes(path), "{}", path),
+                    Step::Drop => prop_assert!(ignore.excludes(path), "{}", path),
+                    Step::SkipFolder(folder) => {
+                        prop_assert!(ignore.may_skip_dir(folder) && path.starts_with(folder));
+                    }
+                }
             }
         }
 

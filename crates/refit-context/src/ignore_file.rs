@@ -45,6 +45,11 @@ pub fn ignore_file(location: &Location<'_>, dockerfile: &str) -> Result<IgnoreFi
             entries,
             folder,
             ..
+        }
+        | Location::Index {
+            repo,
+            entries,
+            folder,
         } => first_of(ignore_candidates(dockerfile, folder), |path| {
             follow(path, |path| read_listed(repo, entries, path))
         }),

@@ -9,7 +9,10 @@ use std::{
 use refit_git::{Entry, Head, Mode, Repo};
 use refit_oci::ObjectId;
 
-use crate::{ContextEntry, ContextError, EntryKind, Ignore, Location, ignore::Walk};
+use crate::{
+    ContextEntry, ContextError, EntryKind, Ignore, Location,
+    ignore::{Step, Walk},
+};
 
 /// All files that the rules keep, in bytewise order of their paths.
 ///
@@ -23,15 +26,23 @@ pub fn list(location: &Location<'_>, ignore: &Ignore) -> Result<Vec<ContextEntry
             folder,
         } => {
             let entries = repo.tree_under(commit, folder)?;
-            let entries = entries.iter().map(|entry| (entry.path.as_str(), entry));
-            kept(entries, (commit, folder), ignore)
+            kept(&entries, "", (Some(commit), folder), ignore)
         }
         Location::Listed {
             commit,
             entries,
             folder,
             ..
-        } => kept(under(entries, folder), (commit, folder), ignore),
+        } => {
+            let (entries, prefix) = under(entries, folder);
+            kept(entries, &prefix, (Some(commit), folder), ignore)
+        }
+        Location::Index {
+            entries, folder, ..
+        } => {
+            let (entries, prefix) = under(entries, folder);
+            kept(entries, &prefix, (None, folder), ignore)
+        }
         Location::Dir { dir, repo } => {
             let known = repo.map(|repo| Known::of(repo, dir)).transpose()?.flatten();
             let mut entries = Vec::new();
@@ -53,36 +64,50 @@ pub fn list(location: &Location<'_>, ignore: &Ignore) -> Result<Vec<ContextEntry
     }
 }
 
-/// What the rules keep of a commit's folder: its entries come with their paths relative to it.
-fn kept<'e>(
-    entries: impl Iterator<Item = (&'e str, &'e Entry)>,
-    (commit, folder): (&ObjectId, &str),
+/// What the rules keep of a folder of a commit or of the index: `entries` are those below `prefix`, sorted by path.
+fn kept(
+    entries: &[Entry],
+    prefix: &str,
+    (commit, folder): (Option<&ObjectId>, &str),
     ignore: &Ignore,
 ) -> Result<Vec<ContextEntry>, ContextError> {
-    let mut entries = entries.peekable();
     // Git has no empty folders but the root.
-    if entries.peek().is_none() && !matches!(folder, "" | ".") {
+    if entries.is_empty() && !matches!(folder, "" | ".") {
         return Err(ContextError::NoFolder {
             folder: folder.to_owned(),
-            commit: commit.clone(),
+            commit: commit.cloned(),
         });
     }
     let mut rules = Walk::new(ignore);
-    let kept = entries.filter(|(path, _)| !rules.excludes(path));
-    Ok(kept.map(from_git).collect())
+    let (mut kept, mut at) = (Vec::new(), 0);
+    while let Some(entry) = entries.get(at) {
+        let path = &entry.path[prefix.len()..];
+        match rules.step(path) {
+            Step::Keep => kept.push(from_git(path, entry)),
+            Step::Drop => {}
+            Step::SkipFolder(folder) => {
+                // `0` comes right after `/`: all that is in the folder is before it.
+                let end = format!("{prefix}{folder}0");
+                at += entries[at..].partition_point(|entry| entry.path < end);
+                continue;
+            }
+        }
+        at += 1;
+    }
+    Ok(kept)
 }
 
-/// The entries below a folder, out of those of the whole commit.
-fn under<'e>(entries: &'e [Entry], folder: &str) -> impl Iterator<Item = (&'e str, &'e Entry)> {
+/// The entries below a folder, out of those of the whole commit, and what all their paths begin with.
+fn under<'e>(entries: &'e [Entry], folder: &str) -> (&'e [Entry], String) {
     let names = folder.split('/').filter(|name| !matches!(*name, "" | "."));
     let prefix: String = names.flat_map(|name| [name, "/"]).collect();
     let start = entries.partition_point(|entry| entry.path < prefix);
-    entries[start..]
-        .iter()
-        .map_while(move |entry| Some((entry.path.strip_prefix(&prefix)?, entry)))
+    let below = &entries[start..];
+    let n = below.partition_point(|entry| entry.path.starts_with(&prefix));
+    (&below[..n], prefix)
 }
 
-fn from_git((path, entry): (&str, &Entry)) -> ContextEntry {
+fn from_git(path: &str, entry: &Entry) -> ContextEntry {
     ContextEntry {
         path: path.to_owned(),
         kind: match entry.mode {

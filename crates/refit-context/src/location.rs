@@ -30,6 +30,15 @@ pub enum Location<'a> {
         /// Relative to the repository's root; `""` and `"."` are the root.
         folder: &'a str,
     },
+    /// A folder of the index: what the next commit would hold. It is listed, and never packed.
+    Index {
+        /// Holds the blobs.
+        repo: &'a Repo,
+        /// What [`Repo::staged`] says.
+        entries: &'a [Entry],
+        /// Relative to the repository's root; `""` and `"."` are the root.
+        folder: &'a str,
+    },
     /// A folder on disk, as it is now.
     Dir {
         /// The folder.
@@ -73,16 +82,19 @@ pub enum ContextError {
     /// An entry of a folder on disk cannot be packed from a commit.
     #[error("`{0}` was listed without its object id")]
     NoId(String),
+    /// What a build reads is a commit or a folder.
+    #[error("`{0}` is in the index only: commit it before it is packed")]
+    NotCommitted(String),
     /// The file's size is not what it was when it was opened.
     #[error("`{0}` changed while it was packed")]
     Changed(String),
     /// The folder is absent at that commit.
-    #[error("there is no folder `{folder}` at commit `{}`", commit.short())]
+    #[error("there is no folder `{folder}` {}", commit.as_ref().map_or_else(|| "in the index".to_owned(), |commit| format!("at commit `{}`", commit.short())))]
     NoFolder {
         /// As given.
         folder: String,
-        /// As given.
-        commit: ObjectId,
+        /// As given; none for the index.
+        commit: Option<ObjectId>,
     },
     /// The tar could not be written.
     #[error(transparent)]

@@ -50,6 +50,7 @@ pub fn pack<'e>(
                 ..
             } => from_commit(repo, commit, folder, entry)?,
             Location::Dir { dir, .. } => from_disk(dir, entry)?,
+            Location::Index { .. } => return Err(ContextError::NotCommitted(entry.path.clone())),
         };
         match tar.append(&header, &mut data) {
             Err(TarError::Size { path, .. }) => return Err(ContextError::Changed(path)),

@@ -62,6 +62,34 @@ pub struct Source {
 /// The source of a target: `entries` are the context's files that the ignore file keeps and that a reachable
 /// instruction can see, in any order.
 pub fn source(image: &Image, dockerfile: &ObjectId, entries: &[SourceEntry]) -> Source {
+    let settings = settings_list(image);
+    let mut sorted: Vec<&SourceEntry> = entries.iter().collect();
+    sorted.sort();
+    let mut context = String::new();
+    for entry in sorted {
+        writeln!(
+            context,
+            "{}",
+            json!(["file", entry.path, entry.mode.as_str(), entry.id])
+        )
+        .expect("writing to a string");
+    }
+    let whole = format!("{}\n{settings}{context}", json!(["dockerfile", dockerfile]));
+    Source {
+        id: SourceId(format!("s1:{}", Digest::sha256(whole.as_bytes()).hex())),
+        dockerfile: dockerfile.clone(),
+        settings: Digest::sha256(settings.as_bytes()),
+        context: Digest::sha256(context.as_bytes()),
+    }
+}
+
+/// [`Source::settings`] of an image alone.
+pub fn settings(image: &Image) -> Digest {
+    Digest::sha256(settings_list(image).as_bytes())
+}
+
+/// The settings that count, one JSON array a line: what [`Source::settings`] is the digest of.
+pub fn settings_list(image: &Image) -> String {
     let mut settings = String::new();
     let mut line =
         |value: serde_json::Value| writeln!(settings, "{value}").expect("writing to a string");
@@ -85,25 +113,18 @@ pub fn source(image: &Image, dockerfile: &ObjectId, entries: &[SourceEntry]) -> 
         line(json!(["annotation", name, value]));
     }
     line(json!(["network", image.network]));
-    let mut sorted: Vec<&SourceEntry> = entries.iter().collect();
-    sorted.sort();
-    let mut context = String::new();
-    for entry in sorted {
-        let mode = match entry.mode {
-            EntryMode::File => "100644",
-            EntryMode::Executable => "100755",
-            EntryMode::Symlink => "120000",
-            EntryMode::Submodule => "160000",
-        };
-        writeln!(context, "{}", json!(["file", entry.path, mode, entry.id]))
-            .expect("writing to a string");
-    }
-    let whole = format!("{}\n{settings}{context}", json!(["dockerfile", dockerfile]));
-    Source {
-        id: SourceId(format!("s1:{}", Digest::sha256(whole.as_bytes()).hex())),
-        dockerfile: dockerfile.clone(),
-        settings: Digest::sha256(settings.as_bytes()),
-        context: Digest::sha256(context.as_bytes()),
+    settings
+}
+
+impl EntryMode {
+    /// As git writes it in a tree.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "100644",
+            Self::Executable => "100755",
+            Self::Symlink => "120000",
+            Self::Submodule => "160000",
+        }
     }
 }
 

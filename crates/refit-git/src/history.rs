@@ -15,6 +15,21 @@ impl Repo {
         is_ancestor(&self.handle(), ancestor, descendant)
     }
 
+    /// The best common ancestor of two commits, as `git merge-base` finds it; none if their histories never met, as far
+    /// as this clone has them.
+    pub fn merge_base(&self, a: &ObjectId, b: &ObjectId) -> Result<Option<ObjectId>, GitError> {
+        let repo = self.handle();
+        for commit in [a, b] {
+            commit_object(&repo, commit)?;
+        }
+        let bases = repo
+            .merge_bases_many(id::theirs(a), &[id::theirs(b)])
+            .map_err(GitError::reading(format!(
+                "the history between `{a}` and `{b}`"
+            )))?;
+        Ok(bases.first().map(|base| id::ours(base.detach())))
+    }
+
     /// When a commit was committed, in seconds since 1970.
     pub fn commit_time(&self, commit: &ObjectId) -> Result<i64, GitError> {
         let repo = self.handle();

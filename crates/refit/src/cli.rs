@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        adopt, build, completions, config, demo, deps, doctor, hold, hook, images, init, logs,
-        notes, runs, status, sweep, trust,
+        adopt, build, completions, config, context, demo, deps, doctor, hold, hook, images, init,
+        logs, notes, runs, status, sweep, trust,
     },
     environment,
     observe::OwnTags,
@@ -122,6 +122,8 @@ pub(crate) enum Verb {
     Logs(logs::LogsArgs),
     #[command(subcommand)]
     Notes(notes::NotesVerb),
+    #[command(subcommand)]
+    Context(context::ContextVerb),
     #[command(subcommand)]
     Config(config::ConfigVerb),
     Trust(trust::TrustArgs),

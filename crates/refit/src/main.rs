@@ -1,5 +1,6 @@
 //! The `refit` command: flags, configuration layers, words, colours, JSON, exit codes, hooks.
 
+mod changed;
 mod cli;
 mod commands;
 mod demo;
@@ -9,6 +10,7 @@ mod lines;
 mod observe;
 mod packages;
 mod project;
+mod revision;
 mod run;
 mod secrets;
 mod sources;

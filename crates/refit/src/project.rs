@@ -49,8 +49,10 @@ pub(crate) struct Snapshot {
     pub(crate) config: Option<Digest>,
     /// Every path that git would know there.
     pub(crate) paths: BTreeSet<String>,
-    /// Every entry of the commit; none of the working tree and the index.
+    /// Every entry of the commit or the index; none of the working tree.
     pub(crate) entries: Vec<Entry>,
+    /// These are the index's files: what the next commit would hold.
+    pub(crate) is_index: bool,
     /// The images.
     pub(crate) inventory: Inventory,
     /// Their Dockerfiles, resolved for every target.
@@ -191,13 +193,20 @@ impl Project {
         Ok(self.of_entries(Some(commit.clone()), self.repo.tree(commit)?, line))
     }
 
+    /// Before the first commit: no files, no images.
+    pub(crate) fn before_all(&self) -> Result<Snapshot, CommandError> {
+        Ok(self.of_entries(None, Vec::new(), &self.current_line()?))
+    }
+
     fn of_entries(&self, commit: Option<ObjectId>, entries: Vec<Entry>, line: &str) -> Snapshot {
         let files = entries.iter().filter(|e| e.mode != Mode::Submodule);
         let paths = files.map(|entry| entry.path.clone()).collect();
         let read = |path: &str| self.repo.blob(&entry_at(&entries, path)?.id).ok();
-        let snapshot = self.snapshot(commit.clone(), paths, &read, line);
+        let is_index = commit.is_none();
+        let snapshot = self.snapshot(commit, paths, &read, line);
         Snapshot {
-            entries: commit.map(|_| entries).unwrap_or_default(),
+            entries,
+            is_index,
             ..snapshot
         }
     }
@@ -247,6 +256,7 @@ impl Project {
             config,
             paths,
             entries: Vec::new(),
+            is_index: false,
             inventory,
             scans,
             edges,

@@ -15,6 +15,17 @@ struct Folder {
     may_be_skipped: bool,
 }
 
+/// What a listing does with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step<'p> {
+    /// It is listed.
+    Keep,
+    /// It is left out.
+    Drop,
+    /// So is all that is in this folder, which it lies in.
+    SkipFolder(&'p str),
+}
+
 impl<'i> Walk<'i> {
     pub(crate) fn new(ignore: &'i Ignore) -> Self {
         let root = Folder {
@@ -33,6 +44,19 @@ impl<'i> Walk<'i> {
         let ignore = self.ignore;
         let folder = self.folder(folder);
         folder.may_be_skipped || ignore.below(&folder.verdict, path).excluded
+    }
+
+    /// [`Walk::excludes`], with the folder that need not be listed any further.
+    pub(crate) fn step<'p>(&mut self, path: &'p str) -> Step<'p> {
+        if !self.excludes(path) {
+            return Step::Keep;
+        }
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        if !self.folder(folder).may_be_skipped {
+            return Step::Drop;
+        }
+        let skipped = with_parents(folder).find(|folder| self.folder(folder).may_be_skipped);
+        Step::SkipFolder(skipped.unwrap_or(folder))
     }
 
     /// [`Ignore::may_skip_dir`].

@@ -86,15 +86,16 @@ impl Assembly<'_> {
             Source::Files(name) => StageBase::Files(name.clone()),
             Source::Scratch | Source::Stage(_) => StageBase::Scratch,
         };
-        let (inputs, remote, executes) = effects.finish();
+        let effects = effects.finish();
         Ok(Resolved {
             target,
             stages: views.keys().copied().collect(),
             chain: self.chain,
             found: collected.found,
-            inputs,
-            remote,
-            executes,
+            inputs: effects.inputs,
+            input_spans: effects.input_spans,
+            remote: effects.remote,
+            executes: effects.executes,
             base,
             views,
             links: collected.links,

@@ -1,9 +1,6 @@
 //! What the instructions of the reached stages read, fetch and execute.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-};
+use std::{collections::BTreeMap, ops::Range};
 
 use super::{
     ContextInput, Execution, RemoteSource, Settings,
@@ -33,6 +30,14 @@ impl Place {
     }
 }
 
+/// What was collected, as [`super::Resolved`] has it.
+pub(super) struct Finished {
+    pub(super) inputs: Vec<ContextInput>,
+    pub(super) input_spans: Vec<Range<usize>>,
+    pub(super) remote: Vec<RemoteSource>,
+    pub(super) executes: Vec<Execution>,
+}
+
 /// Goes through the instructions in order, and collects.
 pub(super) struct Effects<'a> {
     file: &'a Dockerfile,
@@ -40,7 +45,8 @@ pub(super) struct Effects<'a> {
     globals: &'a Globals,
     /// The environment of each stage so far.
     scopes: BTreeMap<usize, Scope>,
-    inputs: BTreeSet<ContextInput>,
+    /// With the first instruction that reads it.
+    inputs: BTreeMap<ContextInput, Range<usize>>,
     remote: Vec<RemoteSource>,
     executes: Vec<Execution>,
 }
@@ -56,7 +62,7 @@ impl<'a> Effects<'a> {
             settings,
             globals,
             scopes: BTreeMap::new(),
-            inputs: BTreeSet::new(),
+            inputs: BTreeMap::new(),
             remote: Vec::new(),
             executes: Vec::new(),
         }
@@ -164,7 +170,7 @@ impl<'a> Effects<'a> {
                 // A variable that only the base knows, within a URL, is a URL still.
                 Expanded::Unknown if remote(&word.value).is_some() => word.value.clone(),
                 Expanded::Unknown if from.is_none() => {
-                    self.inputs.insert(ContextInput::Everything);
+                    self.reads(ContextInput::Everything, place);
                     continue;
                 }
                 Expanded::Unknown => continue,
@@ -189,7 +195,7 @@ impl<'a> Effects<'a> {
                     return Err(error.hint("ADD fetches URLs and git repositories"));
                 }
                 None if from.is_none() => {
-                    self.inputs.insert(input(&path));
+                    self.reads(input(&path), place);
                 }
                 None => {}
             }
@@ -236,10 +242,11 @@ impl<'a> Effects<'a> {
                 Some(source) => scope.expand(&source.value).map_err(&error)?,
                 None => Expanded::Unknown,
             };
-            self.inputs.insert(match source {
+            let read = match source {
                 Expanded::Known(path) => input(&path),
                 Expanded::Unknown => ContextInput::Everything,
-            });
+            };
+            self.reads(read, place);
         }
         self.executes.push(Execution {
             stage: place.stage,
@@ -251,12 +258,23 @@ impl<'a> Effects<'a> {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> (Vec<ContextInput>, Vec<RemoteSource>, Vec<Execution>) {
-        let mut inputs: Vec<_> = self.inputs.into_iter().collect();
+    fn reads(&mut self, input: ContextInput, place: &Place) {
+        let span = || place.span.clone();
+        self.inputs.entry(input).or_insert_with(span);
+    }
+
+    pub(super) fn finish(self) -> Finished {
+        let (mut inputs, mut input_spans): (Vec<_>, Vec<_>) = self.inputs.into_iter().unzip();
         if inputs.first() == Some(&ContextInput::Everything) {
             inputs.truncate(1);
+            input_spans.truncate(1);
         }
-        (inputs, self.remote, self.executes)
+        Finished {
+            inputs,
+            input_spans,
+            remote: self.remote,
+            executes: self.executes,
+        }
     }
 }
 

@@ -37,6 +37,9 @@ pub struct Resolved {
     /// What the build reads of its main context: sorted, without repetition, and only [`ContextInput::Everything`] if
     /// that is in it.
     pub inputs: Vec<ContextInput>,
+    /// For each of them the first instruction that reads it; for a trigger of an external base, the FROM that brings it.
+    /// None for a file in another language.
+    pub input_spans: Vec<Range<usize>>,
     /// URLs and git repositories that ADD fetches.
     pub remote: Vec<RemoteSource>,
     /// RUN instructions of the reached stages, their triggers' included.
@@ -62,6 +65,7 @@ impl Resolved {
             chain: Vec::new(),
             found,
             inputs: vec![ContextInput::Everything],
+            input_spans: Vec::new(),
             remote: Vec::new(),
             executes: Vec::new(),
             base: StageBase::Opaque,

@@ -4,6 +4,7 @@ pub(crate) mod adopt;
 pub(crate) mod build;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod context;
 pub(crate) mod demo;
 pub(crate) mod deps;
 pub(crate) mod doctor;
@@ -61,6 +62,7 @@ pub(crate) async fn run(app: &App, verb: Verb) -> Result<Exit, CommandError> {
         Verb::Runs(args) => runs::run(app, &args),
         Verb::Logs(args) => logs::run(app, &args),
         Verb::Notes(verb) => notes::run(app, verb),
+        Verb::Context(verb) => context::run(app, verb),
         Verb::Config(verb) => config::run(app, verb),
         Verb::Trust(args) => trust::run(app, &args),
         Verb::Doctor(args) => doctor::run(app, &args).await,

@@ -26,6 +26,8 @@ const VERBS: &[&[&str]] = &[
     &["notes"],
     &["notes", "fetch"],
     &["notes", "push"],
+    &["context"],
+    &["context", "id"],
     &["config"],
     &["config", "check"],
     &["trust"],

@@ -20,6 +20,7 @@ mod readme;
 mod record;
 mod scan;
 mod shop;
+mod sources;
 mod status;
 
 /// Compares with a file under `snapshots/cli`.

@@ -12,13 +12,14 @@ use refit_deps::{
 };
 use refit_oci::{Digest, Platform, Reference, Repository};
 
-use super::{App, graph::snapshot, revision};
+use super::{App, graph::snapshot};
 use crate::{
     cli::FormatArgs,
     commands::report,
     error::{CommandError, Exit},
     packages::{self, Insides, Move},
     project::{Project, Snapshot},
+    revision,
     ui::Format,
 };
 use pins::{Pins, pins};

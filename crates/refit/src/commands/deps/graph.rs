@@ -138,7 +138,7 @@ pub(super) async fn run(app: &App, args: &GraphArgs) -> Result<Exit, CommandErro
 /// The working tree's images, or those at a revision.
 pub(crate) fn snapshot(project: &Project, at: Option<&str>) -> Result<Snapshot, CommandError> {
     match at {
-        Some(rev) => project.at(&super::revision::commit(project, rev)?),
+        Some(rev) => project.at(&crate::revision::commit(project, rev)?),
         None => project.working(),
     }
 }

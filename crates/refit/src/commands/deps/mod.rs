@@ -9,7 +9,6 @@ mod outline;
 mod output;
 mod picture;
 pub(crate) mod record;
-mod revision;
 mod scan;
 mod stale;
 mod tree;

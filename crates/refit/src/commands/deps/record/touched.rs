@@ -7,6 +7,7 @@ use refit_git::notes::RECORDS;
 use refit_oci::{ObjectId, Platform};
 
 use crate::{
+    changed,
     error::CommandError,
     project::{Project, Snapshot},
     sources,
@@ -30,37 +31,31 @@ pub(crate) fn touched<'s>(
     snapshot: &'s Snapshot,
     commit: &ObjectId,
 ) -> Result<Touched<'s>, CommandError> {
-    let changed = project.repo.changed_paths(commit)?;
-    let configured_anew = changed.iter().any(|path| path == CONFIG_PATH);
-    // Cheap first: an image none of whose files changed is not looked at.
-    let may_be = |image: &&Image| {
-        let ignore = format!("{}.dockerignore", image.dockerfile);
-        let inside = |path: &String| image.context.is_empty() || is_below(path, &image.context);
-        configured_anew
-            || changed
-                .iter()
-                .any(|path| *path == image.dockerfile || *path == ignore || inside(path))
-    };
-    let candidates: Vec<&Image> = snapshot.inventory.images.iter().filter(may_be).collect();
+    let paths = project.repo.changed_paths(commit)?;
+    let configured_anew = paths.iter().any(|path| path == CONFIG_PATH);
+    let images = &snapshot.inventory.images;
+    let is_touched = |image| changed::is_touched(image, snapshot, &paths);
+    // Cheap first: without such an image, the commit before need not be read.
+    if !configured_anew && !images.iter().any(is_touched) {
+        return Ok(Vec::new());
+    }
     let parent = project.repo.commit_parents(commit)?.into_iter().next();
     let before = match &parent {
-        Some(parent) if !candidates.is_empty() => Some(project.at(parent)?),
-        _ => None,
+        Some(parent) => project.at(parent)?,
+        None => project.before_all()?,
     };
-    let mut touched = Vec::new();
-    for image in candidates {
-        let mut sources = sources::sources(project, snapshot, image);
-        if let Some(before) = &before
-            && let Some(old) = before.inventory.image(&image.name)
-        {
-            if configured_anew && !is_recorded(project, commit, image)? {
-                touched.push((image, sources));
-                continue;
-            }
-            let old = sources::sources(project, before, old);
-            sources
-                .retain(|platform, source| old.get(platform).is_none_or(|old| old.id != source.id));
-        }
+    let changes = changed::changes(project, &before, snapshot, &paths).into_iter();
+    let mut changes: BTreeMap<&str, BTreeMap<Platform, Source>> = changes
+        .map(|change| (change.image.name.as_str(), change.sources))
+        .collect();
+    let mut touched = Touched::new();
+    for image in images {
+        let differing = changes.remove(image.name.as_str()).unwrap_or_default();
+        let sources = if configured_anew && !is_recorded(project, commit, image)? {
+            sources::sources(project, snapshot, image)
+        } else {
+            differing
+        };
         if !sources.is_empty() {
             touched.push((image, sources));
         }
@@ -75,9 +70,4 @@ fn is_recorded(project: &Project, commit: &ObjectId, image: &Image) -> Result<bo
     let lines = project.repo.notes_of(RECORDS, &blob)?;
     let mut records = lines.iter().filter_map(|line| Record::parse(line));
     Ok(records.any(|record| matches!(&record, Record::Deps(deps) if deps.image == image.name)))
-}
-
-fn is_below(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder)
-        .is_some_and(|rest| rest.starts_with('/'))
 }

@@ -40,6 +40,7 @@ fn snapshot(files: &[(&str, String)]) -> Snapshot {
         config: None,
         paths,
         entries: Vec::new(),
+        is_index: false,
         inventory,
         scans,
         edges,

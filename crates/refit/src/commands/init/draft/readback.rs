@@ -57,6 +57,7 @@ fn written(files: &Texts) -> String {
         paths: files.keys().cloned().collect(),
         problems: Vec::new(),
         entries: Vec::new(),
+        is_index: false,
         inventory,
         scans,
         edges,
