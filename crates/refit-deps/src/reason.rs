@@ -247,6 +247,11 @@ pub enum StateKind {
         /// Why it is stale, as far as the tip's Dockerfile tells.
         reasons: Vec<Reason>,
     },
+    /// The index itself says which commit was released, and it is another one than the user's.
+    ReleaseSourceKnown {
+        /// The index's.
+        commit: refit_oci::ObjectId,
+    },
     /// Another tool published it, and nobody has adopted it: no sweep touches it.
     Adoptable {
         /// The tag.
@@ -362,6 +367,7 @@ impl StateKind {
             Self::Unreachable { .. } => "unreachable",
             Self::ReleaseSourceGone { .. } => "release-source-gone",
             Self::ReleaseSourceUnknown { .. } => "release-source-unknown",
+            Self::ReleaseSourceKnown { .. } => "release-source-known",
             Self::Adoptable { .. } => "adoptable",
             Self::NewerIsPublished { .. } => "newer-is-published",
             Self::Broken { .. } => "broken",

@@ -245,3 +245,26 @@ pub(crate) fn notes_remote(
     }
     Ok(Some(remote))
 }
+
+/// Writes a decision down: on the remote as well, or not at all, for one that only this clone knows is none.
+pub(crate) fn decide(
+    project: &Project,
+    batch: &Batch,
+    remote: Option<&str>,
+) -> Result<(), CommandError> {
+    let Some(remote) = remote else {
+        project.repo.notes_append(batch)?;
+        return Ok(());
+    };
+    match project.repo.notes_decide(batch, remote) {
+        Ok(_) => Ok(()),
+        Err(error @ NotesError::Kept(_)) => {
+            Err(CommandError::because(&error).hint("`refit notes push` tries it once more"))
+        }
+        Err(error) => Err(CommandError::new(format!(
+            "`{remote}` did not take the notes, so nothing is recorded: {}",
+            chain(&error)
+        ))
+        .hint("whoever may push to `refs/notes/refit*` there can run this")),
+    }
+}

@@ -94,6 +94,19 @@ impl Explained {
                 self.assumed.push(assumed);
             }
         }
+        // Two stages may start from the same image.
+        for pins in [&mut self.pins, &mut self.assumed] {
+            let mut once: Vec<Pin> = Vec::new();
+            for pin in std::mem::take(pins) {
+                if !once.contains(&pin) {
+                    once.push(pin);
+                }
+            }
+            *pins = once;
+        }
+        let mut once = BTreeSet::new();
+        self.unknown
+            .retain(|reference| once.insert(reference.clone()));
     }
 
     /// All that is compared with what the dependencies are now.

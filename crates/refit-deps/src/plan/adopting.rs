@@ -7,6 +7,7 @@ use refit_oci::{Digest, Platform};
 use super::{
     adopted::Evidence,
     evaluate::{Adopting, Evaluator, Scope},
+    onbuild::Wanted,
 };
 use crate::{
     adopt::{AdoptOptions, AdoptPlan, AdoptedManifest, Adoption, Origin},
@@ -148,7 +149,12 @@ impl Evaluator<'_> {
             pinned: image.pinned,
             ..origin.release.image.clone()
         };
-        let file = match self.scanned(&entry, platform, &Triggers::new()) {
+        let tag = (&published.index, manifest);
+        let triggers = match self.triggers_as_built((image, &entry), platform, tag)? {
+            Ok(triggers) => triggers,
+            Err(kind) => return Some(Err(kind)),
+        };
+        let file = match self.scanned(&entry, platform, &triggers) {
             Ok(file) => file,
             Err(kind) => return Some(Err(kind)),
         };
@@ -157,16 +163,32 @@ impl Evaluator<'_> {
             let message = format!("its source at {commit} can't be listed for {platform}");
             return Some(Err(StateKind::ReleaseSourceGone { message }));
         };
+        let wanted = Wanted {
+            image: &entry,
+            platform,
+            commit: Some(&origin.commit),
+            source: &source.id,
+        };
+        // By a recipe that is not on record yet no further files are found.
+        let none = Triggers::new();
+        let copying = if origin.recipe.is_none() {
+            &triggers
+        } else {
+            &none
+        };
+        let source = match self.source(wanted, copying)? {
+            Ok(source) => source,
+            Err(kind) => return Some(Err(kind)),
+        };
         let pins = match self.pins(&entry, &file, &[])? {
             Ok(pins) => pins,
             Err(kind) => return Some(Err(kind)),
         };
-        let tag = (&published.index, manifest);
         let evidence = Evidence::new((image, &entry), (platform, &file), tag);
         let explained = self.explained(&evidence, &pins)?;
         Some(Ok(AdoptedManifest {
             manifest: manifest.clone(),
-            explained: Some((source.id.clone(), explained)),
+            explained: Some((source, explained)),
         }))
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use refit_dockerfile::{Found, FoundSource, Resolved as ResolvedFile, Source as From};
-use refit_oci::{ObjectId, Platform, Reference, Repository};
+use refit_oci::{Digest, ObjectId, Platform, Reference, Repository};
 use refit_platform::Target;
 
 use super::{
     PlannedPin,
+    adopted::Evidence,
     compare::Comparison,
     evaluate::{Candidate, Evaluator, Verdict},
 };
@@ -155,6 +156,59 @@ impl Evaluator<'_> {
         Some(widened && !built)
     }
 
+    /// What its bases made an image of another tool execute when it was built: the triggers of what it is known to be
+    /// built on; of a base that only could be it, or is gone, those it has now.
+    pub(super) fn triggers_as_built(
+        &self,
+        (image, entry): (&Image, &Image),
+        platform: &Platform,
+        published: (&Digest, &Digest),
+    ) -> Answered<Triggers> {
+        let mut triggers = Triggers::new();
+        let mut read = BTreeSet::new();
+        loop {
+            let file = match self.scanned(entry, platform, &triggers) {
+                Ok(file) => file,
+                Err(kind) => return Some(Err(kind)),
+            };
+            let pins = match self.pins(entry, &file, &[])? {
+                Ok(pins) => pins,
+                Err(kind) => return Some(Err(kind)),
+            };
+            let evidence = Evidence::new((image, entry), (platform, &file), published);
+            let mut bases = bases(&file, &pins);
+            bases.retain(|(stage, _)| read.insert(*stage));
+            if bases.is_empty() {
+                return Some(Ok(triggers));
+            }
+            let answers: Vec<_> = bases
+                .into_iter()
+                .map(|(stage, pin)| (stage, self.triggers_of_built(&evidence, pin)))
+                .collect();
+            for (stage, answer) in answers {
+                match answer? {
+                    Ok(expressions) if expressions.is_empty() => {}
+                    Ok(expressions) => _ = triggers.insert(stage, expressions),
+                    Err(kind) => return Some(Err(kind)),
+                }
+            }
+        }
+    }
+
+    fn triggers_of_built(&self, of: &Evidence<'_>, today: &PlannedPin) -> Answered<Vec<String>> {
+        if let PlannedPin::Known {
+            pin, repository, ..
+        } = today
+            && let Ok(built) = self.proven(of, today)?
+            && built.manifest != pin.manifest
+            && let Some(manifest) = &built.manifest
+            && let Answer::Found(config) = self.lookup.config(repository, manifest)?
+        {
+            return Some(Ok(config.config.on_build.clone()));
+        }
+        self.triggers(today)
+    }
+
     /// What a base makes its children execute.
     fn triggers(&self, base: &PlannedPin) -> Answered<Vec<String>> {
         match base {
@@ -198,7 +252,7 @@ impl Evaluator<'_> {
     }
 
     /// The source with what triggers copy of the context.
-    fn source(&self, wanted: Wanted<'_>, triggers: &Triggers) -> Answered<SourceId> {
+    pub(super) fn source(&self, wanted: Wanted<'_>, triggers: &Triggers) -> Answered<SourceId> {
         if triggers.is_empty() {
             return Some(Ok(wanted.source.clone()));
         }

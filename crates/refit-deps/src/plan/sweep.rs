@@ -85,11 +85,11 @@ impl Evaluator<'_> {
             Err(kind) => return Some(self.state(&image.name, of_source, kind)),
         };
         let entry = patched(image, &release);
-        let file = match self.scanned(&entry, platform, &Triggers::new()) {
+        let manifest = published.platforms.get(platform);
+        let file = match self.file_as_built((image, &entry), platform, &published)? {
             Ok(file) => file,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
-        let manifest = published.platforms.get(platform);
         let candidates = match manifest {
             Some(manifest) if !published.adopted => self.candidates(image, platform, manifest)?,
             _ => Vec::new(),
@@ -176,6 +176,23 @@ impl Evaluator<'_> {
             reasons,
         };
         self.staged(step)
+    }
+
+    /// The Dockerfile as it is compared. No record has what triggers of its bases brought into what another tool made.
+    fn file_as_built(
+        &self,
+        (image, entry): (&Image, &Image),
+        platform: &Platform,
+        published: &Published,
+    ) -> Option<Result<refit_dockerfile::Resolved, StateKind>> {
+        let triggers = match published.platforms.get(platform) {
+            Some(manifest) if published.adopted => {
+                let tag = (&published.index, manifest);
+                self.triggers_as_built((image, entry), platform, tag)?
+            }
+            _ => Ok(Triggers::new()),
+        };
+        Some(triggers.and_then(|triggers| self.scanned(entry, platform, &triggers)))
     }
 
     /// What is published of an image, if a sweep may patch it.

@@ -181,7 +181,9 @@ pub fn state(state: &State) -> Value {
             published,
         } => json!({ "tag": tag, "digest": digest, "published": published }),
         StateKind::Claimed { tag, line } => json!({ "tag": tag, "line": line }),
-        StateKind::NewerIsPublished { commit } => json!({ "commit": commit }),
+        StateKind::NewerIsPublished { commit } | StateKind::ReleaseSourceKnown { commit } => {
+            json!({ "commit": commit })
+        }
         StateKind::Unreleased { reasons } => json!({ "reasons": reasons }),
         StateKind::ReleaseSourceUnknown { reasons } if !reasons.is_empty() => {
             json!({ "reasons": reasons })

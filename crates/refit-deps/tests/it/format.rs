@@ -175,6 +175,15 @@ pub(crate) struct Content {
     /// What the config says; default: nothing.
     #[serde(default)]
     pub(crate) platform: Option<Platform>,
+    /// The commit that its label names, perhaps its base's.
+    #[serde(default)]
+    pub(crate) revision: Option<String>,
+    /// `base.name` and `base.digest` in its labels, perhaps its base's.
+    #[serde(default)]
+    pub(crate) base: Option<(String, String)>,
+    /// The steps that made the layers; default: one for each.
+    #[serde(default)]
+    pub(crate) history: Option<Vec<String>>,
 }
 
 /// How an image was published.
@@ -224,10 +233,27 @@ pub(crate) struct Held {
     /// `base.name` and `base.digest` of another tool's index.
     #[serde(default)]
     pub(crate) base: Option<(String, String)>,
+    /// What BuildKit's attestation says of the manifests of the index.
+    #[serde(default)]
+    pub(crate) provenance: Option<Attested>,
     #[serde(default)]
     pub(crate) missing: bool,
     #[serde(default)]
     pub(crate) error: Option<String>,
+}
+
+/// A statement of provenance.
+#[derive(Deserialize, Clone)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Attested {
+    /// The manifests that it speaks of; default: all of the index.
+    #[serde(default)]
+    pub(crate) about: Option<BTreeSet<String>>,
+    #[serde(default)]
+    pub(crate) revision: Option<String>,
+    /// `REFERENCE = DIGEST`, or `REFERENCE on PLATFORM = DIGEST`.
+    #[serde(default)]
+    pub(crate) materials: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize, Clone)]

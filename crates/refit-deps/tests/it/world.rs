@@ -343,7 +343,8 @@ impl World {
                 answers.origins.insert(key, answer);
             }
             for key in needs.provenances {
-                answers.provenances.insert(key, Answer::Missing);
+                let answer = self.registry.provenance(&key.1);
+                answers.provenances.insert(key, answer);
             }
             for repository in needs.listings {
                 answers.listings.insert(repository, Answer::Missing);

@@ -74,6 +74,14 @@ impl Repo {
         })
     }
 
+    /// A handle that writes commits and reflogs under some name in any case.
+    pub(super) fn writer(&self) -> Result<gix::Repository, NotesError> {
+        let mut repo = self.pool().private();
+        repo.committer_or_set_fallback(FALLBACK.0, FALLBACK.1)
+            .map_err(NotesError::writing("a commit"))?;
+        Ok(repo)
+    }
+
     /// Moves a ref to what `next` makes of its tip, again and again until nobody else moved it meanwhile.
     pub(super) fn move_notes_ref(
         &self,
@@ -84,9 +92,7 @@ impl Repo {
             Option<gix::ObjectId>,
         ) -> Result<Option<gix::ObjectId>, NotesError>,
     ) -> Result<Option<ObjectId>, NotesError> {
-        let mut repo = self.pool().private();
-        repo.committer_or_set_fallback(FALLBACK.0, FALLBACK.1)
-            .map_err(NotesError::writing("a commit"))?;
+        let repo = self.writer()?;
         let deadline = Instant::now() + PATIENCE;
         let mut wait = Duration::from_millis(5);
         loop {

@@ -1,6 +1,7 @@
 //! Git notes as lines: sentences for people on commits, records for the tool on blobs.
 
 mod append;
+mod decide;
 mod lines;
 mod lock;
 mod push;
@@ -85,6 +86,9 @@ pub enum NotesError {
         /// What the library said.
         source: Box<gix::Error>,
     },
+    /// What could not be pushed is not taken back: another process has written on top of it.
+    #[error("it stays recorded here, as another process went on from it")]
+    Kept(#[source] Box<NotesError>),
     /// No remote of that name.
     #[error("there is no remote `{0}`")]
     UnknownRemote(String),

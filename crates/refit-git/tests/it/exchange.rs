@@ -321,3 +321,65 @@ fn an_unknown_remote_is_named_and_never_an_option_or_a_helper() {
     let error = repo.notes_fetch("evil").unwrap_err().to_string();
     assert!(error.contains("transport 'ext' not allowed"), "{error}");
 }
+
+#[test]
+fn a_decision_that_the_remote_refuses_is_taken_back() {
+    let meeting = Meeting::new();
+    let (one, two) = (meeting.clone("one"), meeting.clone("two"));
+    let decision = |line: &str| {
+        let mut batch = records(&[(&meeting.blob, &[line])]);
+        batch.sentences = sentences(&[(&meeting.head, &[line])]).sentences;
+        batch
+    };
+    let hook = meeting.remote().join("hooks/pre-receive");
+    let refuse = |refuses: bool| {
+        fs::create_dir_all(hook.parent().unwrap()).unwrap();
+        fs::write(&hook, format!("#!/bin/sh\nexit {}\n", i32::from(refuses))).unwrap();
+        fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    refuse(true);
+    // With no notes at all before, the refs are gone again.
+    let refused = |by: &Repo| {
+        let error = by.notes_decide(&decision("refused"), "origin").unwrap_err();
+        assert!(matches!(error, NotesError::Git(_)), "{error}");
+    };
+    refused(&one);
+    let tips = || {
+        git(
+            &meeting.fixture.beside("one"),
+            &["for-each-ref", "refs/notes"],
+        )
+    };
+    assert_eq!(tips(), "");
+    refuse(false);
+    meeting.append(&one, "mine");
+    let before = tips();
+    two.notes_decide(&decision("theirs"), "origin").unwrap();
+    refuse(true);
+    // What others pushed was united on top of it: both are taken back, and theirs comes with the next fetch.
+    refused(&one);
+    assert_eq!(tips(), before);
+    refuse(false);
+    one.notes_push("origin").unwrap();
+    assert_eq!(meeting.lines(&one), ["mine", "theirs"]);
+}
+
+#[test]
+fn a_decision_that_another_process_went_on_from_stays() {
+    let meeting = Meeting::new();
+    let one = meeting.clone("one");
+    let hook = meeting.remote().join("hooks/pre-receive");
+    // The hook stands for the other process: it appends to the clone's notes while the push is under way.
+    let clone = meeting.fixture.beside("one");
+    let script = format!(
+        "#!/bin/sh\nunset GIT_DIR GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES\n\
+         cd '{}' && git -c user.name=a -c user.email=a@b notes --ref=refit-records append -m other HEAD\nexit 1\n",
+        clone.display()
+    );
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::write(&hook, script).unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    let refused = one.notes_decide(&records(&[(&meeting.blob, &["decision"])]), "origin");
+    assert!(matches!(refused, Err(NotesError::Kept(_))), "{refused:?}");
+    assert_eq!(one.notes_of(RECORDS, &meeting.blob).unwrap(), ["decision"]);
+}

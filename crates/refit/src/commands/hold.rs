@@ -216,7 +216,7 @@ fn moment(text: &str, now: Timestamp) -> Result<Timestamp, CommandError> {
     Ok(time)
 }
 
-/// The record, with a line for people on the commit, pushed at once: a hold that only one clone knows is none.
+/// The record, with a line for people on the commit.
 fn keep(
     project: &Project,
     tip: &Snapshot,
@@ -231,15 +231,12 @@ fn keep(
         )));
     };
     let line = Record::Hold(record.clone()).to_line();
-    project.repo.notes_append(&Batch {
+    let batch = Batch {
         records: BTreeMap::from([(blob, BTreeSet::from([line]))]),
         sentences: BTreeMap::from([(head.clone(), vec![said.to_owned()])]),
         message: format!("refit: {said}"),
-    })?;
-    if let Some(remote) = remote {
-        project.repo.notes_push(remote)?;
-    }
-    Ok(())
+    };
+    workshop::decide(project, &batch, remote)
 }
 
 fn subject(record: &HoldRecord) -> String {

@@ -50,14 +50,22 @@ impl Observer<'_> {
         {
             return Answer::Found(Arc::new(document));
         }
+        if self.is_known_to_be_gone(repository, digest) {
+            return Answer::Missing;
+        }
         let registry = self.registries.registry(host);
         let answer = self.ask(host, registry.document(repository, digest)).await;
-        if let (Answer::Found(document), true) = (&answer, host != EMBEDDED_HOST) {
-            remember(&cached, document.bytes());
-        }
         match answer {
-            Answer::Found(document) => Answer::Found(Arc::new(document)),
-            Answer::Missing => Answer::Missing,
+            Answer::Found(document) => {
+                if host != EMBEDDED_HOST {
+                    remember(&cached, document.bytes());
+                }
+                Answer::Found(Arc::new(document))
+            }
+            Answer::Missing => {
+                self.note_gone(repository, digest);
+                Answer::Missing
+            }
             Answer::Failed(failure) => Answer::Failed(failure),
         }
     }
@@ -186,7 +194,7 @@ fn recall(path: &Path, digest: &Digest, limit: u64) -> Option<Vec<u8>> {
 }
 
 /// A cache write that fails costs a request some day, and nothing now.
-fn remember(path: &Path, bytes: &[u8]) {
+pub(super) fn remember(path: &Path, bytes: &[u8]) {
     let Some(folder) = path.parent() else { return };
     let written = std::fs::create_dir_all(folder)
         .and_then(|()| tempfile::NamedTempFile::new_in(folder))

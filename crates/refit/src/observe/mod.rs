@@ -3,6 +3,7 @@
 mod adopted;
 mod asked;
 mod checked;
+mod gone;
 mod released;
 
 use std::{

@@ -34,7 +34,8 @@ pub(crate) fn exit_of_build(plan: &Plan) -> Exit {
         | StateKind::Claimed { .. }
         | StateKind::ReleaseSourceGone { .. }
         | StateKind::Adoptable { .. }
-        | StateKind::ReleaseSourceUnknown { .. } => Exit::Partial,
+        | StateKind::ReleaseSourceUnknown { .. }
+        | StateKind::ReleaseSourceKnown { .. } => Exit::Partial,
         // What stays on the base before is done all the same.
         StateKind::BaseHeld { .. } | StateKind::Deferred { .. } if !is_planned(plan, state) => {
             Exit::Partial

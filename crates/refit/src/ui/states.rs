@@ -259,6 +259,9 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
             format!("{}: {message}", reference.familiar())
         }
         StateKind::ReleaseSourceUnknown { reasons } => source_unknown(reasons),
+        StateKind::ReleaseSourceKnown { commit } => {
+            format!("its own index says that it was built from commit {}", commit.short())
+        }
         StateKind::Adoptable { how, .. } => adoptable(*how),
         StateKind::NewerIsPublished { commit } => {
             let commit = commit.short();
@@ -370,7 +373,7 @@ fn way_out(kind: &StateKind) -> Option<&'static str> {
             "`refit adopt IMAGE` takes it as it is; `refit build IMAGE --push --take-over` writes over it"
         }
         StateKind::MovedElsewhere { .. } => {
-            "`refit build IMAGE --push --take-over` moves on from it"
+            "`refit adopt IMAGE` takes it as it is; `refit build IMAGE --push --take-over` moves on from it"
         }
         StateKind::Pinned { .. } => {
             "change the digest in the Dockerfile, or set `pinned = \"follow\"` in `.config/refit.toml`"
@@ -399,6 +402,9 @@ fn way_out(kind: &StateKind) -> Option<&'static str> {
         }
         StateKind::ReleaseSourceUnknown { .. } => {
             "`refit adopt IMAGE --source REV` says so; `refit build IMAGE --push` releases what is there now"
+        }
+        StateKind::ReleaseSourceKnown { .. } => {
+            "`refit adopt IMAGE` takes it as it is; `refit build IMAGE --push` releases another commit"
         }
         StateKind::Adoptable { .. } => "run `refit adopt` so that sweeps patch it",
         StateKind::NewerIsPublished { .. } => "run `git fetch`, or check out a newer commit",

@@ -115,6 +115,28 @@ impl Evaluator<'_> {
         Some(explained)
     }
 
+    /// What one dependency is known to have been, if it is.
+    pub(super) fn proven(
+        &self,
+        of: &Evidence<'_>,
+        pin: &PlannedPin,
+    ) -> Option<Result<Pin, Absent>> {
+        let PlannedPin::Known {
+            pin,
+            repository,
+            parent,
+        } = pin
+        else {
+            return Some(Err(Absent));
+        };
+        Some(
+            match self.finding(of, pin, (repository, parent.as_deref()))? {
+                Finding::Proven(_, built) => Ok(built),
+                Finding::Assumed(_) | Finding::Unknown => Err(Absent),
+            },
+        )
+    }
+
     fn finding(
         &self,
         of: &Evidence<'_>,

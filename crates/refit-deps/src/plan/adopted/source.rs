@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use refit_dockerfile::StageBase;
-use refit_oci::{Digest, Document, Platform};
+use refit_oci::{Digest, Document, ObjectId, Platform, annotations};
 
 use super::{Evaluator, Evidence, entry};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     image::Image,
     observe::{Absent, Answer, Relation},
     plan::{release::differences, sweep::Source},
-    publication::{Publication, Published},
+    publication::{self, Publication, Published},
     reason::{Reason, StateKind},
     scan::Triggers,
 };
@@ -86,7 +86,15 @@ impl Evaluator<'_> {
     ) -> Option<Result<Arc<Origin>, StateKind>> {
         let unknown = StateKind::source_unknown();
         let named = self.scope.adopting.taken.contains(&image.name);
-        let by_user = || self.scope.adopting.source.as_ref().map(Told::by);
+        let user = self.scope.adopting.source.as_ref();
+        let own = self.own_commit(image, published)?.ok();
+        if let (Some(commit), Some(user), true) = (&own, user, named)
+            && (user.commit != *commit || user.dockerfile.is_some())
+        {
+            let commit = commit.clone();
+            return Some(Err(StateKind::ReleaseSourceKnown { commit }));
+        }
+        let by_user = || user.filter(|_| own.is_none()).map(Told::by);
         let told = match by_user().filter(|_| named) {
             Some(told) => Some(told),
             None => self.told(image, published)?.ok(),
@@ -95,7 +103,13 @@ impl Evaluator<'_> {
         let mut told = told.into_iter().chain(by_user().filter(|_| !named));
         let found = loop {
             let Some(told) = told.next() else {
-                return Some(Err(unknown));
+                return Some(Err(match own {
+                    Some(commit) => {
+                        let message = format!("commit {} is not here", commit.short());
+                        StateKind::ReleaseSourceGone { message }
+                    }
+                    None => unknown,
+                }));
             };
             let key = OriginKey {
                 image: image.name.clone(),
@@ -129,6 +143,25 @@ impl Evaluator<'_> {
             return Some(Err(unknown));
         }
         Some(Ok(origin.clone()))
+    }
+
+    /// The commit that an index of ours names. It decides: the index is the proof of how it was made, and a record that
+    /// says otherwise would ship, as a patch, what nobody released.
+    fn own_commit(&self, image: &Image, published: &Published) -> Option<Result<ObjectId, Absent>> {
+        let document = self
+            .lookup
+            .document(image.destination(), &published.index)?;
+        let Answer::Found(document) = document else {
+            return Some(Err(Absent));
+        };
+        Some(match document.as_ref() {
+            Document::Index(index)
+                if index.value.annotations.get(annotations::IMAGE) == Some(&image.name) =>
+            {
+                publication::revision(&index.value).ok_or(Absent)
+            }
+            _ => Err(Absent),
+        })
     }
 
     /// What the manifests of the configured platforms say of their source; none if they say nothing, or not the same.

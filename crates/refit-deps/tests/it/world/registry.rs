@@ -6,23 +6,26 @@ use std::{
 };
 
 use refit_deps::{
+    adopt::{Material, Provenance},
     observe::{Answer, Answers, Failure, FailureKind},
     pin::{self, Pin},
     source::SourceId,
 };
 use refit_oci::{
-    Descriptor, Digest, Document, Exact, ImageConfig, Manifest, Platform, Reference, Repository,
-    annotations, media_type,
+    Descriptor, Digest, Document, Exact, History, ImageConfig, Manifest, Platform, Reference,
+    Repository, annotations, media_type,
 };
 
 use super::{digest, object_id};
-use crate::format::{Content, Held, Publication, Scenario, Tag};
+use crate::format::{Attested, Content, Held, Publication, Scenario, Tag, platform_of};
 
 #[derive(Clone, Default)]
 pub(crate) struct Registry {
     tags: BTreeMap<Reference, Answer<Digest>>,
     documents: BTreeMap<Digest, Arc<Document>>,
     configs: BTreeMap<Digest, Arc<ImageConfig>>,
+    /// By the digests of attestations.
+    provenances: BTreeMap<Digest, Arc<Provenance>>,
     gone: BTreeSet<Digest>,
     /// Every name by its digest, to print plans with.
     names: BTreeMap<Digest, String>,
@@ -166,11 +169,64 @@ impl Registry {
             image: held.image.clone(),
             commit: held.commit.clone(),
             replaces: held.replaces.clone(),
-            said: said(held),
+            said: said(held.revision.as_ref(), held.base.as_ref()),
             platforms: held.platforms.clone(),
         };
         self.publish(&index, &[]);
+        if let Some(attested) = &held.provenance {
+            self.attest(&index, attested);
+        }
         Answer::Found(digest(&name))
+    }
+
+    /// Adds an attestation for each manifest to an index, as BuildKit does.
+    fn attest(&mut self, index: &Index, attested: &Attested) {
+        for name in attested.materials.values() {
+            self.name(name);
+        }
+        let about = attested.about.as_ref();
+        let subjects = match about {
+            Some(about) => about.iter().map(|name| digest(name)).collect(),
+            None => index.platforms.values().map(|n| digest(n)).collect(),
+        };
+        let provenance = Arc::new(Provenance {
+            subjects,
+            materials: attested.materials.iter().map(material).collect(),
+            revision: attested
+                .revision
+                .as_deref()
+                .map(|c| object_id(c).to_string()),
+            recipe: None,
+        });
+        let document = self.documents[&digest(&index.name)].as_ref().clone();
+        let Document::Index(mut document) = document else {
+            unreachable!("it was published as one");
+        };
+        for manifest in index.platforms.values() {
+            let name = self.name(&format!("attestation of {manifest}"));
+            let mut entry = Descriptor::new(media_type::OCI_MANIFEST, name.clone(), 1);
+            entry.platform = Some(Platform::new("unknown", "unknown", None));
+            entry.annotations = BTreeMap::from([
+                (
+                    "vnd.docker.reference.type".to_owned(),
+                    "attestation-manifest".to_owned(),
+                ),
+                (
+                    "vnd.docker.reference.digest".to_owned(),
+                    digest(manifest).to_string(),
+                ),
+            ]);
+            document.value.manifests.push(entry);
+            self.provenances.insert(name, Arc::clone(&provenance));
+        }
+        let name = digest(&index.name);
+        self.documents
+            .insert(name, Arc::new(Document::Index(document)));
+    }
+
+    pub(crate) fn provenance(&self, attestation: &Digest) -> Answer<Arc<Provenance>> {
+        let known = self.provenances.get(attestation).cloned();
+        known.map_or(Answer::Missing, Answer::Found)
     }
 
     fn manifest(
@@ -197,6 +253,14 @@ impl Registry {
         config.rootfs.diff_ids = layers.iter().map(|layer| digest(layer)).collect();
         config.config.env = content.env;
         config.config.on_build = content.onbuild;
+        config.config.labels = said(content.revision.as_ref(), content.base.as_ref());
+        let history = content.history.unwrap_or_default().into_iter();
+        config.history = history
+            .map(|step| History {
+                created_by: Some(step),
+                ..History::default()
+            })
+            .collect();
         if let Some(platform) = content.platform {
             config.os = platform.os;
             config.architecture = platform.architecture;
@@ -307,13 +371,27 @@ fn failure(words: &str) -> Failure {
     Failure { kind, message }
 }
 
-fn said(held: &Held) -> BTreeMap<String, String> {
+/// `REFERENCE` or `REFERENCE on PLATFORM`, and the name of a digest.
+fn material((written, name): (&String, &String)) -> Material {
+    let (reference, platform) = match written.split_once(" on ") {
+        Some((reference, platform)) => (reference, Some(platform_of(platform))),
+        None => (written.as_str(), None),
+    };
+    Material {
+        reference: reference.parse().unwrap(),
+        platform,
+        digest: digest(name),
+    }
+}
+
+/// What an image says of its commit and its base.
+fn said(revision: Option<&String>, base: Option<&(String, String)>) -> BTreeMap<String, String> {
     let mut said = BTreeMap::new();
-    if let Some(commit) = &held.revision {
+    if let Some(commit) = revision {
         let commit = object_id(commit).to_string();
         said.insert(annotations::REVISION.to_owned(), commit);
     }
-    if let Some((name, manifest)) = &held.base {
+    if let Some((name, manifest)) = base {
         said.insert(annotations::BASE_NAME.to_owned(), name.clone());
         let digest = digest(manifest).to_string();
         said.insert(annotations::BASE_DIGEST.to_owned(), digest);

@@ -88,10 +88,8 @@ pub(crate) async fn run(app: &App, args: &AdoptArgs) -> Result<Exit, CommandErro
         exit = exit.or(exit_of(&plan));
         let id = (!args.dry_run && !plan.adoptions.is_empty()).then(run::new_id);
         if let Some(id) = id {
-            write(app, &observer, &plan, id)?;
-            if let Some(remote) = &remote {
-                project.repo.notes_push(remote)?;
-            }
+            let batch = batch(app, &observer, &plan, id)?;
+            workshop::decide(&project, &batch, remote.as_deref())?;
         }
         if args.format.format == Format::Json {
             let requests = observer.registries.requests();
@@ -149,13 +147,13 @@ fn source(project: &Project, args: &AdoptArgs) -> Result<Option<UserSource>, Com
     Ok(Some(UserSource { commit, dockerfile }))
 }
 
-/// Writes the records, and a sentence on the line's tip.
-fn write(
+/// The records, and a sentence on the line's tip.
+fn batch(
     app: &App,
     observer: &Observer<'_>,
     plan: &AdoptPlan,
     id: RunId,
-) -> Result<(), CommandError> {
+) -> Result<Batch, CommandError> {
     let mut batch = Batch {
         message: format!("refit: adopt {id}"),
         ..Batch::default()
@@ -174,8 +172,7 @@ fn write(
         let sentence = sentence::adopted(&date, &id.to_string(), &images);
         batch.sentences.insert(commit.clone(), vec![sentence]);
     }
-    observer.project.repo.notes_append(&batch)?;
-    Ok(())
+    Ok(batch)
 }
 
 /// What the record is a note on.

@@ -94,7 +94,13 @@ fn built_on(explained: &Explained) -> String {
     let assumed = assumed.map(|assumed| format!("{} assumed", pin(assumed)));
     let unknown = explained.unknown.iter();
     let unknown = unknown.map(|reference| format!("{} unknown", ui::reference(reference)));
-    let all: Vec<String> = proven.chain(assumed).chain(unknown).collect();
+    // What one image is used for twice is one line's worth.
+    let mut all: Vec<String> = Vec::new();
+    for said in proven.chain(assumed).chain(unknown) {
+        if !all.contains(&said) {
+            all.push(said);
+        }
+    }
     if all.is_empty() {
         return "scratch".to_owned();
     }

@@ -99,15 +99,17 @@ fn adoptable(app: &App, status: &Status) {
     if others.is_empty() {
         return;
     }
-    let (images, was) = (
-        count(others.len(), "image"),
-        if others.len() == 1 { "was" } else { "were" },
-    );
+    let images = count(others.len(), "image");
+    let (were, them) = match others.len() {
+        1 => ("was", "it"),
+        _ => ("were", "them"),
+    };
     app.ui.note(&format!(
-        "{images} {was} published by another tool: no sweep patches them yet"
+        "{images} {were} published by another tool: no sweep patches {them} yet"
     ));
-    app.ui
-        .hint("run `refit adopt --dry-run` to see what is known of them");
+    app.ui.hint(&format!(
+        "run `refit adopt --dry-run` to see what is known of {them}"
+    ));
     let unknown: BTreeSet<&str> = status
         .rows
         .iter()

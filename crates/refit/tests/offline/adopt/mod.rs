@@ -1,9 +1,12 @@
 //! Images that other tools published: explained by every reading verb, left alone by sweeps, patched once adopted.
 
 mod day_one;
+mod evidence;
 mod made;
 mod sources;
 mod taken;
+
+use std::os::unix::fs::PermissionsExt as _;
 
 use refit_testkit::registry::TestRegistry;
 use serde_json::Value;
@@ -215,6 +218,53 @@ fn a_remote_that_is_away_stops_an_adoption_before_it_is_made() {
         bench.file("attested", "linux/amd64", "etc/patch").unwrap(),
         "two"
     );
+}
+
+#[test]
+fn a_hook_that_refuses_the_notes_leaves_nothing_recorded() {
+    let bench = Bench::new();
+    let (shop, commit) = stale(&bench);
+    let remote = bench.remote(&shop);
+    let hook = remote.dir().join("hooks/pre-receive");
+    let refuse = |refuses: bool| {
+        let code = i32::from(refuses);
+        std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+        std::fs::write(
+            &hook,
+            format!("#!/bin/sh\necho notes are closed >&2\nexit {code}\n"),
+        )
+        .unwrap();
+        std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let decisions: [&[&str]; 2] = [
+        &["adopt", "attested"],
+        &["hold", "attested", "--reason", "freeze"],
+    ];
+    let before = shop.notes();
+    for decision in decisions {
+        refuse(true);
+        shop.refit(decision)
+            .exits(2)
+            .mentions("`origin` did not take the notes, so nothing is recorded")
+            .mentions("notes are closed");
+        assert_eq!(shop.notes(), before, "{decision:?}");
+        refuse(false);
+    }
+    // What was there before stays, with what others have pushed.
+    shop.refit(&["adopt", "attested"]).exits(0);
+    let clone = bench.clone_of(&remote, "clone", &[]);
+    clone
+        .refit(&["hold", "annotated", "--reason", "theirs"])
+        .exits(0);
+    refuse(true);
+    shop.refit(&["adopt", "labelled", "--source", &commit])
+        .exits(2);
+    let records = shop.records();
+    assert!(records.contains("\"image\":\"attested\""), "{records}");
+    assert!(!records.contains("\"image\":\"labelled\""), "{records}");
+    refuse(false);
+    shop.refit(&["adopt", "labelled"]).exits(0);
+    shop.refit(&["hold"]).exits(0).mentions("theirs");
 }
 
 /// The requests of a kind that a registry got since its log was emptied.

@@ -160,3 +160,44 @@ fn indexes_of_all_shapes_are_read_as_those_who_pull_them_do() {
     let artifact = Document::Manifest(Exact::encode(media_type::OCI_MANIFEST, artifact));
     assert_eq!(adoptable(&artifact), ["foreign"]);
 }
+
+/// A patch is built from the commit that the index of ours names, so no record is written that says another.
+#[test]
+fn an_index_of_ours_has_the_commit_that_it_names_and_no_other() {
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(SINGLE);
+    let first = shop.git(&["rev-parse", "HEAD"]);
+    shop.refit(&["build", "--push"]).exits(0);
+    let released = bench.published("web");
+    shop.write("//- web/page\ntwo\n");
+    let second = shop.commit("Change the page");
+    bench.push_base("1", "two", "two");
+    shop.refit(&["sweep"]).exits(0);
+    bench.retag("web", &released);
+    let notes = shop.notes();
+    let refused = shop.refit(&["adopt", "web", "--source", &second]).exits(1);
+    let own = format!(
+        "web: release-source-known: its own index says that it was built from commit {}",
+        &first[..12]
+    );
+    refused
+        .mentions(&own)
+        .mentions("hint: `refit adopt web` takes it as it is; `refit build web --push` releases another commit");
+    let dockerfile = format!("{first}:web/Dockerfile");
+    shop.refit(&["adopt", "web", "--source", &dockerfile])
+        .exits(1)
+        .mentions("release-source-known");
+    assert_eq!(shop.notes(), notes, "nothing is recorded");
+    // Its own commit is what it says itself.
+    shop.refit(&["adopt", "web", "--source", &first]).exits(0);
+    shop.refit(&["adopt", "web", "--source", &second])
+        .exits(1)
+        .mentions("release-source-known");
+    shop.refit(&["sweep"]).exits(0);
+    let file = |path| bench.file("web", "linux/amd64", path).unwrap();
+    assert_eq!(
+        (file("etc/patch"), file("srv/page")),
+        ("two".into(), "one\n".into())
+    );
+}
