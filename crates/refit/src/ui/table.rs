@@ -7,6 +7,8 @@ use super::DIM;
 
 /// Blanks between columns.
 const GAP: u16 = 2;
+/// How far what does not fit beside the first columns is moved in below them.
+const INDENT: usize = 4;
 /// A last column that is narrower than this is left to the terminal.
 const NARROW: usize = 12;
 
@@ -44,6 +46,9 @@ impl Table {
         if self.rows.is_empty() {
             return String::new();
         }
+        if let Some(folded) = width.and_then(|width| self.folded(width)) {
+            return folded;
+        }
         let rows = self.wrapped(width);
         let mut table = comfy_table::Table::new();
         table
@@ -69,6 +74,74 @@ impl Table {
             }
         }
         lines.join("\n") + "\n"
+    }
+
+    /// The widest cell of each column.
+    fn widths(&self) -> Vec<usize> {
+        let mut widths: Vec<usize> = Vec::new();
+        let rows = self.rows.iter().map(|(cells, _)| cells);
+        for cells in self.header.iter().chain(rows) {
+            for (at, cell) in cells.iter().enumerate() {
+                let n = cell.chars().count();
+                match widths.get_mut(at) {
+                    Some(width) => *width = n.max(*width),
+                    None => widths.push(n),
+                }
+            }
+        }
+        widths
+    }
+
+    /// The rows of a table whose columns do not fit side by side: as many of them as do, and the other cells below them.
+    /// Columns that say nothing are left out first.
+    fn folded(&self, width: usize) -> Option<String> {
+        let gap = usize::from(GAP);
+        let fits = |widths: &[usize]| {
+            let before: usize = widths.iter().rev().skip(1).map(|width| width + gap).sum();
+            before + widths.last().map_or(0, |last| NARROW.min(*last)) <= width
+        };
+        let widths = self.widths();
+        if fits(&widths) {
+            return None;
+        }
+        let says = |at: usize| {
+            let mut cells = self.rows.iter().filter_map(|(cells, _)| cells.get(at));
+            cells.any(|cell| !cell.is_empty())
+        };
+        if (0..widths.len()).any(|at| !says(at)) {
+            let kept = |cells: &[String]| {
+                let cells = cells.iter().enumerate().filter(|(at, _)| says(*at));
+                cells.map(|(_, cell)| cell.clone()).collect::<Vec<_>>()
+            };
+            let rows = self.rows.iter();
+            let rows = rows.map(|(cells, style)| (kept(cells), *style)).collect();
+            let header = self.header.as_deref().map(kept);
+            return Some(Self { header, rows }.render(Some(width)));
+        }
+        let mut n_beside = widths.len();
+        while n_beside > 1
+            && widths[..n_beside].iter().map(|w| w + gap).sum::<usize>() > width + gap
+        {
+            n_beside -= 1;
+        }
+        let mut lines = Vec::new();
+        if let Some(header) = &self.header {
+            let folded = fold(header, &widths[..n_beside], width).into_iter();
+            lines.extend(folded.map(|line| format!("{DIM}{line}{DIM:#}")));
+        }
+        for (cells, style) in &self.rows {
+            let first = cells.first().map_or("", String::as_str);
+            for (at, line) in fold(cells, &widths[..n_beside], width)
+                .into_iter()
+                .enumerate()
+            {
+                lines.push(match line.strip_prefix(first).filter(|_| at == 0) {
+                    Some(rest) => format!("{style}{first}{style:#}{rest}"),
+                    None => line,
+                });
+            }
+        }
+        Some(lines.join("\n") + "\n")
     }
 
     /// The cells, those of the last column with line breaks where they would pass `width`.
@@ -97,6 +170,45 @@ impl Table {
         }
         rows
     }
+}
+
+/// A row's cells: those of the first columns side by side, the rest below, as many to a line as there is room for.
+fn fold(cells: &[String], beside: &[usize], width: usize) -> Vec<String> {
+    let gap = usize::from(GAP);
+    let mut first = String::new();
+    for (at, (cell, width)) in cells.iter().zip(beside).enumerate() {
+        let gap = if at == 0 { 0 } else { gap };
+        first.push_str(&" ".repeat(gap));
+        first.push_str(cell);
+        first.push_str(&" ".repeat(width.saturating_sub(cell.chars().count())));
+    }
+    let mut lines = vec![first.trim_end().to_owned()];
+    let room = width.saturating_sub(INDENT).max(1);
+    let mut open = String::new();
+    let mut close = |open: &mut String| {
+        let text = std::mem::take(open);
+        let wrapped = wrap(&text, room);
+        let below = wrapped.split('\n').filter(|line| !line.is_empty());
+        lines.extend(below.map(|line| format!("{}{line}", " ".repeat(INDENT))));
+    };
+    for cell in cells
+        .iter()
+        .skip(beside.len())
+        .filter(|cell| !cell.is_empty())
+    {
+        let n = open.chars().count() + gap + cell.chars().count();
+        if open.is_empty() {
+            open.clone_from(cell);
+        } else if n <= room {
+            open.push_str("  ");
+            open.push_str(cell);
+        } else {
+            close(&mut open);
+            open.clone_from(cell);
+        }
+    }
+    close(&mut open);
+    lines
 }
 
 fn height(cells: &[String]) -> usize {
@@ -165,8 +277,35 @@ mod tests {
             within(&table, Some(32)),
             "stale  the base is another one\n       now\nok     a-word-that-is-wider-than-the-terminal\nok\n"
         );
-        let narrow = within(&table, Some(18));
-        assert_eq!(narrow, plain(&table), "too narrow for columns");
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_side_by_side_go_on_below() {
+        let mut table = Table::with_header(&["IMAGE", "REFERENCE", "NOTHING", "DIGEST", "WHEN"]);
+        let row = |cells: [&str; 5]| cells.map(str::to_owned).to_vec();
+        let digest = "1f3c09aa71c2";
+        table.row(
+            row(["web", "debian:12-slim", "", digest, "since May"]),
+            Style::new(),
+        );
+        table.row(
+            row([
+                "worker",
+                "debian",
+                "",
+                digest,
+                "from May until the next one came",
+            ]),
+            Style::new(),
+        );
+        assert_eq!(
+            within(&table, Some(26)),
+            "IMAGE   REFERENCE\n    DIGEST  WHEN\n\
+             web     debian:12-slim\n    1f3c09aa71c2\n    since May\n\
+             worker  debian\n    1f3c09aa71c2\n    from May until the\n    next one came\n"
+        );
+        // Without the column that says nothing it fits.
+        assert!(within(&table, Some(56)).starts_with("IMAGE   REFERENCE       DIGEST"));
     }
 
     #[test]
