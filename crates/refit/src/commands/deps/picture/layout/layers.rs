@@ -36,6 +36,27 @@ pub(super) struct Layers {
 impl Layers {
     /// Columns in the order of a walk from the left, which draws a forest without crossings.
     pub(super) fn new(sheet: &Sheet, ranks: &[usize]) -> Self {
+        let mut layers = Self::unsorted(sheet, ranks);
+        layers.walk(<[usize]>::to_vec);
+        layers
+    }
+
+    /// The same where wide levels are spread: what leads on to the next band leaves amid the boxes of the one before, so
+    /// that all bands have one middle.
+    pub(super) fn spread(sheet: &Sheet, ranks: &[usize]) -> Self {
+        let mut layers = Self::unsorted(sheet, ranks);
+        let n_boxes = sheet.boxes.len();
+        layers.walk(|right| {
+            let (passages, mut amid): (Vec<usize>, Vec<usize>) =
+                right.iter().partition(|item| **item >= n_boxes);
+            let middle = amid.len() / 2;
+            amid.splice(middle..middle, passages);
+            amid
+        });
+        layers
+    }
+
+    fn unsorted(sheet: &Sheet, ranks: &[usize]) -> Self {
         let boxes = sheet.boxes.iter().zip(ranks).map(|(size, rank)| Item {
             rank: *rank,
             height: size.height,
@@ -73,19 +94,18 @@ impl Layers {
             left[to].push((from, weight));
         }
         let n_columns = items.iter().map(|item| item.rank + 1).max().unwrap_or(0);
-        let mut layers = Self {
+        Self {
             columns: vec![Vec::new(); n_columns],
             items,
             left,
             right,
             ways,
             gap: sheet.gap,
-        };
-        layers.walk();
-        layers
+        }
     }
 
-    fn walk(&mut self) {
+    /// `sorted` puts what an item is connected with on its right into the order of the walk.
+    fn walk(&mut self, sorted: impl Fn(&[usize]) -> Vec<usize>) {
         let mut seen = vec![false; self.items.len()];
         let starts: Vec<usize> = (0..self.items.len())
             .filter(|item| self.left[*item].is_empty())
@@ -95,7 +115,8 @@ impl Layers {
             while let Some(item) = open.pop() {
                 if !std::mem::replace(&mut seen[item], true) {
                     self.columns[self.items[item].rank].push(item);
-                    open.extend(self.right[item].iter().rev().map(|(to, _)| *to));
+                    let right: Vec<usize> = self.right[item].iter().map(|(to, _)| *to).collect();
+                    open.extend(sorted(&right).into_iter().rev());
                 }
             }
         }

@@ -1,10 +1,11 @@
 //! Where boxes and lines go: a layered drawing, read from left to right. Pure, and the same on every machine.
 //!
-//! Each connected part is drawn on its own: cycles are opened, boxes get ranks (columns), long lines get places between
+//! Each connected part is drawn on its own: cycles are opened, boxes get ranks (columns), wide levels are spread, long lines get places between
 //! the boxes of the columns that they pass, columns are sorted until few lines cross, and everything is moved so that
 //! lines are straight. Then the parts are packed side by side.
 
 mod acyclic;
+mod fold;
 mod heights;
 mod layers;
 mod order;
@@ -123,7 +124,10 @@ fn place(sheet: &Sheet) -> Drawing {
         gap: sheet.gap,
     };
     let ranks = ranks::ranks(&opened);
-    let mut layers = Layers::new(&opened, &ranks);
+    let mut layers = match fold::fold(&opened, &ranks) {
+        Some(spread) => Layers::spread(&opened, &spread),
+        None => Layers::new(&opened, &ranks),
+    };
     order::reduce_crossings(&mut layers);
     let middles = heights::middles(&layers);
     let mut drawing = routes::draw(&opened, &layers, &middles);

@@ -262,6 +262,46 @@ fn parts_are_packed_without_much_waste() {
     assert!(packed.width > packed.height && packed.width < 3.5 * packed.height);
 }
 
+/// A box with many branches that are alike: each a box with another one behind it.
+fn fan(n: usize) -> Sheet {
+    let pairs = (1..=n).flat_map(|child| [(0, child), (child, n + child)]);
+    let mut sheet = plain(2 * n + 1, &pairs.collect::<Vec<_>>());
+    for line in &mut sheet.lines {
+        (line.weight, line.strand) = (3, 0);
+    }
+    sheet
+}
+
+#[test]
+fn a_wide_level_is_spread_over_several_columns() {
+    let drawing = lay_out(&fan(80));
+    let shape = drawing.width / drawing.height;
+    assert!(
+        (1.0..2.5).contains(&shape),
+        "{} × {}",
+        drawing.width,
+        drawing.height
+    );
+    // What is built on a child still stands right behind it, in the same row.
+    for child in 1..=80 {
+        let (own, next) = (drawing.boxes[child], drawing.boxes[80 + child]);
+        assert!(next.x > own.x && next.x < own.x + 2.0 * own.width + 100.0);
+        assert!((next.y - own.y).abs() <= 1.0, "{child}");
+    }
+    // The bands have one middle, and it is that of what they are built on.
+    let middle = drawing.height / 2.0 - 20.0;
+    assert!((drawing.boxes[0].y - middle).abs() < 40.0, "{drawing:?}");
+    // They are read downwards, column by column.
+    let corner = |number: usize| (drawing.boxes[number].x, drawing.boxes[number].y);
+    assert!((2..=80).all(|child| corner(child - 1) < corner(child)));
+}
+
+#[test]
+fn a_level_that_can_be_seen_at_once_stays_one_column() {
+    let drawing = lay_out(&fan(12));
+    assert!((2..=12).all(|n| (drawing.boxes[n].x - drawing.boxes[1].x).abs() < 0.5));
+}
+
 #[test]
 fn two_thousand_boxes_are_drawn() {
     let drawing = lay_out(&random(2_000, 7));
