@@ -23,6 +23,7 @@ use refit_registry::{Registries, Settings};
 use crate::{
     environment::Environment,
     error::CommandError,
+    secrets,
     trust::Trust,
     user_config::{self, UserConfig},
 };
@@ -249,6 +250,7 @@ impl Project {
         let graph = Graph::of(&inventory, &scans, &edges);
         let mut problems = inventory.problems.clone();
         problems.extend(scans.problems());
+        problems.extend(secrets::problems(&inventory, &scans));
         problems.extend(graph.problems(&inventory));
         Snapshot {
             revision: commit.clone(),

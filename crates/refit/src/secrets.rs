@@ -6,7 +6,9 @@ use refit_build::engine::SecretValues;
 use refit_deps::{
     config::CONFIG_PATH,
     image::{Image, SecretSource},
+    inventory::Inventory,
     problem::Problem,
+    scan::Scans,
 };
 use refit_dockerfile::{Dockerfile, Resolved, SecretMount, secret_mounts};
 use refit_logs::Secrets;
@@ -74,11 +76,9 @@ impl SecretStore {
                 (format!(": {why}"), format!("put the secret into `{path}`"))
             }
             None => {
-                let hint = format!(
-                    "give `{}` in `{CONFIG_PATH}` `secrets = {{ {id} = \"env:NAME\" }}`",
-                    image.name
-                );
-                (", and the image has none of that name".to_owned(), hint)
+                let problem = without_a_source(image, file, mount);
+                let error = CommandError::new(problem.to_string());
+                return problem.hint.into_iter().fold(error, CommandError::hint);
             }
         };
         let message = format!("the secret `{id}` is required{why}");
@@ -86,6 +86,41 @@ impl SecretStore {
         let problem = Problem::at(&image.dockerfile, &file.text, span, message);
         CommandError::new(problem.to_string()).hint(hint)
     }
+}
+
+/// Secrets that Dockerfiles require and the configuration does not name: no build of these images can succeed, wherever
+/// refit runs. Without a configuration nobody has said what is built.
+pub(crate) fn problems(inventory: &Inventory, scans: &Scans) -> Vec<Problem> {
+    let images = inventory.images.iter().filter(|_| inventory.configured);
+    let mut problems: Vec<Problem> = Vec::new();
+    for image in images {
+        let Some(file) = &image.file else { continue };
+        for resolved in image
+            .platforms
+            .iter()
+            .filter_map(|platform| scans.target(&image.name, platform))
+        {
+            let mounts = secret_mounts(file, resolved).into_iter();
+            let unnamed = mounts.filter(|m| m.required && !image.secrets.contains_key(&m.id));
+            for mount in unnamed {
+                let problem = without_a_source(image, file, &mount);
+                if !problems.contains(&problem) {
+                    problems.push(problem);
+                }
+            }
+        }
+    }
+    problems
+}
+
+fn without_a_source(image: &Image, file: &Dockerfile, mount: &SecretMount) -> Problem {
+    let (id, span) = (&mount.id, mount.span.clone());
+    let message = format!("the secret `{id}` is required, and the image has none of that name");
+    let hint = format!(
+        "give `{}` in `{CONFIG_PATH}` `secrets = {{ {id} = \"env:NAME\" }}`",
+        image.name
+    );
+    Problem::at(&image.dockerfile, &file.text, span, message).with_hint(hint)
 }
 
 fn read(project: &Project, source: &SecretSource) -> Result<Vec<u8>, String> {

@@ -159,3 +159,23 @@ fn a_repository_whose_refs_are_a_reftable_is_refused_before_anything_is_written(
     }
     assert_snapshot!("error-reftable", sandbox.refit(&["status"]).all());
 }
+
+/// Neither environment nor registry can make up for it, so it is said before anything is built.
+#[test]
+fn a_required_secret_that_nobody_names_is_a_problem_of_the_file() {
+    let files = |secrets: &str| {
+        format!(
+            "//- .config/refit.toml\nversion = 1\n[[image]]\nname = \"web\"\n{secrets}//- Dockerfile\nFROM debian:12 AS unused\n\
+             RUN --mount=type=secret,id=other,required=true true\nFROM debian:12\n\
+             RUN --mount=type=secret,id=token,required=true --mount=type=secret,id=spare true\n"
+        )
+    };
+    let sandbox = Sandbox::with(&files(""));
+    assert_snapshot!(
+        "error-secret-without-a-source",
+        sandbox.refit(&["config", "check"]).all()
+    );
+    assert_eq!(sandbox.refit(&["status"]).code, 1);
+    let named = Sandbox::with(&files("secrets = { token = \"env:NOBODY_SETS_THIS\" }\n"));
+    assert_eq!(named.refit(&["config", "check"]).code, 0);
+}
