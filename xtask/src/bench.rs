@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what a user waits for, measured on the release build, each beside a peer of the same run.
 
+mod graph;
 mod large;
 mod site;
 mod sweep;
@@ -19,7 +20,7 @@ struct Measurement {
     measure: fn(&Site) -> Outcome<Figure>,
 }
 
-const MEASUREMENTS: [Measurement; 7] = [
+const MEASUREMENTS: [Measurement; 9] = [
     Measurement {
         name: "demo",
         measure: demo,
@@ -27,6 +28,14 @@ const MEASUREMENTS: [Measurement; 7] = [
     Measurement {
         name: "hook-post-commit",
         measure: hook_post_commit,
+    },
+    Measurement {
+        name: "graph-html-500",
+        measure: graph::html_500,
+    },
+    Measurement {
+        name: "graph-html-2000",
+        measure: graph::html_2000,
     },
     Measurement {
         name: "sweep-no-op",

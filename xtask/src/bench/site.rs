@@ -63,6 +63,11 @@ impl Site {
         self.command("git".as_ref())
     }
 
+    /// graphviz, in the folder.
+    pub(super) fn dot(&self) -> Command {
+        self.command("dot".as_ref())
+    }
+
     /// A program that sees the folder and nothing of the user's configuration.
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
@@ -102,7 +107,7 @@ impl Site {
     }
 
     /// A repository of images, each a name and a Dockerfile with a file `content` beside it, that pushes to `namespace`.
-    fn repository(
+    pub(super) fn repository(
         &self,
         namespace: &str,
         images: impl Iterator<Item = (String, String)>,
