@@ -27,16 +27,22 @@ pub(super) async fn bases(plan: &Plan, site: &Site<'_>) -> Vec<Mirrored> {
     // The mirror is pushed to: what is said to be there has to be there, and not in some cache before it.
     let pushed_to = plan.mirrors.iter().map(|copy| copy.to.clone());
     site.registries.never_mirror(pushed_to);
-    let copies = plan.mirrors.iter().map(|copy| async {
-        let mirrored = Mirrored {
-            copy: copy.clone(),
-            outcome: base(copy, site).await,
-        };
-        site.workshop.mirrored(&mirrored);
-        mirrored
+    // Manifests of one repository have layers in common, which are sent once if one follows the other.
+    let repositories = plan.mirrors.chunk_by(|a, b| a.to == b.to);
+    let copies = repositories.map(|copies| async move {
+        let mut all = Vec::new();
+        for copy in copies {
+            let mirrored = Mirrored {
+                copy: copy.clone(),
+                outcome: base(copy, site).await,
+            };
+            site.workshop.mirrored(&mirrored);
+            all.push(mirrored);
+        }
+        all
     });
     let copies = stream::iter(copies).buffered(site.slots.max(1));
-    copies.collect().await
+    copies.concat().await
 }
 
 async fn base(copy: &BaseCopy, site: &Site<'_>) -> Result<Uploaded, Failed> {
