@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what a user waits for, measured on the release build, each beside a peer of the same run.
 
 mod graph;
+mod heads;
 mod large;
 mod site;
 mod sweep;
@@ -20,7 +21,7 @@ struct Measurement {
     measure: fn(&Site) -> Outcome<Figure>,
 }
 
-const MEASUREMENTS: [Measurement; 9] = [
+const MEASUREMENTS: [Measurement; 10] = [
     Measurement {
         name: "demo",
         measure: demo,
@@ -40,6 +41,10 @@ const MEASUREMENTS: [Measurement; 9] = [
     Measurement {
         name: "sweep-no-op",
         measure: sweep::no_op,
+    },
+    Measurement {
+        name: "registry-heads",
+        measure: heads::heads,
     },
     Measurement {
         name: "plan-10k",

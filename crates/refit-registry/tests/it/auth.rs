@@ -70,17 +70,23 @@ fn login() -> Login {
 #[tokio::test]
 async fn one_token_serves_all_requests_of_its_scope() {
     let guarded = Guarded::tokens();
-    guarded.server.put_image("web", "1", &image());
     let client = guarded.client();
-    let reference = guarded.repository("web").tagged("1").unwrap();
-    let heads = join_all((0..8).map(|_| client.head(&reference))).await;
+    let names = ["api", "base", "web", "worker"];
+    let references = names.map(|name| {
+        guarded.server.put_image(name, "1", &image());
+        guarded.repository(name).tagged("1").unwrap()
+    });
+    let hundred = references.iter().cycle().take(100);
+    let heads = join_all(hundred.map(|reference| client.head(reference))).await;
     assert!(
         heads
             .iter()
             .all(|head| matches!(head, Ok(h) if h.digest().is_some()))
     );
 
-    assert_eq!(guarded.scopes_asked(), ["repository:web:pull"]);
+    let mut asked = guarded.scopes_asked();
+    asked.sort();
+    assert_eq!(asked, names.map(|name| format!("repository:{name}:pull")));
     // One request learned how to authenticate; nobody else was turned away.
     let turned_away = guarded.server.requests().into_iter();
     let turned_away = turned_away.filter(|request| request.status == Some(401));
