@@ -31,7 +31,7 @@ struct RegistryEntry {
     plain_http: Option<bool>,
     /// An OCI layout folder that stands for the registry, relative to this file.
     layout: Option<PathBuf>,
-    /// A PEM file of certificate authorities, relative to this file.
+    /// A PEM file of certificate authorities, or of the registry's own certificate, relative to this file.
     ca: Option<PathBuf>,
     /// Take any certificate.
     insecure: bool,
@@ -105,5 +105,81 @@ impl UserConfig {
             (host.clone(), settings)
         });
         hosts.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Result<UserConfig, CommandError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        read(Some(&path))
+    }
+
+    #[test]
+    fn every_key_becomes_a_setting() {
+        let text = r#"
+            stale-when = ["scan", "{{.Image}}"]
+            [registries."docker.io"]
+            mirrors = ["mirror.example.com/hub", "http://10.0.0.1:5000"]
+            mirror-tags = true
+            concurrency = 8
+            [registries."registry.corp:5000"]
+            ca = "corp.pem"
+            [registries."old.corp"]
+            insecure = true
+            [registries."10.0.0.1:5000"]
+            plain-http = true
+            [registries."refit.example.com"]
+            layout = "/srv/images"
+        "#;
+        let config = of(text).unwrap();
+        assert_eq!(config.stale_when(), ["scan", "{{.Image}}"]);
+        let hosts = config.hosts();
+        let hub = &hosts["docker.io"];
+        let mirrors = ["mirror.example.com/hub", "http://10.0.0.1:5000"];
+        assert_eq!(hub.mirrors, mirrors.map(|mirror| mirror.parse().unwrap()));
+        assert!(hub.mirror_tags);
+        assert_eq!(hub.concurrency, NonZeroUsize::new(8));
+        let ca = hosts["registry.corp:5000"].ca.as_ref().unwrap();
+        assert!(ca.is_absolute() && ca.ends_with("corp.pem"), "{ca:?}");
+        assert!(hosts["old.corp"].insecure);
+        assert_eq!(hosts["10.0.0.1:5000"].plain_http, Some(true));
+        let layout = hosts["refit.example.com"].layout.as_deref();
+        assert_eq!(layout, Some(Path::new("/srv/images")));
+    }
+
+    #[test]
+    fn the_readme_s_example_can_be_read() {
+        let readme = include_str!("../../../README.md");
+        let mut blocks = readme.split("```toml\n").skip(1);
+        let block = blocks
+            .find(|block| block.starts_with("[registries."))
+            .unwrap();
+        let block = block.split("```").next().unwrap();
+        // What is another way out is commented out.
+        let lines = block
+            .lines()
+            .map(|line| line.strip_prefix("# ").unwrap_or(line));
+        let text: Vec<&str> = lines.collect();
+        let hosts = of(&text.join("\n")).unwrap().hosts();
+        assert!(hosts["docker.io"].mirror_tags);
+        assert!(hosts["registry.corp:5000"].insecure);
+    }
+
+    #[test]
+    fn what_is_no_setting_is_refused() {
+        for text in [
+            "registry = 1",
+            "[registries.a]\nmirror = \"b.example.com\"",
+            "[registries.a]\nmirrors = [\"no mirror\"]",
+            "[registries.a]\nconcurrency = 0",
+            "[registries.a]\ninsecure = \"yes\"",
+        ] {
+            assert!(of(text).is_err(), "{text}");
+        }
     }
 }

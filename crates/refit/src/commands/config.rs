@@ -13,9 +13,35 @@ use crate::{
 
 /// Check the configuration
 #[derive(Debug, Subcommand)]
+#[command(after_long_help = USER_CONFIGURATION)]
 pub(crate) enum ConfigVerb {
     Check(CheckArgs),
 }
+
+/// What the user's own file may say; kept with [`UserConfig`](crate::user_config::UserConfig).
+const USER_CONFIGURATION: &str = r#"The user's configuration is `refit/config.toml` in the XDG configuration folder,
+or what `REFIT_CONFIG` names. Files are relative to it. All of it is optional:
+
+  stale-when = ["COMMAND"]   for images whose repository names none: exit code 1 is
+                             stale, 0 is fine
+
+  [registries."HOST"]        a host as references spell it, with a port if need be
+  mirrors = ["HOST/PREFIX"]  asked first, in this order, for what a digest names;
+                             default: none
+  mirror-tags = false        whether they are asked for tags as well
+  concurrency = 16           requests at the same time, at least 1
+  ca = "FILE"                PEM: authorities, or the registry's own certificate,
+                             trusted beside the system's
+  insecure = false           take any certificate: whoever is in between reads the
+                             password
+  plain-http = false         no TLS; default: true for this machine's own addresses
+                             without `ca` or `insecure`
+  layout = "FOLDER"          an OCI layout that stands for the registry
+
+A request is sent up to 5 times, with pauses of at most 3 minutes in all; a
+`Retry-After` of more than a minute is not waited for. Credentials are those of
+`docker login` and `podman login`, of their helpers (30 seconds each), or of
+`DOCKER_AUTH_CONFIG`. Proxies are those of the usual variables."#;
 
 /// Check `.config/refit.toml`, the user's configuration and every Dockerfile
 #[derive(Debug, Args)]
