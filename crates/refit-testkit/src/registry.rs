@@ -246,6 +246,11 @@ impl TestRegistry {
         state.store.put_raw(repository, digest, media_type, bytes);
     }
 
+    /// Points a tag at whatever lies under a digest.
+    pub fn tag_raw(&self, repository: &str, tag: &str, digest: &Digest) {
+        self.shared.state().store.tag_raw(repository, tag, digest);
+    }
+
     /// Stores an image with all its blobs, under a tag or (empty) without one; returns the manifest's digest.
     pub fn put_image(&self, repository: &str, tag: &str, image: &Image) -> Digest {
         self.put_blob(repository, media_type::OCI_CONFIG, &image.config);

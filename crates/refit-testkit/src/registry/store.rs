@@ -77,6 +77,12 @@ impl Store {
         documents.insert(digest.clone(), stored);
     }
 
+    pub(super) fn tag_raw(&mut self, repository: &str, tag: &str, digest: &Digest) {
+        let repository = self.repositories.entry(repository.to_owned());
+        let tags = &mut repository.or_default().tags;
+        tags.insert(tag.to_owned(), digest.clone());
+    }
+
     fn link(&mut self, repository: &str, digest: Digest) {
         let repository = self.repositories.entry(repository.to_owned());
         repository.or_default().links.insert(digest);

@@ -23,6 +23,7 @@ mod places;
 mod quick_look;
 mod random_moves;
 mod records;
+mod registries;
 mod released;
 mod selection;
 mod shapes;

@@ -79,6 +79,9 @@ fn a_base_of_the_same_content_is_no_reason_and_costs_nothing_the_second_time() {
     assert_eq!(plan["unaffected"][0]["level"], "manifest");
     assert_eq!(plan["unaffected"][0]["target"], "web@linux/amd64");
     assert_eq!(plan["steps"], serde_json::json!([]));
+    bench.hub.forget_requests();
+    shop.refit(&["sweep"]).exits(0).mentions("nothing to do");
+    assert_eq!((bench.hub.count("GET", ""), bench.writes()), (0, 0));
 }
 
 #[test]
