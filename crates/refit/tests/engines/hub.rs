@@ -9,7 +9,10 @@ use std::{
 
 use refit_oci::{Digest, Document, Exact, Index, Platform, Repository, media_type};
 use refit_registry::{Registries, Settings};
-use refit_testkit::engines::{BaseImage, DockerRegistry, Dockerd};
+use refit_testkit::{
+    engines::{BaseImage, DockerRegistry, Dockerd},
+    registry::Image,
+};
 use serde_json::Value;
 
 use crate::said::Said;
@@ -38,6 +41,28 @@ impl Hub {
     /// The same for the tag `1` of another repository.
     pub(crate) fn push_base_to(&self, path: &str, amd64: &str, arm64: &str) -> Digest {
         push_base(&self.host(), path, amd64, arm64)
+    }
+
+    /// Pushes an image of one platform under a tag.
+    pub(crate) fn push_image(&self, path: &str, tag: &str, image: &Image) {
+        let repository: Repository = format!("{}/{path}", self.host()).parse().unwrap();
+        let registries = Registries::new(Settings::default());
+        let registry = registries.registry(&self.host());
+        let manifest = &image.manifest.value;
+        let layers = manifest.layers.iter().zip(&image.layers);
+        let config = (&manifest.config, &image.config);
+        block_on(async {
+            for (descriptor, bytes) in layers.chain([config]) {
+                let source = bytes.clone().into();
+                let pushed = registry.push_blob(&repository, descriptor, source).await;
+                pushed.unwrap();
+            }
+            let document = Document::Manifest(image.manifest.clone());
+            let pushed = registry
+                .push_document(&repository, &document, Some(tag))
+                .await;
+            pushed.unwrap();
+        });
     }
 
     /// A manifest or index, its exact bytes as skopeo has them.

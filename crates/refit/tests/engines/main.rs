@@ -11,6 +11,7 @@ mod interrupted;
 mod lineage;
 mod lines;
 mod mirror;
+mod packages;
 mod races;
 mod releases;
 mod said;
