@@ -1,6 +1,6 @@
 //! Which files are Dockerfiles, and which only become some.
 
-use crate::parse;
+use crate::{Dockerfile, SyntaxError, parse};
 
 /// Endings of files that a template engine reads.
 const TEMPLATES: [&str; 13] = [
@@ -59,14 +59,21 @@ pub fn looks_like_dockerfile(file_name: &str) -> bool {
 /// Whether a file makes a Dockerfile only once a template engine has been over it: by its name, or since it has the
 /// marks of one where a Dockerfile has none.
 pub fn is_template(path: &str, text: &str) -> bool {
+    is_parsed_template(path, text, &parse(text))
+}
+
+/// The same of a text that was parsed already.
+pub fn is_parsed_template(
+    path: &str,
+    text: &str,
+    parsed: &Result<Dockerfile, SyntaxError>,
+) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
-    if TEMPLATES
-        .iter()
-        .any(|ending| name.ends_with(&format!(".{ending}")))
-    {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending);
+    if ending.is_some_and(|ending| TEMPLATES.contains(&ending)) {
         return true;
     }
-    match parse(text) {
+    match parsed {
         Ok(file) => {
             let mut froms = file
                 .stages

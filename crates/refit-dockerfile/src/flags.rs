@@ -84,8 +84,8 @@ pub(crate) fn check(text: &str, keyword: Keyword, flags: &[Flag]) -> Result<(), 
                 None => error,
             });
         };
-        let repeated = flags[..i].iter().any(|other| other.name == flag.name);
-        if repeated && *takes != Texts {
+        let repeated = || flags[..i].iter().any(|other| other.name == flag.name);
+        if *takes != Texts && repeated() {
             return Err(error(format!("`--{}` is given twice", flag.name)));
         }
         let value = flag.value.as_ref().map(|value| value.value.as_str());

@@ -34,6 +34,7 @@ mod lines;
 mod model;
 mod mount;
 mod parse;
+mod port;
 mod reduce;
 mod requirements;
 mod resolve;
@@ -42,7 +43,7 @@ mod shape;
 mod suggest;
 mod words;
 
-pub use detect::{is_template, looks_like_dockerfile};
+pub use detect::{is_parsed_template, is_template, looks_like_dockerfile};
 pub use error::SyntaxError;
 pub use heredoc::Heredoc;
 pub use model::{

@@ -36,6 +36,8 @@ pub struct Dockerfile {
     pub global_args: Vec<Arg>,
     /// The stages, in order.
     pub stages: Vec<Stage>,
+    /// Where each line starts.
+    pub(crate) line_starts: Vec<usize>,
 }
 
 /// One variable that `ARG` declares.
@@ -193,7 +195,16 @@ pub enum TransferSource<'a> {
 impl Dockerfile {
     /// Line and column of a byte offset, both from 1, the column in characters.
     pub fn position(&self, offset: usize) -> (usize, usize) {
-        crate::error::position(&self.text, offset)
+        let number = self.line_number(offset);
+        let start = self.line_starts.get(number - 1).copied().unwrap_or(0);
+        let (_, column) = crate::error::position(&self.text[start..], offset.saturating_sub(start));
+        (number, column)
+    }
+
+    /// The line of a byte offset, from 1.
+    pub(crate) fn line_number(&self, offset: usize) -> usize {
+        let starts = self.line_starts.partition_point(|start| *start <= offset);
+        starts.max(1)
     }
 }
 

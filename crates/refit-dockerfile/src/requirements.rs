@@ -152,7 +152,7 @@ pub fn requirements(file: &Dockerfile, resolved: &Resolved) -> Vec<Requirement> 
     asked.dedup();
     let asked = asked.into_iter().map(|(feature, span)| Requirement {
         feature,
-        line: file.position(span.start).0,
+        line: file.line_number(span.start),
         span,
     });
     asked.collect()

@@ -17,6 +17,9 @@ pub(crate) use lexer::Lexer;
 /// How many bytes an expanded word may have: what doubles itself line by line must not fill the memory.
 const MAX_BYTES: usize = 1 << 20;
 
+/// How many bytes of variables the words of one file may take in, all together.
+pub(crate) const MAX_TOTAL: usize = 64 << 20;
+
 /// How deep `${a:-${b:-…}}` may nest.
 const MAX_DEPTH: usize = 64;
 
@@ -69,6 +72,9 @@ pub enum ExpandError {
     /// More than refit is ready to handle; BuildKit has no limit.
     #[error("a word expands to more than 1 MiB")]
     TooLong,
+    /// More than refit is ready to handle; BuildKit has no limit.
+    #[error("the file's variables expand to more than 64 MiB")]
+    TooMuch,
     /// More than refit is ready to handle; BuildKit has no limit.
     #[error("`{0}` nests substitutions too deeply")]
     TooDeep(String),

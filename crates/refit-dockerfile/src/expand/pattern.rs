@@ -2,6 +2,11 @@
 
 use regex::Regex;
 
+use super::MAX_BYTES;
+
+/// The result has more than a word's [`MAX_BYTES`].
+pub(super) struct TooLong;
+
 /// Which of several matches a `*` takes.
 #[derive(Clone, Copy)]
 pub(super) enum Reach {
@@ -32,10 +37,29 @@ pub(super) fn replace_first(pattern: &str, value: &str, replacement: &str) -> Op
     })
 }
 
-/// `value` with every match replaced; `$name` in the replacement is an (always empty) group, as in Go.
-pub(super) fn replace_all(pattern: &str, value: &str, replacement: &str) -> Option<String> {
+/// `value` with every match replaced; `$name` in the replacement is an (always empty) group, as in Go. What would get
+/// longer than the bound is no string any more.
+pub(super) fn replace_all(
+    pattern: &str,
+    value: &str,
+    replacement: &str,
+) -> Option<Result<String, TooLong>> {
     let regex = compile(pattern, Reach::Longest, "")?;
-    Some(regex.replace_all(value, replacement).into_owned())
+    let (mut out, mut at) = (String::new(), 0);
+    let n_groups = replacement.matches('$').count();
+    for captures in regex.captures_iter(value) {
+        let found = captures.get_match();
+        out.push_str(&value[at..found.start()]);
+        at = found.end();
+        // `$0` is the match itself, however often it is written.
+        let longest = replacement.len() + n_groups.saturating_mul(found.len());
+        if out.len().saturating_add(longest) > 2 * MAX_BYTES {
+            return Some(Err(TooLong));
+        }
+        captures.expand(replacement, &mut out);
+    }
+    out.push_str(&value[at..]);
+    Some(Ok(out))
 }
 
 /// The longest pattern: matching costs its length times that of the value.

@@ -31,6 +31,7 @@ pub fn parse(text: &str) -> Result<Dockerfile, SyntaxError> {
         opaque,
         global_args: Vec::new(),
         stages: Vec::new(),
+        line_starts: line_starts(text),
     };
     match file.read_body() {
         Err(_) if opaque => {
@@ -40,6 +41,11 @@ pub fn parse(text: &str) -> Result<Dockerfile, SyntaxError> {
         }
         result => result.map(|()| file),
     }
+}
+
+fn line_starts(text: &str) -> Vec<usize> {
+    let newlines = text.match_indices('\n').map(|(at, _)| at + 1);
+    std::iter::once(0).chain(newlines).collect()
 }
 
 /// Whether a frontend's reference names one for Dockerfiles: `docker/dockerfile`, `docker/dockerfile-upstream` and

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    model::{Dockerfile, Flag, Stage},
+    model::{Dockerfile, Stage},
     mount::Mount,
     resolve::{Source, StageView},
 };
@@ -67,12 +67,13 @@ impl<'a> Edits<'a> {
         written: &str,
         new: &str,
     ) {
-        let flags = stage
-            .instructions
-            .iter()
-            .flat_map(|i| i.flags.iter().map(move |f| (i, f)));
-        let within = |flag: &Flag| flag.span.start <= span.start && span.end <= flag.span.end;
-        let Some((instruction, flag)) = flags.into_iter().find(|(_, flag)| within(flag)) else {
+        // Instructions and their flags are in the order of the text.
+        let instruction = last_before(&stage.instructions, span.start, |i| i.span.start);
+        let flag = instruction.and_then(|instruction| {
+            let flag = last_before(&instruction.flags, span.start, |flag| flag.span.start)?;
+            (span.end <= flag.span.end).then_some((instruction, flag))
+        });
+        let Some((instruction, flag)) = flag else {
             self.list.push((span.clone(), new.to_owned()));
             return;
         };
@@ -80,10 +81,8 @@ impl<'a> Edits<'a> {
             self.list.push((span.clone(), new.to_owned()));
             return;
         }
-        let mount = instruction
-            .mounts
-            .iter()
-            .find(|mount| mount.span == flag.span);
+        let mount = last_before(&instruction.mounts, span.start, |mount| mount.span.start)
+            .filter(|mount| mount.span == flag.span);
         let value = match mount {
             Some(mount) => mount_record(mount, new),
             None => new.to_owned(),
@@ -108,6 +107,12 @@ impl<'a> Edits<'a> {
         out.push_str(&self.text[at..]);
         out
     }
+}
+
+/// The last of `list`, which is in the order of the text, that starts at `offset` or before it.
+fn last_before<T>(list: &[T], offset: usize, start: impl Fn(&T) -> usize) -> Option<&T> {
+    let after = list.partition_point(|item| start(item) <= offset);
+    list.get(after.checked_sub(1)?)
 }
 
 /// The mount as a CSV record, with another `from`.

@@ -158,7 +158,10 @@ impl Assembly<'_> {
             if place.outside {
                 written.span = place.span.clone();
             }
-            if let Some(later) = link.stage().filter(|stage| *stage >= place.stage) {
+            // A named context that stands for a later stage is there from the start.
+            let is_late =
+                |stage: &usize| *stage >= place.stage && !self.bases[*stage].replaces_stage();
+            if let Some(later) = link.stage().filter(is_late) {
                 let line = self.file.stages[later].from.line;
                 let name = &written.value;
                 let message =
@@ -189,7 +192,7 @@ impl Assembly<'_> {
         Site {
             kind,
             written: written.clone(),
-            line: self.file.position(written.span.start).0,
+            line: self.file.line_number(written.span.start),
             platform: platform.clone(),
             stage,
         }

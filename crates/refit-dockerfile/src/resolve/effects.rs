@@ -13,6 +13,7 @@ use crate::{
     NamedContext, SyntaxError,
     expand::ExpandError,
     model::{Args, Dockerfile, Instruction, Keyword, Spanned, TransferSource},
+    port,
 };
 
 /// Where an instruction is executed, and where this file has it.
@@ -72,14 +73,18 @@ impl<'a> Effects<'a> {
     pub(super) fn enter(&mut self, stage: usize, base: &Base<'_>) {
         let scope = match &base.to {
             To::Stage(parent) => self.scopes.get(parent).cloned(),
-            To::Scratch => Some(Scope::new(self.file.escape, false)),
-            To::Context(_, NamedContext::Scratch | NamedContext::Files) => {
-                Some(Scope::new(self.file.escape, false))
+            To::Scratch | To::Context(_, NamedContext::Scratch | NamedContext::Files) => {
+                Some(self.scope(false))
             }
             To::Image(_) | To::Context(..) => None,
         };
-        let scope = scope.unwrap_or_else(|| Scope::new(self.file.escape, true));
+        let scope = scope.unwrap_or_else(|| self.scope(true));
         self.scopes.insert(stage, scope);
+    }
+
+    /// An empty environment; an open one may have been filled by the base image.
+    fn scope(&self, open: bool) -> Scope {
+        Scope::new(self.file.escape, open, self.globals.budget.clone())
     }
 
     /// Applies an instruction of a stage that was entered.
@@ -90,7 +95,7 @@ impl<'a> Effects<'a> {
     ) -> Result<(), SyntaxError> {
         // `enter` came first; without it an open scope would only be less precise.
         let scope = self.scopes.remove(&place.stage);
-        let mut scope = scope.unwrap_or_else(|| Scope::new(self.file.escape, true));
+        let mut scope = scope.unwrap_or_else(|| self.scope(true));
         let result = self.apply_in(&mut scope, place, instruction);
         self.scopes.insert(place.stage, scope);
         result
@@ -120,15 +125,24 @@ impl<'a> Effects<'a> {
                 }
             }
             (
-                Keyword::User
-                | Keyword::Workdir
-                | Keyword::Stopsignal
-                | Keyword::Volume
-                | Keyword::Expose,
+                Keyword::User | Keyword::Workdir | Keyword::Stopsignal | Keyword::Volume,
                 Args::Words(words),
             ) => {
                 for word in words {
                     scope.expand(&word.value).map_err(&error)?;
+                }
+            }
+            (Keyword::Expose, Args::Words(words)) => {
+                for word in words {
+                    let ports = scope.words(&word.value).map_err(&error)?;
+                    if let Some(problem) = ports.iter().flatten().find_map(|p| port::problem(p)) {
+                        let span = if place.outside {
+                            &place.span
+                        } else {
+                            &word.span
+                        };
+                        return Err(SyntaxError::new(&self.file.text, span.clone(), problem));
+                    }
                 }
             }
             (Keyword::Add | Keyword::Copy, _) => {

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use refit_oci::Platform;
 
-use super::Settings;
+use super::{Settings, budget::Budget};
 use crate::{
     SyntaxError,
     expand::{self, ExpandError},
@@ -17,6 +17,7 @@ use crate::{
 pub(super) struct Globals {
     pub(super) values: BTreeMap<String, String>,
     escape: char,
+    pub(super) budget: Budget,
 }
 
 impl Globals {
@@ -24,6 +25,7 @@ impl Globals {
         let mut globals = Self {
             values: predefined(file, settings),
             escape: file.escape,
+            budget: Budget::default(),
         };
         for arg in &file.global_args {
             let value = match (settings.build_args.get(&arg.name), &arg.value) {
@@ -42,14 +44,14 @@ impl Globals {
     /// The expanded word, and the variables in it that are not set.
     pub(super) fn expand(&self, word: &str) -> (Result<String, ExpandError>, Vec<String>) {
         let unset = RefCell::new(Vec::new());
-        let result = expand::word(word, self.escape, &|name| {
-            let value = self.values.get(name).cloned();
-            if value.is_none() {
+        let result = expand::word(word, self.escape, &|name| match self.values.get(name) {
+            Some(value) => self.budget.copy(value),
+            None => {
                 unset.borrow_mut().push(name.to_owned());
+                None
             }
-            value
         });
-        (result, unset.into_inner())
+        (self.budget.check(result), unset.into_inner())
     }
 }
 

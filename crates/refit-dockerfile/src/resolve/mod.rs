@@ -1,6 +1,7 @@
 //! What a build of one target on one platform depends on: images, stages, files of its context.
 
 mod assembly;
+mod budget;
 mod contexts;
 mod effects;
 mod globals;
@@ -138,7 +139,7 @@ fn frontend(file: &Dockerfile, settings: &Settings<'_>) -> Result<Option<Found>,
         written: text,
         source: FoundSource::Reference(reference),
         platform: settings.build_platform.clone(),
-        line: file.position(span.start).0,
+        line: file.line_number(span.start),
         span,
         stage: 0,
     }))

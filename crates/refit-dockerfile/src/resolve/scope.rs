@@ -1,21 +1,28 @@
 //! The variables of a stage as far as the file tells them: the base image's environment is not known here.
 
-use std::{cell::Cell, collections::BTreeMap};
+use std::cell::Cell;
 
-use super::{Settings, globals::Globals};
+use rpds::RedBlackTreeMap;
+
+use super::{Settings, budget::Budget, globals::Globals};
 use crate::{
     expand::{self, ExpandError},
     model::Pair,
 };
 
-/// The environment of a stage at one of its instructions.
+/// Expands something, given how to look a variable up.
+type Expand<'a, T> = &'a dyn Fn(&dyn Fn(&str) -> Option<String>) -> Result<T, ExpandError>;
+
+/// The environment of a stage at one of its instructions. A clone shares what it has with the original: each stage has
+/// its base's.
 #[derive(Clone, Debug)]
 pub(super) struct Scope {
     /// What is set; none for a value that nobody knows here.
-    values: BTreeMap<String, Option<String>>,
+    values: RedBlackTreeMap<String, Option<String>>,
     /// Whether a variable that is not in `values` may be set by the base image.
     open: bool,
     escape: char,
+    budget: Budget,
 }
 
 /// An expanded word.
@@ -27,19 +34,30 @@ pub(super) enum Expanded {
 }
 
 impl Scope {
-    pub(super) fn new(escape: char, open: bool) -> Self {
+    pub(super) fn new(escape: char, open: bool, budget: Budget) -> Self {
         Self {
-            values: BTreeMap::new(),
+            values: RedBlackTreeMap::new(),
             open,
             escape,
+            budget,
         }
     }
 
     /// Fails only if the word fails whatever the base image sets.
     pub(super) fn expand(&self, word: &str) -> Result<Expanded, ExpandError> {
+        let expanded = self.known(&|lookup| expand::word(word, self.escape, lookup))?;
+        Ok(expanded.map_or(Expanded::Unknown, Expanded::Known))
+    }
+
+    /// The words that one comes to; none if they depend on the base image's environment.
+    pub(super) fn words(&self, word: &str) -> Result<Option<Vec<String>>, ExpandError> {
+        self.known(&|lookup| expand::words(word, self.escape, lookup))
+    }
+
+    fn known<T>(&self, expand: Expand<'_, T>) -> Result<Option<T>, ExpandError> {
         let unknown = Cell::new(false);
-        let result = expand::word(word, self.escape, &|name| match self.values.get(name) {
-            Some(Some(value)) => Some(value.clone()),
+        let result = expand(&|name| match self.values.get(name) {
+            Some(Some(value)) => self.budget.copy(value),
             Some(None) => {
                 unknown.set(true);
                 None
@@ -49,12 +67,12 @@ impl Scope {
                 None
             }
         });
-        match result {
+        match self.budget.check(result) {
             // Which of these it comes to depends on the values; every other error is in the word itself.
             Ok(_) | Err(ExpandError::Required { .. } | ExpandError::TooLong) if unknown.get() => {
-                Ok(Expanded::Unknown)
+                Ok(None)
             }
-            Ok(value) => Ok(Expanded::Known(value)),
+            Ok(value) => Ok(Some(value)),
             Err(error) => Err(error),
         }
     }
@@ -70,14 +88,14 @@ impl Scope {
         for (name, value) in set {
             match (name, value) {
                 (Expanded::Known(name), Expanded::Known(value)) => {
-                    self.values.insert(name, Some(value));
+                    self.values.insert_mut(name, Some(value));
                 }
                 (Expanded::Known(name), Expanded::Unknown) => {
-                    self.values.insert(name, None);
+                    self.values.insert_mut(name, None);
                 }
                 // Any variable may have been set.
                 (Expanded::Unknown, _) => {
-                    self.values.clear();
+                    self.values = RedBlackTreeMap::new();
                     self.open = true;
                 }
             }
@@ -96,15 +114,16 @@ impl Scope {
             (Some(given), _) => Expanded::Known(given.clone()),
             (None, Some(default)) => self.expand(default)?,
             (None, None) => match globals.values.get(&pair.name) {
-                Some(value) => Expanded::Known(value.clone()),
+                Some(value) => Expanded::Known(self.budget.copy(value).unwrap_or_default()),
                 None => return Ok(()),
             },
         };
+        let value = self.budget.check(Ok(value))?;
         let value = match value {
             Expanded::Known(value) => Some(value),
             Expanded::Unknown => None,
         };
-        self.values.insert(pair.name.clone(), value);
+        self.values.insert_mut(pair.name.clone(), value);
         Ok(())
     }
 }

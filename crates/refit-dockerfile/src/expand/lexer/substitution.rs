@@ -108,7 +108,8 @@ impl Lexer<'_> {
         }
         let value = value.unwrap_or_default();
         let replaced = if all {
-            pattern::replace_all(&pattern, &value, &replacement)
+            let replaced = pattern::replace_all(&pattern, &value, &replacement);
+            replaced.transpose().map_err(|_| ExpandError::TooLong)?
         } else {
             pattern::replace_first(&pattern, &value, &replacement)
         };

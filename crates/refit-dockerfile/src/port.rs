@@ -1,0 +1,121 @@
+//! `EXPOSE`: the ports that Docker's library of them takes.
+
+use std::net::IpAddr;
+
+/// What is wrong with one word of EXPOSE, expanded: `[[ip:]host:]port[/protocol]`, each port a number or a range.
+///
+/// As in `ParsePortSpec` of Docker's go-connections: what is before a `:` binds a port of the host, means nothing in an
+/// image, and must be well formed all the same; what follows a second `/` is passed over.
+pub(crate) fn problem(word: &str) -> Option<String> {
+    let (before, last) = match word.rsplit_once(':') {
+        Some((before, last)) => (Some(before), last),
+        None => (None, word),
+    };
+    let (ip, host) = match before.map(|before| before.rsplit_once(':')) {
+        Some(Some((ip, host))) => (ip, host),
+        Some(None) => ("", before.unwrap_or_default()),
+        None => ("", ""),
+    };
+    if !is_ip(ip) {
+        return Some(format!("`{ip}` is no IP address"));
+    }
+    let mut parts = last.split('/');
+    let port = parts.next().unwrap_or_default();
+    let protocol = parts.next().filter(|protocol| !protocol.is_empty());
+    if port.is_empty() {
+        return Some(format!("`{word}` names no port"));
+    }
+    let Some(ports) = range(port) else {
+        return Some(format!(
+            "`{port}` is no port, nor a range of them (`80`, `8000-8010`)"
+        ));
+    };
+    let hosts = match host {
+        "" => Some(ports),
+        host => range(host),
+    };
+    let Some(hosts) = hosts else {
+        return Some(format!("`{host}` is no port of the host"));
+    };
+    let is_one = ports.0 == ports.1;
+    if !is_one && ports.1 - ports.0 != hosts.1 - hosts.0 {
+        return Some(format!("`{host}` has not as many ports as `{port}`"));
+    }
+    let known = |protocol: &str| ["tcp", "udp", "sctp"].contains(&protocol.to_lowercase().as_str());
+    let unknown = protocol.filter(|protocol| !known(protocol))?;
+    Some(format!(
+        "`{unknown}` is no protocol of a port (`tcp`, `udp`, `sctp`)"
+    ))
+}
+
+/// `80` or `80-90`; a third part is passed over.
+fn range(text: &str) -> Option<(u16, u16)> {
+    let mut parts = text.split('-');
+    let start = number(parts.next()?)?;
+    let end = parts.next().map_or(Some(start), number)?;
+    (start <= end).then_some((start, end))
+}
+
+fn number(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
+/// None, one in brackets, or one without a `:`.
+fn is_ip(text: &str) -> bool {
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    match inner.or_else(|| (!text.contains(':')).then_some(text)) {
+        Some(ip) => ip.is_empty() || ip.parse::<IpAddr>().is_ok(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_read_as_docker_reads_them() {
+        for (word, expect) in [
+            ("80", None),
+            ("080", None),
+            ("0", None),
+            ("65535/TCP", None),
+            ("80/", None),
+            ("80/udp/x", None),
+            ("8000-8010/sctp", None),
+            ("80-90-x", None),
+            ("8080:80", None),
+            ("1.2.3.4:8080:80/tcp", None),
+            ("1.2.3.4::80", None),
+            ("[::1]:8080:80", None),
+            (":80", None),
+            ("8000-8010:80", None),
+            ("8000-8001:80-81", None),
+            ("", Some("names no port")),
+            ("/tcp", Some("names no port")),
+            ("80:", Some("names no port")),
+            ("http", Some("`http` is no port")),
+            ("65536", Some("`65536` is no port")),
+            ("+80", Some("`+80` is no port")),
+            ("-80", Some("`-80` is no port")),
+            ("90-80", Some("`90-80` is no port")),
+            ("80/icmp", Some("`icmp` is no protocol")),
+            ("x:80", Some("`x` is no port of the host")),
+            ("8000:80-81", Some("not as many ports")),
+            ("a.b:8080:80", Some("`a.b` is no IP address")),
+            ("::1:8080:80", Some("`::1` is no IP address")),
+        ] {
+            let problem = problem(word);
+            match expect {
+                None => assert_eq!(problem, None, "{word}"),
+                Some(expect) => {
+                    let problem = problem.expect(word);
+                    assert!(problem.contains(expect), "{word}: {problem}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+FROM HUB/a:1
+ARG PORT="80 http"
+EXPOSE $PORT

@@ -1,0 +1,3 @@
+FROM HUB/a:1
+EXPOSE 80
+EXPOSE 80/icmp

@@ -1,0 +1,4 @@
+FROM HUB/b:1 AS unused
+EXPOSE http
+
+FROM HUB/a:1
