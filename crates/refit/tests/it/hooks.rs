@@ -147,3 +147,56 @@ fn hooks_work_in_linked_worktrees() {
         ran.stderr
     );
 }
+
+/// With the framework of that name: `.pre-commit-hooks.yaml` of this project, in a repository that it is taken from.
+#[test]
+fn needs_pre_commit_the_frameworks_hooks_look_at_what_is_staged_and_record_commits() {
+    let hooks = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.pre-commit-hooks.yaml");
+    let hooks = std::fs::read_to_string(hooks).unwrap();
+    let source = Sandbox::with(&format!("//- .pre-commit-hooks.yaml\n{hooks}"));
+    let sandbox = Sandbox::new();
+    sandbox.write_all("//- web/Dockerfile\nFROM scratch\nCOPY page /\n//- web/page\none\n");
+    let config = format!(
+        "repos:\n- repo: {}\n  rev: {}  hooks: [{{id: refit}}, {{id: refit-record}}, {{id: refit-push-notes}}]\n",
+        source.root().display(),
+        source.git(&["rev-parse", "HEAD"]),
+    );
+    sandbox.write(".pre-commit-config.yaml", &config);
+    let install = ["pre-commit", "post-commit", "pre-push"];
+    let install = install.iter().flat_map(|hook| ["-t", hook]);
+    let installed = sandbox.program("pre-commit", ["install"].into_iter().chain(install));
+    assert_eq!(installed.code, 0, "{}", installed.all());
+    sandbox.commit("Add images");
+    let notes = ["notes", "--ref=refit", "show", "HEAD"];
+    assert_eq!(sandbox.git(&notes), "web: scratch\n");
+    sandbox.write("web/Dockerfile", "FROM scratch\nCOPPY page /\n");
+    sandbox.write("web/page", "two\n");
+    sandbox.git(&["add", "web/page"]);
+    // The broken Dockerfile is not part of this commit.
+    sandbox.git(&["commit", "-q", "-m", "Another page"]);
+    assert_eq!(sandbox.git(&notes), "web: scratch\n");
+    assert_eq!(
+        sandbox.read("web/Dockerfile"),
+        "FROM scratch\nCOPPY page /\n"
+    );
+    sandbox.git(&["add", "web/Dockerfile"]);
+    let ran = sandbox.try_git(&["commit", "-q", "-m", "Break it"]);
+    assert_eq!(ran.code, 1);
+    let said = ran.all();
+    assert!(
+        said.contains("web/Dockerfile:2:1: unknown instruction `COPPY`"),
+        "{said}"
+    );
+    sandbox.git(&["reset", "-q", "--hard"]);
+    let remote = sandbox.path("remote.git");
+    let remote = remote.to_str().unwrap();
+    sandbox.git(&["init", "-q", "--bare", remote]);
+    sandbox.git(&["remote", "add", "origin", remote]);
+    sandbox.git(&["push", "-q", "origin", "main"]);
+    let refs = || sandbox.git(&["ls-remote", "origin", "refs/notes/*"]);
+    assert_eq!(refs(), "");
+    sandbox.git(&["config", "refit.pushNotes", "true"]);
+    sandbox.git(&["commit", "-q", "--allow-empty", "-m", "One more to push"]);
+    sandbox.git(&["push", "-q", "origin", "main"]);
+    assert!(refs().contains("refs/notes/refit-records"), "{}", refs());
+}
