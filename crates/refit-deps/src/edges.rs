@@ -1,6 +1,6 @@
 //! In-repo edges: which references are another image of this repository, said explicitly or inferred.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use refit_dockerfile::{Found, FoundSource};
 use refit_oci::Reference;
@@ -11,7 +11,7 @@ use crate::{inventory::Inventory, scan::Scans};
 #[derive(Clone, Debug, Default)]
 pub struct Edges {
     /// A moving tag of exactly one image.
-    explicit: BTreeMap<Reference, String>,
+    explicit: HashMap<Reference, String>,
     /// By child and reference.
     inferred: BTreeMap<(String, Reference), String>,
 }
@@ -64,6 +64,9 @@ impl Edges {
                 inferred: false,
             });
         }
+        if self.inferred.is_empty() {
+            return None;
+        }
         let inferred = self.inferred.get(&(child.to_owned(), reference.clone()))?;
         Some(Parent {
             image: inferred,
@@ -72,8 +75,8 @@ impl Edges {
     }
 }
 
-fn explicit(inventory: &Inventory) -> BTreeMap<Reference, String> {
-    let mut holders: BTreeMap<Reference, BTreeSet<&str>> = BTreeMap::new();
+fn explicit(inventory: &Inventory) -> HashMap<Reference, String> {
+    let mut holders: HashMap<Reference, BTreeSet<&str>> = HashMap::new();
     for image in &inventory.images {
         for reference in image.known_as() {
             holders.entry(reference).or_default().insert(&image.name);

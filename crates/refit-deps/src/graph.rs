@@ -36,7 +36,23 @@ pub struct Edge {
 }
 
 /// What tells edges apart: both ends, the kind's word, and whether it is inferred.
-type Key<'a> = (String, Node, &'a str, bool);
+type Key<'a> = (&'a str, End<'a>, &'a str, bool);
+
+/// A [`Node`] of somebody else's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End<'a> {
+    Image(&'a str),
+    External(&'a Reference),
+}
+
+impl End<'_> {
+    fn node(self) -> Node {
+        match self {
+            Self::Image(name) => Node::Image(name.to_owned()),
+            Self::External(reference) => Node::External(reference.clone()),
+        }
+    }
+}
 
 /// One end of an edge.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,21 +85,26 @@ impl std::fmt::Display for Node {
 impl Graph {
     /// The graph of an inventory.
     pub fn of(inventory: &Inventory, scans: &Scans, edges: &Edges) -> Self {
-        let mut merged: BTreeMap<Key<'_>, (Kind, BTreeSet<Platform>)> = BTreeMap::new();
+        let mut all: Vec<(Key<'_>, Kind, &Platform)> = Vec::new();
+        let mut sorted = 0;
         for (image, platform, found) in scans.found() {
+            // They come image by image: each is sorted by itself.
+            if all[sorted..]
+                .first()
+                .is_some_and(|(key, ..)| key.0 != image)
+            {
+                all[sorted..].sort_unstable();
+                sorted = all.len();
+            }
             let (to, inferred) = match (edges.parent(image, found), &found.source) {
-                (Some(parent), _) => (Node::Image(parent.image.to_owned()), parent.inferred),
-                (None, FoundSource::Reference(reference)) => {
-                    (Node::External(reference.clone()), false)
-                }
-                (None, FoundSource::InRepo(name)) => (Node::Image(name.clone()), false),
+                (Some(parent), _) => (End::Image(parent.image), parent.inferred),
+                (None, FoundSource::Reference(reference)) => (End::External(reference), false),
+                (None, FoundSource::InRepo(name)) => (End::Image(name), false),
             };
-            let key = (image.to_owned(), to, found.kind.as_str(), inferred);
-            let entry = merged
-                .entry(key)
-                .or_insert_with(|| (found.kind, BTreeSet::new()));
-            entry.1.insert(platform.clone());
+            let key = (image, to, found.kind.as_str(), inferred);
+            all.push((key, found.kind, platform));
         }
+        all[sorted..].sort_unstable();
         let images: BTreeSet<String> = inventory
             .images
             .iter()
@@ -93,16 +114,19 @@ impl Graph {
             images,
             ..Self::default()
         };
-        for ((from, to, _, inferred), (kind, platforms)) in merged {
-            if let Node::External(reference) = &to {
+        for same in all.chunk_by(|a, b| a.0 == b.0) {
+            let ((from, to, _, inferred), kind, _) = same[0];
+            if let End::External(reference) = to
+                && !graph.externals.contains(reference)
+            {
                 graph.externals.insert(reference.clone());
             }
             graph.edges.push(Edge {
-                from,
-                to,
+                from: from.to_owned(),
+                to: to.node(),
                 kind,
                 inferred,
-                platforms,
+                platforms: same.iter().map(|(_, _, p)| (*p).clone()).collect(),
             });
         }
         let between = |at: &usize| matches!(graph.edges[*at].to, Node::Image(_));

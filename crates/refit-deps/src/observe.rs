@@ -16,7 +16,7 @@ use crate::{
     image::Image,
     inventory::Inventory,
     record::Records,
-    scan::Triggers,
+    scan::{Scans, Triggers},
     source::Source,
 };
 
@@ -37,6 +37,8 @@ pub struct Ground<'a> {
     pub inventory: &'a Inventory,
     /// Which references are images of the repository.
     pub edges: &'a Edges,
+    /// The Dockerfiles of its images, resolved.
+    pub scans: &'a Scans,
     /// How manifests were made and tags were moved.
     pub records: &'a Records,
     /// The platform that `$BUILDPLATFORM` stands for.

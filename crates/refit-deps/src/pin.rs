@@ -40,9 +40,9 @@ pub fn fits(config: &ImageConfig, platform: &Platform) -> bool {
     if config.variant.as_deref().is_none_or(str::is_empty)
         && have.architecture == platform.architecture
     {
-        have.variant.clone_from(&platform.variant);
+        have = have.with_variant(platform.variant.clone());
     }
-    have.os_version.clone_from(&platform.os_version); // the index has decided that
+    let have = have.with_os_version(platform.os_version.clone()); // the index has decided that
     refit_platform::satisfies(&have, platform)
 }
 

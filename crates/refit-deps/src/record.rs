@@ -384,11 +384,11 @@ impl Records {
     }
 
     /// The builds that made `manifest` for `image`.
-    pub fn builds_of<'a>(
+    pub fn builds_of<'a, 'i>(
         &'a self,
-        image: &'a str,
+        image: &'i str,
         manifest: &Digest,
-    ) -> impl Iterator<Item = &'a BuildRecord> {
+    ) -> impl Iterator<Item = &'a BuildRecord> + use<'a, 'i> {
         self.builds
             .get(manifest)
             .into_iter()

@@ -148,8 +148,7 @@ pub struct Config {
 impl ImageConfig {
     /// The platform that the config names, normalised.
     pub fn platform(&self) -> Platform {
-        let mut platform = Platform::new(&self.os, &self.architecture, self.variant.as_deref());
-        platform.os_version = self.os_version.clone().filter(|v| !v.is_empty());
-        platform
+        Platform::new(&self.os, &self.architecture, self.variant.as_deref())
+            .with_os_version(self.os_version.clone().filter(|v| !v.is_empty()))
     }
 }

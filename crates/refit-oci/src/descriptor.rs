@@ -106,9 +106,8 @@ mod platform_object {
     ) -> Result<Option<Platform>, D::Error> {
         let object = Option::<Object>::deserialize(deserializer)?;
         Ok(object.map(|o| {
-            let mut platform = Platform::new(&o.os, &o.architecture, o.variant.as_deref());
-            platform.os_version = o.os_version.filter(|v| !v.is_empty());
-            platform
+            Platform::new(&o.os, &o.architecture, o.variant.as_deref())
+                .with_os_version(o.os_version.filter(|v| !v.is_empty()))
         }))
     }
 }

@@ -2,15 +2,26 @@
 //!
 //! Parsing normalises as containerd's `platforms` package does, so that equal platforms are equal values.
 
-use std::{fmt, str::FromStr};
+use std::{
+    cmp::Ordering,
+    fmt,
+    ops::Deref,
+    str::FromStr,
+    sync::{Arc, LazyLock},
+};
 
 use serde::{Deserialize, Serialize};
 
 /// A normalised platform. As text and in serde `os[(os.version)]/architecture[/variant]`;
-/// the object form of OCI descriptors is [`crate::Descriptor`]'s business.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// the object form of OCI descriptors is [`crate::Descriptor`]'s business. Every target, pin and record has one: a copy
+/// costs nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Platform {
+pub struct Platform(Arc<Parts>);
+
+/// What a platform consists of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Parts {
     /// `linux`, `windows`, …
     pub os: String,
     /// GOARCH spelling: `amd64`, `arm64`, …
@@ -38,22 +49,69 @@ impl Platform {
             .map(str::to_ascii_lowercase);
         let (architecture, variant) =
             normalise_architecture(&architecture.to_ascii_lowercase(), variant);
-        Self {
+        Self(Arc::new(Parts {
             os,
             architecture,
             variant,
             os_version: None,
+        }))
+    }
+
+    /// The same with another variant, normalised already.
+    #[must_use]
+    pub fn with_variant(mut self, variant: Option<String>) -> Self {
+        if self.variant != variant {
+            Arc::make_mut(&mut self.0).variant = variant;
         }
+        self
+    }
+
+    /// The same of another os version.
+    #[must_use]
+    pub fn with_os_version(mut self, os_version: Option<String>) -> Self {
+        if self.os_version != os_version {
+            Arc::make_mut(&mut self.0).os_version = os_version;
+        }
+        self
     }
 
     /// `linux/amd64`.
     pub fn linux_amd64() -> Self {
-        Self::new("linux", "amd64", None)
+        COMMON[0].1.clone()
     }
 
     /// `linux/arm64`.
     pub fn linux_arm64() -> Self {
-        Self::new("linux", "arm64", None)
+        COMMON[1].1.clone()
+    }
+}
+
+/// What is read most often: one value for all, so that they are compared at a glance.
+static COMMON: LazyLock<[(&str, Platform); 2]> = LazyLock::new(|| {
+    [("linux/amd64", "amd64"), ("linux/arm64", "arm64")]
+        .map(|(text, architecture)| (text, Platform::new("linux", architecture, None)))
+});
+
+impl Deref for Platform {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Ord for Platform {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return Ordering::Equal;
+        }
+        self.0.cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Platform {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -90,6 +148,9 @@ impl FromStr for Platform {
     /// Parses `os[(os.version)][/arch[/variant]]` in any case. An os alone stands for `os/amd64`, an architecture
     /// alone for `linux/arch`: unlike containerd, nothing depends on the machine that parses.
     fn from_str(text: &str) -> Result<Self, PlatformError> {
+        if let Some((_, common)) = COMMON.iter().find(|(common, _)| *common == text) {
+            return Ok(common.clone());
+        }
         let error = || PlatformError(text.to_owned());
         let mut parts = text.split('/');
         let first = parts.next().unwrap_or_default();
@@ -108,7 +169,7 @@ impl FromStr for Platform {
             return Err(error());
         }
         let lower = os.to_ascii_lowercase();
-        let mut platform = match architecture {
+        let platform = match architecture {
             None if ARCHITECTURES.contains(&lower.as_str()) => Self::new("linux", os, None),
             None if matches!(lower.as_str(), "linux" | "windows" | "darwin" | "freebsd") => {
                 Self::new(os, "amd64", None)
@@ -116,8 +177,7 @@ impl FromStr for Platform {
             None => return Err(error()),
             Some(architecture) => Self::new(os, architecture, variant),
         };
-        platform.os_version = os_version.map(str::to_owned);
-        Ok(platform)
+        Ok(platform.with_os_version(os_version.map(str::to_owned)))
     }
 }
 

@@ -18,6 +18,15 @@ pub fn satisfies(have: &Platform, want: &Platform) -> bool {
 /// With an `os_version` in `want`, the newest Windows build that it runs wins, as on a Windows host. An index whose only
 /// entry names no platform gives that entry: its config, not the index, says what it is.
 pub fn best_match<'a>(index: &'a Index, want: &Platform) -> Option<&'a Descriptor> {
+    // What is asked for itself, as nearly always: nothing is better.
+    if want.os != "windows"
+        && let Some((_, exact)) = index.platforms().find(|(have, _)| {
+            (&have.os, &have.architecture, &have.variant)
+                == (&want.os, &want.architecture, &want.variant)
+        })
+    {
+        return Some(exact);
+    }
     let acceptable = acceptable(want);
     let newest_first = |platform: &Platform| {
         let version = platform.os_version.as_deref().map(Version::full);
@@ -55,9 +64,7 @@ fn rank(have: &Platform, acceptable: &[Platform]) -> Option<usize> {
 /// containerd's `platformVector`: `want` and what it also runs, best first.
 fn acceptable(want: &Platform) -> Vec<Platform> {
     let like = |architecture: &str, variant: Option<&str>| {
-        let mut platform = Platform::new(&want.os, architecture, variant);
-        platform.os_version.clone_from(&want.os_version);
-        platform
+        Platform::new(&want.os, architecture, variant).with_os_version(want.os_version.clone())
     };
     let older = |architecture: &str, variant: Option<&str>, oldest: u32| -> Vec<Platform> {
         let newest = variant.and_then(number).unwrap_or(oldest);

@@ -6,7 +6,7 @@ use refit_context::{ContextEntry, EntryKind, Location};
 use refit_deps::{
     image::Image,
     inventory::clean,
-    scan::{self, Triggers},
+    scan::Triggers,
     source::{self, EntryMode, Source, SourceEntry, source},
 };
 use refit_dockerfile::ContextInput;
@@ -27,13 +27,11 @@ pub(crate) fn sources(
         return BTreeMap::new();
     };
     let source = |platform: &Platform| {
-        let source = if let Some(file) = snapshot.scans.target(&image.name, platform) {
-            ours.source(image, &file.inputs)
-        } else {
-            let file = scan::scan(image, platform, project.build_platform())?.ok()?;
-            ours.source(image, &file.inputs)
-        };
-        Some((platform.clone(), source))
+        let file = snapshot
+            .scans
+            .scan(image, platform, &Triggers::new())?
+            .ok()?;
+        Some((platform.clone(), ours.source(image, &file.inputs)))
     };
     image.platforms.iter().filter_map(source).collect()
 }
@@ -46,7 +44,7 @@ pub(crate) fn source_with(
     triggers: &Triggers,
 ) -> Result<Source, CommandError> {
     let ours = Ours::of(project, snapshot, image)?;
-    let file = match scan::scan_with(image, platform, project.build_platform(), triggers) {
+    let file = match snapshot.scans.scan(image, platform, triggers) {
         Some(Ok(file)) => file,
         Some(Err(problem)) => return Err(CommandError::new(problem.to_string())),
         None => {

@@ -189,8 +189,9 @@ impl Draft {
             config.os_version.clone_from(&platform.os_version);
         }
         let normal = Platform::new(&platform.os, &platform.architecture, variant.as_deref());
-        (config.os, config.architecture, config.variant) =
-            (normal.os, normal.architecture, normal.variant);
+        config.os.clone_from(&normal.os);
+        config.architecture.clone_from(&normal.architecture);
+        config.variant.clone_from(&normal.variant);
         config.created = Some(EPOCH.to_owned());
         (self.config, self.layers)
     }

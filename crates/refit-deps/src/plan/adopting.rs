@@ -61,7 +61,8 @@ enum Taken {
 
 impl Evaluator<'_> {
     fn taken_on(&self, image: &Image) -> Option<Taken> {
-        let published = match self.publication(image)? {
+        let publication = Publication::clone(&*self.publication(image)?);
+        let published = match publication {
             Publication::Ours(published) if published.adopted => published,
             Publication::Ours(published) if self.has_another_source(image, &published) => {
                 Published {

@@ -24,7 +24,7 @@ impl Evaluator<'_> {
         self.drop_partial_releases(&mut verdicts);
         for (target, verdict) in &verdicts {
             match verdict {
-                Verdict::Step(step) => plan.steps.push((**step).clone()),
+                Verdict::Step(step) => plan.steps.push(Step::clone(step)),
                 Verdict::Kept(_) => plan.kept.push(target.clone()),
                 Verdict::Left | Verdict::Absent => {}
             }
@@ -49,6 +49,7 @@ impl Evaluator<'_> {
         plan.seen = self.seen_first();
         // Last, as everything before looks for a base where the Dockerfile says that it is.
         self.mirror_bases(&mut plan);
+        plan.n_evaluated = self.n_evaluated.get();
         self.lookup.finish(plan)
     }
 
@@ -146,7 +147,8 @@ impl Evaluator<'_> {
         let patch = self.scope.roles.get(&image.name) == Some(&Role::Patch);
         let local = self.is_local(&image.name);
         let mut released = None;
-        let (expects, mut kept, after, over) = match self.publication(image)? {
+        let publication = Publication::clone(&*self.publication(image)?);
+        let (expects, mut kept, after, over) = match publication {
             Publication::Ours(published) => {
                 released = published.commit;
                 let (index, record) = (published.index, published.record);

@@ -1,5 +1,7 @@
 //! What `stale-when` commands add to a verdict.
 
+use std::borrow::Cow;
+
 use jiff::{SignedDuration, Timestamp};
 use refit_oci::{Digest, Platform};
 
@@ -75,8 +77,8 @@ impl Evaluator<'_> {
             .filter(|build| !self.is_long_ago(&build.at));
         for build in builds {
             let built = Candidate {
-                source: Some(build.source.clone()),
-                pins: build.deps.clone(),
+                source: Some(Cow::Borrowed(&build.source)),
+                pins: Cow::Borrowed(&build.deps),
             };
             if self.compare(pins, &[built])?.reasons.is_empty() {
                 return Some(true);

@@ -1,7 +1,5 @@
 //! What a target was built on against what its dependencies resolve to, level by level: index, manifest, content.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use refit_oci::{Digest, Platform, Repository};
 use refit_platform::Target;
@@ -50,9 +48,9 @@ impl Evaluator<'_> {
     pub(super) fn compare(
         &self,
         pins: &[PlannedPin],
-        candidates: &[Candidate],
+        candidates: &[Candidate<'_>],
     ) -> Option<Comparison> {
-        let exact = |candidate: &Candidate| pins.iter().all(|pin| candidate.has(pin));
+        let exact = |candidate: &Candidate<'_>| pins.iter().all(|pin| candidate.has(pin));
         if let Some(at) = candidates.iter().position(exact) {
             return self.against(pins, candidates.get(at), Some(at));
         }
@@ -71,14 +69,13 @@ impl Evaluator<'_> {
     fn against(
         &self,
         pins: &[PlannedPin],
-        candidate: Option<&Candidate>,
+        candidate: Option<&Candidate<'_>>,
         nearest: Option<usize>,
     ) -> Option<Comparison> {
         let mut compared = Comparison {
             nearest,
             ..Comparison::default()
         };
-        let mut seen = BTreeSet::new();
         let mut complete = true;
         for planned in pins {
             let reason = match planned {
@@ -120,7 +117,7 @@ impl Evaluator<'_> {
                     }
                 }
             };
-            if seen.insert(format!("{reason:?}")) {
+            if !compared.reasons.contains(&reason) {
                 compared.reasons.push(reason);
             }
         }
@@ -204,7 +201,7 @@ impl Evaluator<'_> {
     }
 }
 
-impl Candidate {
+impl Candidate<'_> {
     /// What a dependency was pinned to: the pin of its own kind first, since one reference can be used in many ways.
     pub(super) fn pin_of(&self, now: &Pin) -> Option<&Pin> {
         let same = || {

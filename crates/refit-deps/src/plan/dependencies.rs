@@ -26,7 +26,7 @@ impl Evaluator<'_> {
         &self,
         image: &Image,
         file: &ResolvedFile,
-        candidates: &[Candidate],
+        candidates: &[Candidate<'_>],
     ) -> Option<Result<Vec<PlannedPin>, StateKind>> {
         let all: Vec<_> = file
             .found
@@ -50,7 +50,7 @@ impl Evaluator<'_> {
         &self,
         image: &Image,
         file: &ResolvedFile,
-        candidates: &[Candidate],
+        candidates: &[Candidate<'_>],
     ) -> Option<Result<Vec<PlannedPin>, StateKind>> {
         let candidates = match self.scope.base {
             Some(_) => candidates,
@@ -63,7 +63,7 @@ impl Evaluator<'_> {
         &self,
         child: &Image,
         found: &Found,
-        candidates: &[Candidate],
+        candidates: &[Candidate<'_>],
     ) -> Option<Result<PlannedPin, StateKind>> {
         let parent = self.lookup.ground.edges.parent(&child.name, found);
         let parent = parent.and_then(|parent| self.lookup.ground.inventory.image(parent.image));
@@ -117,8 +117,8 @@ impl Evaluator<'_> {
             Verdict::Step(step) => Some(Ok(PlannedPin::Step {
                 kind: found.kind,
                 platform: found.platform.clone(),
-                target: step.target,
-                repository: step.repository,
+                target: step.target.clone(),
+                repository: step.repository.clone(),
                 reference,
             })),
             Verdict::Absent => Some(Err(StateKind::MissingTag {
@@ -147,13 +147,13 @@ impl Evaluator<'_> {
         reference: &Reference,
         found: &Found,
         pinned: Pinned,
-        candidates: &[Candidate],
+        candidates: &[Candidate<'_>],
     ) -> Option<Result<(Option<Digest>, Digest), StateKind>> {
         let platform = &found.platform;
         let pins = || {
             candidates
                 .iter()
-                .flat_map(|c| &c.pins)
+                .flat_map(|c| c.pins.iter())
                 .filter(|p| p.same_dependency(reference, platform))
         };
         if self.scope.base.as_ref().is_some_and(|base| {

@@ -1,8 +1,10 @@
 //! One target's verdict: kept, a step, or reported and left alone. Shared by sweeps, releases and `status`.
 
 use std::{
+    borrow::Cow,
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet, HashMap},
+    rc::Rc,
 };
 
 use refit_oci::{Digest, Platform, Reference, annotations};
@@ -39,7 +41,7 @@ pub(super) enum Verdict {
     /// The published manifest stays.
     Kept(Digest),
     /// It is built.
-    Step(Box<Step>),
+    Step(Rc<Step>),
     /// Nothing is done; a state says why. As a base it is what its tag holds.
     Left,
     /// Nothing is published.
@@ -91,12 +93,15 @@ const DEEPEST: usize = 64;
 pub(super) struct Evaluator<'a> {
     pub(super) lookup: Lookup<'a>,
     pub(super) scope: Scope,
-    verdicts: RefCell<HashMap<Target, Progress>>,
+    /// By image and platform.
+    verdicts: RefCell<HashMap<String, BTreeMap<Platform, Progress>>>,
+    /// How many targets were evaluated.
+    pub(super) n_evaluated: Cell<usize>,
     /// How many targets are being evaluated, each for the one before.
     depth: Cell<usize>,
     /// What is to be evaluated first: it is too deep below what is being evaluated.
     postponed: RefCell<Option<Target>>,
-    publications: RefCell<HashMap<String, Publication>>,
+    publications: RefCell<HashMap<String, Rc<Publication>>>,
     states: RefCell<States>,
     pub(super) unaffected: RefCell<Vec<Unaffected>>,
     /// Digests that no record knows yet, and the first image that is built on them.
@@ -124,9 +129,16 @@ struct States {
 
 /// One way a manifest is known to have been built.
 #[derive(Clone, Debug)]
-pub(super) struct Candidate {
-    pub(super) source: Option<SourceId>,
-    pub(super) pins: Vec<Pin>,
+pub(super) struct Candidate<'a> {
+    pub(super) source: Option<Cow<'a, SourceId>>,
+    pub(super) pins: Cow<'a, [Pin]>,
+}
+
+impl Candidate<'_> {
+    /// Whether it was built from that source.
+    pub(super) fn is_from(&self, source: &SourceId) -> bool {
+        self.source.as_deref() == Some(source)
+    }
 }
 
 impl<'a> Evaluator<'a> {
@@ -135,6 +147,7 @@ impl<'a> Evaluator<'a> {
             lookup: Lookup::new(ground),
             scope,
             verdicts: RefCell::default(),
+            n_evaluated: Cell::default(),
             depth: Cell::default(),
             postponed: RefCell::default(),
             publications: RefCell::default(),
@@ -152,16 +165,13 @@ impl<'a> Evaluator<'a> {
             let verdict = match open.last() {
                 None => self.target(image, platform),
                 Some(target) => {
-                    self.verdicts.borrow_mut().remove(target);
+                    self.progress(target, None);
                     let image = self.lookup.ground.inventory.image(&target.image)?;
                     self.target(image, &target.platform)
                 }
             };
             // What waits for another one depends on itself if that depends on it.
-            let waits = |target: &Target| {
-                let mut verdicts = self.verdicts.borrow_mut();
-                verdicts.insert(target.clone(), Progress::Underway);
-            };
+            let waits = |target: &Target| self.progress(target, Some(Progress::Underway));
             match self.postponed.take() {
                 Some(next) => {
                     open.last().into_iter().for_each(waits);
@@ -175,17 +185,18 @@ impl<'a> Evaluator<'a> {
 
     /// The same within the evaluation of another target. None also if it is too deep below that: then it is postponed.
     pub(super) fn target(&self, image: &Image, platform: &Platform) -> Option<Verdict> {
-        let target = Target {
-            image: image.name.clone(),
-            platform: platform.clone(),
-        };
-        match self.verdicts.borrow().get(&target) {
+        let known = self.verdicts.borrow();
+        match known.get(&image.name).and_then(|of| of.get(platform)) {
             Some(Progress::Known(verdict)) => return Some(verdict.clone()),
             Some(Progress::Unknown) => return None,
             // It depends on itself; the graph's problems name the cycle.
             Some(Progress::Underway) => return Some(Verdict::Left),
-            None => {}
+            None => drop(known),
         }
+        let target = Target {
+            image: image.name.clone(),
+            platform: platform.clone(),
+        };
         let depth = self.depth.get();
         if self.postponed.borrow().is_some() {
             return None;
@@ -195,8 +206,8 @@ impl<'a> Evaluator<'a> {
             return None;
         }
         self.depth.set(depth + 1);
-        let underway = Progress::Underway;
-        self.verdicts.borrow_mut().insert(target.clone(), underway);
+        self.progress(&target, Some(Progress::Underway));
+        self.n_evaluated.set(self.n_evaluated.get() + 1);
         let verdict = match self.role(image) {
             None => None,
             Some(Role::Patch) => self.patch(image, platform),
@@ -205,20 +216,33 @@ impl<'a> Evaluator<'a> {
             Some(Role::AsPublished) => self.as_published(image, platform),
         };
         self.depth.set(depth);
-        let mut verdicts = self.verdicts.borrow_mut();
-        match &verdict {
-            Some(verdict) => verdicts.insert(target, Progress::Known(verdict.clone())),
-            None if self.postponed.borrow().is_some() => verdicts.remove(&target),
-            None => verdicts.insert(target, Progress::Unknown),
+        let progress = match &verdict {
+            Some(verdict) => Some(Progress::Known(verdict.clone())),
+            None if self.postponed.borrow().is_some() => None,
+            None => Some(Progress::Unknown),
         };
+        self.progress(&target, progress);
         verdict
+    }
+
+    /// Notes how far the evaluation of a target has come; none: it has not begun.
+    fn progress(&self, target: &Target, progress: Option<Progress>) {
+        let mut verdicts = self.verdicts.borrow_mut();
+        let of_image = match verdicts.get_mut(&target.image) {
+            Some(of_image) => of_image,
+            None => verdicts.entry(target.image.clone()).or_default(),
+        };
+        match progress {
+            Some(progress) => of_image.insert(target.platform.clone(), progress),
+            None => of_image.remove(&target.platform),
+        };
     }
 
     fn role(&self, image: &Image) -> Option<Role> {
         match (self.scope.roles.get(&image.name), self.scope.unpublished) {
             (Some(role), _) => Some(*role),
             (None, Some(Role::Local)) => Some(Role::Local),
-            (None, Some(role)) => match self.publication(image)? {
+            (None, Some(role)) => match &*self.publication(image)? {
                 Publication::Never => Some(role),
                 _ => Some(Role::AsPublished),
             },
@@ -227,7 +251,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn as_published(&self, image: &Image, platform: &Platform) -> Option<Verdict> {
-        Some(match self.publication(image)? {
+        Some(match &*self.publication(image)? {
             Publication::Never => Verdict::Absent,
             Publication::Ours(published) => match published.platforms.get(platform) {
                 Some(manifest) => Verdict::Kept(manifest.clone()),
@@ -237,9 +261,9 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    pub(super) fn publication(&self, image: &Image) -> Option<Publication> {
+    pub(super) fn publication(&self, image: &Image) -> Option<Rc<Publication>> {
         if let Some(known) = self.publications.borrow().get(&image.name) {
-            return Some(known.clone());
+            return Some(Rc::clone(known));
         }
         let unrecorded = if self.scope.adopting.taken.contains(&image.name) {
             Unrecorded::Take
@@ -247,9 +271,10 @@ impl<'a> Evaluator<'a> {
             self.scope.adopting.unrecorded
         };
         let found = publication::publication(&self.lookup, image, unrecorded)?;
+        let found = Rc::new(found);
         self.publications
             .borrow_mut()
-            .insert(image.name.clone(), found.clone());
+            .insert(image.name.clone(), Rc::clone(&found));
         Some(found)
     }
 
@@ -285,13 +310,13 @@ impl<'a> Evaluator<'a> {
         image: &Image,
         platform: &Platform,
         manifest: &Digest,
-    ) -> Option<Vec<Candidate>> {
+    ) -> Option<Vec<Candidate<'a>>> {
         let records = self.lookup.ground.records.builds_of(&image.name, manifest);
-        let recorded: Vec<Candidate> = records
+        let recorded: Vec<Candidate<'a>> = records
             .filter(|build| build.platform == *platform)
             .map(|build| Candidate {
-                source: Some(build.source.clone()),
-                pins: build.deps.clone(),
+                source: Some(Cow::Borrowed(&build.source)),
+                pins: Cow::Borrowed(&build.deps),
             })
             .collect();
         if !recorded.is_empty() {
@@ -306,9 +331,11 @@ impl<'a> Evaluator<'a> {
             .and_then(|text| pin::from_annotation(text));
         let source = written
             .get(annotations::SOURCE)
-            .and_then(|text| text.parse().ok());
+            .and_then(|text| text.parse().ok())
+            .map(Cow::Owned);
         Some(
-            pins.map(|pins| Candidate { source, pins })
+            pins.map(Cow::Owned)
+                .map(|pins| Candidate { source, pins })
                 .into_iter()
                 .collect(),
         )

@@ -60,6 +60,8 @@ pub struct Plan {
     pub seen: Vec<Seen>,
     /// Dockerfiles that could not be used.
     pub problems: Vec<Problem>,
+    /// How many targets were evaluated for it once everything was known: what it took, on any machine.
+    pub n_evaluated: usize,
 }
 
 /// A digest that a base has moved to, seen for the first time.

@@ -1,6 +1,9 @@
 //! ONBUILD: what the configs of its bases add to a target.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use refit_dockerfile::{Found, FoundSource, Resolved as ResolvedFile, Source as From};
 use refit_oci::{Digest, ObjectId, Platform, Reference, Repository};
@@ -17,7 +20,7 @@ use crate::{
     observe::{Answer, SourceKey},
     pin::Pin,
     reason::{StateKind, TagOwner},
-    scan::{self, Triggers},
+    scan::Triggers,
     source::SourceId,
 };
 
@@ -35,7 +38,7 @@ pub(super) struct Wanted<'a> {
 
 /// The same with what its bases make it execute first.
 pub(super) struct Whole {
-    pub(super) file: ResolvedFile,
+    pub(super) file: Arc<ResolvedFile>,
     pub(super) triggers: Triggers,
     pub(super) pins: Vec<PlannedPin>,
     /// How those compare with what it was built on.
@@ -56,8 +59,8 @@ impl Evaluator<'_> {
         &self,
         image: &Image,
         file: &ResolvedFile,
-        candidates: &[Candidate],
-        built: &[Candidate],
+        candidates: &[Candidate<'_>],
+        built: &[Candidate<'_>],
     ) -> Answered<Vec<PlannedPin>> {
         let mut pins = match self.pins(image, file, candidates)? {
             Ok(pins) => pins,
@@ -140,7 +143,7 @@ impl Evaluator<'_> {
     pub(super) fn changed_by_triggers(
         &self,
         wanted: Wanted<'_>,
-        candidates: &[Candidate],
+        candidates: &[Candidate<'_>],
     ) -> Option<bool> {
         let plain = |file: &ResolvedFile| {
             let pins = self.pins(wanted.image, file, candidates)?;
@@ -151,7 +154,7 @@ impl Evaluator<'_> {
         };
         let built = candidates
             .iter()
-            .any(|candidate| candidate.source.as_ref() == Some(&whole.source));
+            .any(|candidate| candidate.is_from(&whole.source));
         let widened = whole.source != *wanted.source;
         Some(widened && !built)
     }
@@ -243,8 +246,8 @@ impl Evaluator<'_> {
         let Answer::Found(release) = release else {
             return Some(Ok(Vec::new())); // the step itself could not have been planned
         };
-        let build_platform = self.lookup.ground.build_platform;
-        let scanned = scan::scan(&release.image, &target.platform, build_platform);
+        let scans = self.lookup.ground.scans;
+        let scanned = scans.scan(&release.image, &target.platform, &Triggers::new());
         let (Some(file), Some(Ok(resolved))) = (&release.image.file, scanned) else {
             return Some(Ok(Vec::new()));
         };

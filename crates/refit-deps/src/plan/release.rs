@@ -80,7 +80,7 @@ impl Evaluator<'_> {
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
         let mut known_source = false;
-        let published = match &publication {
+        let published = match &*publication {
             Publication::Ours(published) => Some(published),
             Publication::Never
             | Publication::Other(StateKind::NoMovingTag | StateKind::MissingTag { .. }) => None,
@@ -243,8 +243,16 @@ impl Evaluator<'_> {
         &self,
         image: &Image,
         platform: &Platform,
-    ) -> Option<Result<(std::sync::Arc<Release>, Source, refit_dockerfile::Resolved), StateKind>>
-    {
+    ) -> Option<
+        Result<
+            (
+                std::sync::Arc<Release>,
+                Source,
+                std::sync::Arc<refit_dockerfile::Resolved>,
+            ),
+            StateKind,
+        >,
+    > {
         let broken = |message: String| Some(Err(StateKind::Broken { message }));
         let file = match self.scanned(image, platform, &Triggers::new()) {
             Ok(file) => file,
@@ -286,10 +294,8 @@ impl Evaluator<'_> {
 }
 
 /// The ways of having been built from one source.
-fn of_source(candidates: &[Candidate], source: &SourceId) -> Vec<Candidate> {
-    let same = candidates
-        .iter()
-        .filter(|c| c.source.as_ref() == Some(source));
+fn of_source<'a>(candidates: &[Candidate<'a>], source: &SourceId) -> Vec<Candidate<'a>> {
+    let same = candidates.iter().filter(|c| c.is_from(source));
     same.cloned().collect()
 }
 

@@ -106,7 +106,8 @@ pub fn status(ground: &Ground<'_>) -> Resolved<Status> {
 impl Evaluator<'_> {
     /// Notes a target whose tip differs from what is published. None while something is unknown.
     fn unreleased(&self, image: &Image, platform: &Platform) -> Option<()> {
-        let published = match self.publication(image)? {
+        let publication = self.publication(image)?;
+        let published = match &*publication {
             Publication::Ours(published) => published,
             Publication::Never => {
                 // What can't be built is more than unpublished.
@@ -121,19 +122,16 @@ impl Evaluator<'_> {
             return Some(());
         };
         if published.adopted {
-            return self.unreleased_adopted(image, platform, &published);
+            return self.unreleased_adopted(image, platform, published);
         }
         let candidates = self.candidates(image, platform, manifest)?;
         let Ok((tip, source, _)) = self.tip(image, platform)? else {
             return Some(());
         };
-        if candidates
-            .iter()
-            .any(|c| c.source.as_ref() == Some(&source.id))
-        {
+        if candidates.iter().any(|c| c.is_from(&source.id)) {
             return Some(());
         }
-        let mut reasons = self.changes(image, platform, &published, &source)?;
+        let mut reasons = self.changes(image, platform, published, &source)?;
         if reasons.is_empty() {
             let wanted = Wanted {
                 image: &tip.image,

@@ -1,6 +1,6 @@
 //! Sweeps: patch what is published, from the source that was released.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, rc::Rc, sync::Arc};
 
 use refit_oci::{ObjectId, Platform, Reference};
 use refit_platform::Target;
@@ -20,7 +20,7 @@ use crate::{
     pin::Pin,
     publication::{Publication, Published, Unrecorded},
     reason::{Reason, StateKind},
-    scan::{self, Triggers},
+    scan::Triggers,
 };
 
 /// The only layer format so far.
@@ -74,13 +74,14 @@ pub fn sweep(ground: &Ground<'_>, options: &SweepOptions) -> Resolved<Plan> {
 impl Evaluator<'_> {
     /// Patches a published target.
     pub(super) fn patch(&self, image: &Image, platform: &Platform) -> Option<Verdict> {
-        let published = match self.patchable(image)? {
+        let publication = self.publication(image)?;
+        let published = match self.patchable(image, &publication)? {
             Ok(published) => published,
             Err(verdict) => return Some(verdict),
         };
         // What was released is one commit's; what an image says of itself, each platform says.
         let of_source = published.adopted.then_some(platform);
-        let (release, commit) = match self.released(image, platform, &published)? {
+        let (release, commit) = match self.released(image, platform, published)? {
             Ok(found) => found,
             Err(kind) => return Some(self.state(&image.name, of_source, kind)),
         };
@@ -123,7 +124,7 @@ impl Evaluator<'_> {
             }
         }
         let Some(source) = release.sources.get(platform) else {
-            let kind = unlisted(&published, platform);
+            let kind = unlisted(published, platform);
             return Some(self.state(&image.name, Some(platform), kind));
         };
         let wanted = Wanted {
@@ -136,16 +137,14 @@ impl Evaluator<'_> {
             image: &entry,
             platform,
             candidates: &candidates,
-            published: Some(&published),
+            published: Some(published),
         };
         let whole = match self.whole(wanted, &|file| self.taken(&target, file))? {
             Ok(whole) => whole,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
-        let mut reasons = match manifest {
-            None => vec![Reason::PlatformAdded],
-            Some(_) => whole.compared.reasons.clone(),
-        };
+        let added = vec![Reason::PlatformAdded];
+        let mut reasons = manifest.map_or(added, |_| whole.compared.reasons.clone());
         if let (true, Checked::Fine, Some(manifest)) = (reasons.is_empty(), checked, manifest) {
             checked = self.verdict_of_check(image, platform, manifest, &whole.pins)?;
         }
@@ -184,7 +183,7 @@ impl Evaluator<'_> {
         (image, entry): (&Image, &Image),
         platform: &Platform,
         published: &Published,
-    ) -> Option<Result<refit_dockerfile::Resolved, StateKind>> {
+    ) -> Option<Result<Arc<refit_dockerfile::Resolved>, StateKind>> {
         let triggers = match published.platforms.get(platform) {
             Some(manifest) if published.adopted => {
                 let tag = (&published.index, manifest);
@@ -196,16 +195,22 @@ impl Evaluator<'_> {
     }
 
     /// What is published of an image, if a sweep may patch it.
-    fn patchable(&self, image: &Image) -> Option<Result<Published, Verdict>> {
-        let published = match self.publication(image)? {
+    fn patchable<'p>(
+        &self,
+        image: &Image,
+        publication: &'p Publication,
+    ) -> Option<Result<&'p Published, Verdict>> {
+        let published = match publication {
             Publication::Ours(published) => published,
             Publication::Never => {
                 self.state(&image.name, None, StateKind::Unpublished);
                 return Some(Err(Verdict::Absent));
             }
-            Publication::Other(kind) => return Some(Err(self.state(&image.name, None, kind))),
+            Publication::Other(kind) => {
+                return Some(Err(self.state(&image.name, None, kind.clone())));
+            }
         };
-        self.report_behind(image, &published)?;
+        self.report_behind(image, published)?;
         if let Some(reason) = self.hold_of(image) {
             let held = self.state(&image.name, None, StateKind::Held { reason });
             return Some(Err(held));
@@ -269,9 +274,8 @@ impl Evaluator<'_> {
         image: &Image,
         platform: &Platform,
         triggers: &Triggers,
-    ) -> Result<refit_dockerfile::Resolved, StateKind> {
-        let build_platform = self.lookup.ground.build_platform;
-        match scan::scan_with(image, platform, build_platform, triggers) {
+    ) -> Result<Arc<refit_dockerfile::Resolved>, StateKind> {
+        match self.lookup.ground.scans.scan(image, platform, triggers) {
             Some(Ok(file)) => Ok(file),
             Some(Err(problem)) => Err(StateKind::Broken {
                 message: problem.to_string(),
@@ -308,7 +312,7 @@ impl Evaluator<'_> {
                 Answer::Missing | Answer::Failed(_) => {}
             }
         }
-        Some(Verdict::Step(Box::new(step)))
+        Some(Verdict::Step(Rc::new(step)))
     }
 
     /// The source that made what is published: at its commit, or at the tip if that has the same source id.
@@ -368,20 +372,21 @@ impl Evaluator<'_> {
 pub(super) type Source = (Arc<Release>, Option<ObjectId>);
 
 /// What is built is the release's; how it is treated is the tip's.
-fn patched(tip: &Image, release: &Release) -> Image {
-    Image {
+pub(super) fn patched<'r>(tip: &Image, release: &'r Release) -> Cow<'r, Image> {
+    let released = &release.image;
+    if (&released.platforms, released.pinned) == (&tip.platforms, tip.pinned) {
+        return Cow::Borrowed(released);
+    }
+    Cow::Owned(Image {
         platforms: tip.platforms.clone(),
         pinned: tip.pinned,
-        ..release.image.clone()
-    }
+        ..released.clone()
+    })
 }
 
-fn has_source(release: &Release, platform: &Platform, candidates: &[Candidate]) -> bool {
-    let source = release.sources.get(platform).map(|source| &source.id);
-    source.is_some()
-        && candidates
-            .iter()
-            .any(|candidate| candidate.source.as_ref() == source)
+fn has_source(release: &Release, platform: &Platform, candidates: &[Candidate<'_>]) -> bool {
+    let source = release.sources.get(platform);
+    source.is_some_and(|source| candidates.iter().any(|c| c.is_from(&source.id)))
 }
 
 fn unlisted(published: &Published, platform: &Platform) -> StateKind {

@@ -23,7 +23,7 @@ use crate::{
 pub(super) struct Compared<'c> {
     pub(super) image: &'c Image,
     pub(super) platform: &'c Platform,
-    pub(super) candidates: &'c [Candidate],
+    pub(super) candidates: &'c [Candidate<'c>],
     /// What is published of it.
     pub(super) published: Option<&'c Published>,
 }
@@ -35,7 +35,7 @@ struct New<'p> {
     pin: &'p Pin,
 }
 
-impl Evaluator<'_> {
+impl<'a> Evaluator<'a> {
     /// What a target is built on, and how that compares with what it was built on, once the bases that are not taken
     /// are left out of it. An error is a state of the target.
     pub(super) fn taken(
@@ -222,7 +222,7 @@ impl Evaluator<'_> {
     /// does not hold any more: they are to come.
     fn is_settling(&self, target: &Compared<'_>, new: &New<'_>) -> Option<bool> {
         let siblings = self.siblings(target)?;
-        let pins = siblings.iter().flat_map(|candidate| &candidate.pins);
+        let pins = siblings.iter().flat_map(|candidate| candidate.pins.iter());
         let of_base = pins.filter(|pin| pin.reference == new.pin.reference);
         let mut others = of_base.filter(|pin| pin.platform != new.pin.platform);
         let document = self.lookup.document(new.tag.repository(), new.digest)?;
@@ -238,7 +238,7 @@ impl Evaluator<'_> {
     /// Whether another platform of the image was built on the digest: what is taken is not waited for.
     fn is_taken(&self, target: &Compared<'_>, new: &New<'_>) -> Option<bool> {
         let siblings = self.siblings(target)?;
-        let mut pins = siblings.iter().flat_map(|candidate| &candidate.pins);
+        let mut pins = siblings.iter().flat_map(|candidate| candidate.pins.iter());
         Some(pins.any(|pin| {
             let digest = pin.index.as_ref().or(pin.manifest.as_ref());
             pin.reference == new.pin.reference && digest == Some(new.digest)
@@ -246,16 +246,17 @@ impl Evaluator<'_> {
     }
 
     /// How the image's other platforms were built.
-    fn siblings(&self, target: &Compared<'_>) -> Option<Vec<Candidate>> {
+    fn siblings(&self, target: &Compared<'_>) -> Option<Vec<Candidate<'a>>> {
         let mut all = Some(Vec::new());
         let platforms = target.published.iter().flat_map(|p| &p.platforms);
         for (platform, manifest) in platforms {
             if platform == target.platform || !target.image.platforms.contains(platform) {
                 continue;
             }
-            match self.candidates(target.image, platform, manifest) {
-                Some(more) => all.iter_mut().for_each(|all| all.extend(more.clone())),
-                None => all = None,
+            match (self.candidates(target.image, platform, manifest), &mut all) {
+                (Some(more), Some(all)) => all.extend(more),
+                (Some(_), None) => {}
+                (None, _) => all = None,
             }
         }
         all

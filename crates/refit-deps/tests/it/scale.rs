@@ -1,6 +1,10 @@
 //! How much is asked and how often, for many images: bounds that no machine's speed can blur.
 
-use refit_deps::plan::{self, SweepOptions, Word};
+use refit_deps::{
+    image::Image,
+    plan::{self, SweepOptions, Word},
+    scan::Triggers,
+};
 
 use crate::large::{Size, world::World};
 
@@ -22,6 +26,58 @@ fn a_sweep_of_many_fresh_images_asks_for_each_tag_once_and_for_nothing_else() {
     let asked = (world.answers.tags.len(), world.answers.documents.len());
     assert_eq!(asked, (250, 0));
     assert!(rounds <= 4, "{rounds} rounds");
+    // Each target's Dockerfile is resolved when the repository is read, and never again.
+    assert_eq!(
+        (world.large.scans.n_resolved(), plan.n_evaluated),
+        (480, 480)
+    );
+}
+
+#[test]
+fn twice_as_many_images_take_twice_the_work() {
+    let work = |images, bases_moved| {
+        let mut world = World::new(Size { images, ..SIZE });
+        world.bases_moved = bases_moved;
+        let options = SweepOptions::default();
+        let (plan, rounds) = world.resolve(|ground| plan::sweep(ground, &options));
+        let asked = &world.answers;
+        let n_own = asked.tags.len() - SIZE.bases;
+        let counts = [
+            n_own,
+            asked.releases.len(),
+            world.large.scans.n_resolved(),
+            plan.n_evaluated,
+        ];
+        (counts, rounds)
+    };
+    for bases_moved in [false, true] {
+        let (once, rounds) = work(240, bases_moved);
+        let (twice, rounds_of_twice) = work(480, bases_moved);
+        assert_eq!(once.map(|n| 2 * n), twice, "bases moved: {bases_moved}");
+        assert_eq!(rounds, rounds_of_twice);
+        assert!(once.iter().all(|n| *n <= 480), "{once:?}");
+    }
+}
+
+#[test]
+fn images_of_one_dockerfile_share_what_it_resolves_to() {
+    let world = World::new(Size { images: 60, ..SIZE });
+    let scans = &world.large.scans;
+    let resolved = scans.n_resolved();
+    let image = &world.large.inventory.images[0];
+    let other = Image {
+        name: "other".to_owned(),
+        ..image.clone()
+    };
+    let scan = |image: &Image| scans.scan(image, &image.platforms[0], &Triggers::new());
+    assert_eq!(scan(image), scan(&other));
+    assert_eq!(scans.n_resolved(), resolved);
+    let with_argument = Image {
+        build_args: [("VERSION".to_owned(), "2".to_owned())].into(),
+        ..image.clone()
+    };
+    assert!(scan(&with_argument).is_some_and(|scanned| scanned.is_ok()));
+    assert_eq!(scans.n_resolved(), resolved + 1);
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub(crate) struct World {
     pub(crate) registry: Registry,
     /// The notes, line by line.
     pub(crate) notes: Vec<String>,
+    scans: Scans,
     edges: Edges,
     build_platform: Platform,
 }
@@ -56,11 +57,13 @@ impl World {
         let git = Git::new(&scenario);
         let build_platform = Platform::linux_amd64();
         let tip = git.inventory(&git.tip);
-        let edges = Edges::of(tip, &Scans::of(&tip.images, &build_platform));
+        let scans = Scans::of(&tip.images, &build_platform);
+        let edges = Edges::of(tip, &scans);
         let mut world = Self {
             registry: Registry::default(),
             notes: Vec::new(),
             git,
+            scans,
             edges,
             build_platform,
             scenario,
@@ -321,6 +324,7 @@ impl World {
                 line: &line,
                 inventory: self.git.inventory(&self.git.tip),
                 edges: &self.edges,
+                scans: &self.scans,
                 records: &records,
                 build_platform: &self.build_platform,
                 now: self.scenario.time.parse().unwrap(),

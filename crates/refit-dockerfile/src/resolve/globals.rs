@@ -2,8 +2,6 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use refit_oci::Platform;
-
 use super::{Settings, budget::Budget};
 use crate::{
     SyntaxError,
@@ -98,10 +96,7 @@ fn hint(file: &Dockerfile, globals: &Globals, name: &str) -> String {
 fn predefined(file: &Dockerfile, settings: &Settings<'_>) -> BTreeMap<String, String> {
     let (build, target) = (settings.build_platform, settings.platform);
     // BuildKit leaves the os version out of BUILDPLATFORM alone.
-    let build_platform = Platform {
-        os_version: None,
-        ..build.clone()
-    };
+    let build_platform = build.clone().with_os_version(None);
     let stage = match settings.target.filter(|target| !target.is_empty()) {
         Some(target) => Some(target.to_owned()),
         None => file.stages.last().and_then(|stage| stage.name.clone()),

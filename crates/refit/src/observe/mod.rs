@@ -132,6 +132,7 @@ impl<'p> Observer<'p> {
                     line: &self.line,
                     inventory: &self.tip.inventory,
                     edges: &self.tip.edges,
+                    scans: &self.tip.scans,
                     records: &self.records,
                     build_platform: self.project.build_platform(),
                     now: self.now,

@@ -65,7 +65,11 @@ enum Finding {
 
 impl Evaluator<'_> {
     /// How the manifest was built, to be compared with what its dependencies are now. Notes that nobody has adopted it.
-    pub(super) fn candidate(&self, of: &Evidence<'_>, pins: &[PlannedPin]) -> Option<Candidate> {
+    pub(super) fn candidate(
+        &self,
+        of: &Evidence<'_>,
+        pins: &[PlannedPin],
+    ) -> Option<Candidate<'static>> {
         let explained = self.explained(of, pins)?;
         if let Some(tag) = of.image.lead_tag() {
             let kind = StateKind::Adoptable {
@@ -77,7 +81,7 @@ impl Evaluator<'_> {
         }
         Some(Candidate {
             source: None,
-            pins: explained.compared(),
+            pins: explained.compared().into(),
         })
     }
 
@@ -184,7 +188,9 @@ impl Evaluator<'_> {
             return Some(Err(Absent));
         }
         let candidates = self.candidates(of.image, of.platform, of.manifest)?;
-        let mut pins = candidates.into_iter().flat_map(|candidate| candidate.pins);
+        let mut pins = candidates
+            .into_iter()
+            .flat_map(|candidate| candidate.pins.into_owned());
         let own = pins.find(|own| own.same_dependency(&pin.reference, &pin.platform));
         Some(own.ok_or(Absent))
     }

@@ -271,7 +271,8 @@ impl Evaluator<'_> {
         if then.is_some_and(|then| tip == Some(&then.id)) {
             return Some(true);
         }
-        let Publication::Ours(base) = self.publication(parent)? else {
+        let publication = self.publication(parent)?;
+        let Publication::Ours(base) = &*publication else {
             return Some(false);
         };
         let Some(base) = base.platforms.get(platform) else {

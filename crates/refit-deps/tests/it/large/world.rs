@@ -57,6 +57,7 @@ impl World {
             line: &self.line,
             inventory: &self.large.inventory,
             edges: &self.large.edges,
+            scans: &self.large.scans,
             records: &self.records,
             build_platform: &self.large.build_platform,
             now: "2026-06-01T00:00:00Z".parse().unwrap(),

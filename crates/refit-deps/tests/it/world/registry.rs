@@ -262,9 +262,9 @@ impl Registry {
             })
             .collect();
         if let Some(platform) = content.platform {
-            config.os = platform.os;
-            config.architecture = platform.architecture;
-            config.variant = platform.variant;
+            config.os.clone_from(&platform.os);
+            config.architecture.clone_from(&platform.architecture);
+            config.variant.clone_from(&platform.variant);
         }
         self.configs.insert(digest(name), Arc::new(config));
     }
