@@ -3,6 +3,7 @@
 mod graph;
 mod heads;
 mod large;
+mod scan;
 mod site;
 mod sweep;
 
@@ -21,7 +22,7 @@ struct Measurement {
     measure: fn(&Site) -> Outcome<Figure>,
 }
 
-const MEASUREMENTS: [Measurement; 10] = [
+const MEASUREMENTS: [Measurement; 11] = [
     Measurement {
         name: "demo",
         measure: demo,
@@ -45,6 +46,10 @@ const MEASUREMENTS: [Measurement; 10] = [
     Measurement {
         name: "registry-heads",
         measure: heads::heads,
+    },
+    Measurement {
+        name: "scan",
+        measure: scan::scan,
     },
     Measurement {
         name: "plan-10k",

@@ -59,6 +59,53 @@ const TOOLS: [(&str, &str); 7] = [
     ("unshare", "util-linux"),
 ];
 
+/// Go, and the sources of BuildKit's Dockerfile frontend with all that it uses: a peer of the benchmarks alone.
+const BUILDKIT_FRONTEND: [&str; 43] = [
+    "golang-1.24-go",
+    "golang-1.24-src",
+    "golang-github-agext-levenshtein-dev",
+    "golang-github-cespare-xxhash-dev",
+    "golang-github-containerd-containerd-dev",
+    "golang-github-containerd-continuity-dev",
+    "golang-github-containerd-errdefs-dev",
+    "golang-github-containerd-log-dev",
+    "golang-github-containerd-platforms-dev",
+    "golang-github-containerd-ttrpc-dev",
+    "golang-github-distribution-reference-dev",
+    "golang-github-docker-docker-dev",
+    "golang-github-docker-go-connections-dev",
+    "golang-github-docker-go-units-dev",
+    "golang-github-go-logr-logr-dev",
+    "golang-github-go-logr-stdr-dev",
+    "golang-github-gogo-googleapis-dev",
+    "golang-github-gogo-protobuf-dev",
+    "golang-github-golang-protobuf-1-5-dev",
+    "golang-github-google-shlex-dev",
+    "golang-github-in-toto-in-toto-golang-dev",
+    "golang-github-klauspost-compress-dev",
+    "golang-github-moby-docker-image-spec-dev",
+    "golang-github-moby-locker-dev",
+    "golang-github-moby-patternmatcher-dev",
+    "golang-github-moby-sys-dev",
+    "golang-github-opencontainers-go-digest-dev",
+    "golang-github-opencontainers-image-spec-dev",
+    "golang-github-pkg-errors-dev",
+    "golang-github-secure-systems-lab-go-securesystemslib-dev",
+    "golang-github-shibumi-go-pathspec-dev",
+    "golang-github-sirupsen-logrus-dev",
+    "golang-github-tonistiigi-fsutil-dev",
+    "golang-golang-x-crypto-dev",
+    "golang-golang-x-net-dev",
+    "golang-golang-x-sync-dev",
+    "golang-golang-x-sys-dev",
+    "golang-golang-x-text-dev",
+    "golang-google-genproto-dev",
+    "golang-google-grpc-dev",
+    "golang-google-protobuf-dev",
+    "golang-opentelemetry-contrib-dev",
+    "golang-opentelemetry-otel-dev",
+];
+
 const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
 
 /// Where the engines are, or will be.
@@ -82,6 +129,19 @@ pub(crate) fn can_start(name: &str) -> bool {
 /// Whether RUN on `linux/arm64` works: natively, or by a registered emulator.
 fn has_emulation() -> bool {
     cfg!(target_arch = "aarch64") || Path::new(BINFMT).join("qemu-aarch64").is_file()
+}
+
+/// The folder with Go and the sources of BuildKit's frontend, unpacked if it is missing.
+pub(crate) fn buildkit_frontend() -> Outcome<PathBuf> {
+    let name = "buildkit-frontend";
+    let place = folder().join(name);
+    if !place.join("usr/lib/go-1.24/bin/go").is_file() {
+        fs::create_dir_all(folder()).map_err(io_failure(&folder()))?;
+        let config = private_apt("trixie")?;
+        run(apt_get().env("APT_CONFIG", &config).arg("update"))?;
+        unpack(name, &BUILDKIT_FRONTEND, &config)?;
+    }
+    Ok(place)
 }
 
 /// Installs what is missing; a second run does next to nothing.
