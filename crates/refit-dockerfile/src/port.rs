@@ -25,20 +25,20 @@ pub(crate) fn problem(word: &str) -> Option<String> {
     if port.is_empty() {
         return Some(format!("`{word}` names no port"));
     }
-    let Some(ports) = range(port) else {
+    let Some(inside) = range(port) else {
         return Some(format!(
             "`{port}` is no port, nor a range of them (`80`, `8000-8010`)"
         ));
     };
     let hosts = match host {
-        "" => Some(ports),
+        "" => Some(inside),
         host => range(host),
     };
     let Some(hosts) = hosts else {
         return Some(format!("`{host}` is no port of the host"));
     };
-    let is_one = ports.0 == ports.1;
-    if !is_one && ports.1 - ports.0 != hosts.1 - hosts.0 {
+    let is_one = inside.0 == inside.1;
+    if !is_one && inside.1 - inside.0 != hosts.1 - hosts.0 {
         return Some(format!("`{host}` has not as many ports as `{port}`"));
     }
     let known = |protocol: &str| ["tcp", "udp", "sctp"].contains(&protocol.to_lowercase().as_str());

@@ -87,7 +87,7 @@ impl Evaluator<'_> {
         };
         let entry = patched(image, &release);
         let manifest = published.platforms.get(platform);
-        let file = match self.file_as_built((image, &entry), platform, &published)? {
+        let file = match self.file_as_built((image, &entry), platform, published)? {
             Ok(file) => file,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };

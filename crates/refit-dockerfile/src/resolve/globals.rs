@@ -42,12 +42,12 @@ impl Globals {
     /// The expanded word, and the variables in it that are not set.
     pub(super) fn expand(&self, word: &str) -> (Result<String, ExpandError>, Vec<String>) {
         let unset = RefCell::new(Vec::new());
-        let result = expand::word(word, self.escape, &|name| match self.values.get(name) {
-            Some(value) => self.budget.copy(value),
-            None => {
+        let result = expand::word(word, self.escape, &|name| {
+            let value = self.values.get(name);
+            if value.is_none() {
                 unset.borrow_mut().push(name.to_owned());
-                None
             }
+            self.budget.copy(value?)
         });
         (self.budget.check(result), unset.into_inner())
     }
