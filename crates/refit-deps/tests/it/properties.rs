@@ -33,7 +33,8 @@ fn text(plan: &Plan) -> String {
 fn a_plan_that_was_applied_leaves_nothing_to_do() {
     for (name, mut world) in stories() {
         let first = plan(&world);
-        if first.steps.is_empty() {
+        // What is built for this machine only is published nowhere, and so is built again.
+        if first.steps.is_empty() || world.scenario.run == "local" {
             continue;
         }
         after(&mut world, &first);
