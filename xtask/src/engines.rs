@@ -1,7 +1,7 @@
 //! `cargo xtask engines install`: the real engines and tools that tests run against.
 //!
 //! Daemons are unpacked from Debian's packages into `target/engines`, never installed: no service starts, none that
-//! was there is touched. Only plain tools (git, skopeo, a browser, a framework of hooks, the emulator) are installed, and only where they are
+//! was there is touched. Only plain tools (git, skopeo, a browser, the emulator) are installed, and only where they are
 //! missing.
 
 use std::{
@@ -49,11 +49,10 @@ const PROOFS: [(&str, &str); 5] = [
 ];
 
 /// Program that must be on the PATH, and Debian's package for it.
-const TOOLS: [(&str, &str); 7] = [
+const TOOLS: [(&str, &str); 6] = [
     ("git", "git"),
     ("skopeo", "skopeo"),
     ("chromium", "chromium"),
-    ("pre-commit", "pre-commit"),
     ("qemu-aarch64-static", "qemu-user-static"),
     ("update-binfmts", "binfmt-support"),
     ("unshare", "util-linux"),

@@ -13,7 +13,7 @@ struct Need {
     is_met: fn() -> bool,
 }
 
-const NEEDS: [Need; 9] = [
+const NEEDS: [Need; 8] = [
     Need {
         mark: "needs_engine_docker20_",
         is_met: || engines::can_start("docker20"),
@@ -41,10 +41,6 @@ const NEEDS: [Need; 9] = [
     Need {
         mark: "needs_dpkg_",
         is_met: || has_program("dpkg") && has_program("dpkg-deb"),
-    },
-    Need {
-        mark: "needs_pre_commit_",
-        is_met: || has_program("pre-commit"),
     },
     Need {
         mark: "needs_git_",

@@ -90,13 +90,6 @@ impl Sandbox {
         self.run(command, "")
     }
 
-    /// Runs another program.
-    pub(crate) fn program<'a>(&self, name: &str, args: impl IntoIterator<Item = &'a str>) -> Ran {
-        let mut command = Command::new(name);
-        command.args(args);
-        self.run(command, "")
-    }
-
     /// Runs refit in the repository.
     pub(crate) fn refit(&self, args: &[&str]) -> Ran {
         self.refit_with(args, "", &[])
