@@ -270,13 +270,8 @@ impl Project {
     /// Every record of the notes.
     pub(crate) fn records(&self) -> Result<Records, CommandError> {
         let present = !self.repo.notes_absent(notes::RECORDS)?;
-        let notes = self.repo.notes_all(notes::RECORDS)?;
-        Ok(Records::read(
-            notes
-                .iter()
-                .flat_map(|(_, lines)| lines.iter().map(String::as_str)),
-            present,
-        ))
+        let notes = self.repo.notes(notes::RECORDS)?;
+        Ok(Records::read(notes.lines(), present))
     }
 
     /// The registries, as the user has set them up.

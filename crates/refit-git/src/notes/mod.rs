@@ -1,6 +1,7 @@
 //! Git notes as lines: sentences for people on commits, records for the tool on blobs.
 
 mod append;
+mod cache;
 mod decide;
 mod lines;
 mod lock;
@@ -18,6 +19,7 @@ use refit_oci::ObjectId;
 
 pub use append::Appended;
 pub use push::Pushed;
+pub use read::Notes;
 pub use remote::{United, tracking_ref};
 
 use crate::{ChildError, GitError};

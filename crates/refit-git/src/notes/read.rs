@@ -1,11 +1,18 @@
 //! Reading notes: all of a ref, or one object's.
 
-use std::collections::BTreeMap;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
 use gix::{bstr::ByteSlice, note::plumbing::State, objs::tree::EntryKind};
 use refit_oci::ObjectId;
 
-use super::{NotesError, lines};
+use super::{
+    NotesError,
+    cache::{self, Cached, Place},
+    lines,
+};
 use crate::{GitError, Repo, id, tree};
 
 /// Annotated object → the blobs of its note: one, unless a writer broke git's rules.
@@ -14,22 +21,54 @@ pub(crate) type Listing = BTreeMap<ObjectId, Vec<gix::ObjectId>>;
 impl Repo {
     /// Every note of a ref with its lines, by annotated object; none if the ref is absent.
     pub fn notes_all(&self, reference: &str) -> Result<Vec<(ObjectId, Vec<String>)>, NotesError> {
+        let notes = self.notes(reference)?;
+        let mut all: Vec<(ObjectId, Vec<String>)> = Vec::new();
+        for (annotated, lines) in notes.iter() {
+            let lines = lines.map(str::to_owned);
+            match all.last_mut() {
+                Some((last, there)) if *last == annotated => there.extend(lines),
+                _ => all.push((annotated, lines.collect())),
+            }
+        }
+        Ok(all)
+    }
+
+    /// The same as they lie in memory. What is cached of them under the git directory is not read from git again.
+    pub fn notes(&self, reference: &str) -> Result<Notes, NotesError> {
         let Some(commit) = self.commit_of_ref(reference)? else {
-            return Ok(Vec::new());
+            return Ok(Notes::default());
         };
-        let listing = self.reading(|repo| listing(repo, &commit))?;
-        let blobs: Vec<ObjectId> = listing.values().flatten().map(id::ours).collect();
+        let hash = self.handle().object_hash();
+        let cached = Cached::read(self, reference, hash);
+        let tree = self.reading(|repo| tree::tree_of(repo, &commit))?;
+        if cached.tree == Some(tree) {
+            return Ok(Notes(cached));
+        }
+        let listing = self.reading(|repo| changed(repo, tree, &cached))?;
+        let texts: HashMap<gix::ObjectId, &Place> =
+            cached.places.iter().map(|place| (place.1, place)).collect();
+        let unread = listing.iter().map(|(_, blob)| blob);
+        let unread: BTreeSet<&gix::ObjectId> = unread.filter(|b| !texts.contains_key(*b)).collect();
+        let blobs: Vec<ObjectId> = unread.iter().map(id::ours).collect();
         self.fetch_promised(&blobs)?;
         let repo = self.handle();
-        let mut notes = Vec::with_capacity(listing.len());
-        for (annotated, blobs) in listing {
-            let mut text = Vec::new();
-            for blob in blobs {
-                text.extend(text_lines(&tree::blob(&repo, &id::ours(blob))?));
-            }
-            notes.push((annotated, text));
+        let mut read: HashMap<gix::ObjectId, String> = HashMap::new();
+        for (blob, id) in unread.into_iter().zip(&blobs) {
+            let text = tree::blob(&repo, id)?;
+            // A line that isn't UTF-8 is no record; what matters is that writers keep it.
+            read.insert(*blob, String::from_utf8_lossy(&text).into_owned());
         }
-        Ok(notes)
+        let notes = listing.into_iter().map(|(annotated, blob)| {
+            let text = match (texts.get(&blob), read.get(&blob)) {
+                (Some(place), _) => cached.text(place),
+                (None, Some(text)) => text,
+                (None, None) => "",
+            };
+            (annotated, blob, Cow::Borrowed(text))
+        });
+        let new = cache::assemble(tree, notes);
+        cache::write(self, reference, &new);
+        Ok(Notes(new))
     }
 
     /// The lines of one object's note; none if it has no note or the ref is absent.
@@ -61,19 +100,63 @@ impl Repo {
     }
 }
 
-/// The notes of a notes commit, at whatever depth writers put them (git's `notes.c`, `load_subtree`).
+/// The notes of a ref.
+#[derive(Default)]
+pub struct Notes(Cached);
+
+impl Notes {
+    /// Each note's object and lines, in the order of the objects; an object whose note a writer split comes twice.
+    pub fn iter(&self) -> impl Iterator<Item = (ObjectId, impl Iterator<Item = &str>)> {
+        let places = self.0.places.iter();
+        places.map(|place| (id::ours(place.0), lines_of(self.0.text(place))))
+    }
+
+    /// The lines of all notes.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        let texts = self.0.places.iter().map(|place| self.0.text(place));
+        texts.flat_map(lines_of)
+    }
+}
+
+fn lines_of(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n').filter(|line| !line.is_empty())
+}
+
+/// The notes of a notes commit.
 pub(crate) fn listing(repo: &gix::Repository, commit: &ObjectId) -> Result<Listing, GitError> {
-    let hex_len = repo.object_hash().len_in_hex();
     let mut listing = Listing::new();
-    let mut pending = vec![(String::new(), tree::tree_of(repo, commit)?)];
-    while let Some((prefix, id)) = pending.pop() {
-        let found = tree::object(repo, id, "tree")?
+    let tree = tree::tree_of(repo, commit)?;
+    for (annotated, blob) in changed(repo, tree, &Cached::default())? {
+        listing.entry(id::ours(annotated)).or_default().push(blob);
+    }
+    Ok(listing)
+}
+
+/// Annotated objects and their notes' blobs, at whatever depth writers put them (git's `notes.c`, `load_subtree`), sorted
+/// by object. Subtrees that the cached tree has as well are taken from there.
+fn changed(
+    repo: &gix::Repository,
+    tree: gix::ObjectId,
+    cached: &Cached,
+) -> Result<Vec<(gix::ObjectId, gix::ObjectId)>, GitError> {
+    let hex_len = repo.object_hash().len_in_hex();
+    let mut found = Vec::new();
+    let mut pending = vec![(String::new(), tree, cached.tree)];
+    while let Some((prefix, id, before)) = pending.pop() {
+        if before == Some(id) {
+            found.extend(below(&prefix, &cached.places));
+            continue;
+        }
+        let subtrees = before
+            .map(|before| subtrees(repo, before))
+            .unwrap_or_default();
+        let object = tree::object(repo, id, "tree")?
             .try_into_tree()
             .map_err(|_| GitError::WrongKind {
                 kind: "tree",
                 id: id::ours(id),
             })?;
-        for entry in found.iter() {
+        for entry in object.iter() {
             let entry = entry.map_err(GitError::reading(format!("tree `{id}`")))?;
             let Ok(name) = entry.filename().to_str() else {
                 continue;
@@ -87,20 +170,47 @@ pub(crate) fn listing(repo: &gix::Repository, commit: &ObjectId) -> Result<Listi
             let hex = format!("{prefix}{name}");
             match entry.mode().kind() {
                 EntryKind::Tree if name.len() == 2 && hex.len() < hex_len => {
-                    pending.push((hex, entry.object_id()));
+                    pending.push((hex, entry.object_id(), subtrees.get(name).copied()));
                 }
                 EntryKind::Blob | EntryKind::BlobExecutable if hex.len() == hex_len => {
-                    let annotated = hex.parse().expect("full-length lower-case hex");
-                    listing
-                        .entry(annotated)
-                        .or_default()
-                        .push(entry.object_id());
+                    let annotated = gix::ObjectId::from_hex(hex.as_bytes());
+                    let annotated = annotated.expect("full-length lower-case hex");
+                    found.push((annotated, entry.object_id()));
                 }
                 _ => {}
             }
         }
     }
-    Ok(listing)
+    // Of one object's notes, the order in which they were found stays.
+    found.sort_by_key(|(annotated, _)| *annotated);
+    Ok(found)
+}
+
+/// The subtrees of a tree that was read before, by name; none of one that is gone.
+fn subtrees(repo: &gix::Repository, tree: gix::ObjectId) -> HashMap<String, gix::ObjectId> {
+    let object = tree::object(repo, tree, "tree").ok();
+    let Some(tree) = object.and_then(|object| object.try_into_tree().ok()) else {
+        return HashMap::new();
+    };
+    let entries = tree.iter().filter_map(Result::ok);
+    entries
+        .filter(|entry| entry.mode().kind() == EntryKind::Tree)
+        .filter_map(|entry| {
+            Some((
+                entry.filename().to_str().ok()?.to_owned(),
+                entry.object_id(),
+            ))
+        })
+        .collect()
+}
+
+/// The cached notes on objects whose ids begin so.
+fn below(prefix: &str, places: &[Place]) -> impl Iterator<Item = (gix::ObjectId, gix::ObjectId)> {
+    let key = |place: &Place| place.0.to_hex_with_len(prefix.len()).to_string();
+    let start = places.partition_point(|place| key(place).as_str() < prefix);
+    let all = places[start..].iter();
+    all.take_while(move |place| key(place) == prefix)
+        .map(|place| (place.0, place.1))
 }
 
 /// Whether an id is of the repository's hash; the library panics on others.

@@ -330,3 +330,75 @@ fn the_users_identity_signs_notes_where_there_is_one() {
         "Someone <someone@example.com> Someone <someone@example.com>"
     );
 }
+
+/// The file that saves reading notes again.
+fn cache(fixture: &Fixture) -> std::path::PathBuf {
+    let folder = fixture.repo().common_dir().join("refit/notes-cache");
+    folder.join("refs+notes+refit-records")
+}
+
+#[test]
+fn what_is_cached_of_notes_follows_every_change_and_is_no_loss() {
+    let fixture = Fixture::with("//- a\n");
+    let repo = fixture.repo();
+    let id_of = |n: usize| -> ObjectId {
+        let text = format!("{n}");
+        let blob = ["hash-object", "-w", "--stdin"];
+        git_with(&fixture.path(), &blob, text.as_bytes())
+            .parse()
+            .unwrap()
+    };
+    let ids: Vec<ObjectId> = (0..300).map(id_of).collect();
+    let all: Vec<(&ObjectId, &[&str])> = ids.iter().map(|id| (id, &["line"][..])).collect();
+    repo.notes_append(&records(&all)).unwrap();
+    agrees(&fixture); // made
+    let first = std::fs::read(cache(&fixture)).unwrap();
+    agrees(&fixture); // read
+    repo.notes_append(&records(&[(&ids[7], &["more"])]))
+        .unwrap();
+    agrees(&fixture); // brought up to date
+    let second = std::fs::read(cache(&fixture)).unwrap();
+    assert_ne!(first, second);
+    fixture.git(&["notes", "--ref=refit-records", "remove", ids[9].as_str()]);
+    agrees(&fixture); // without what is gone
+    let whole = std::fs::read(cache(&fixture)).unwrap();
+    for damaged in [
+        Vec::new(),
+        whole[..whole.len() / 2].to_vec(),
+        [&whole[..], b"x"].concat(),
+        whole.iter().rev().copied().collect(),
+        first, // of another tree
+    ] {
+        std::fs::write(cache(&fixture), damaged).unwrap();
+        agrees(&fixture);
+        assert_eq!(std::fs::read(cache(&fixture)).unwrap(), whole, "as it was");
+    }
+    std::fs::remove_dir_all(cache(&fixture).parent().unwrap()).unwrap();
+    agrees(&fixture);
+    let folder = std::fs::read_dir(cache(&fixture).parent().unwrap()).unwrap();
+    let left = folder.filter(|file| {
+        let name = file.as_ref().unwrap().file_name();
+        name.to_string_lossy().ends_with(".new")
+    });
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn a_note_that_is_cached_is_not_read_from_git() {
+    let fixture = Fixture::with("//- a\n");
+    let repo = fixture.repo();
+    let on: ObjectId = git_with(&fixture.path(), &["hash-object", "-w", "--stdin"], b"x")
+        .parse()
+        .unwrap();
+    repo.notes_append(&records(&[(&on, &["line"])])).unwrap();
+    let expected = repo.notes_all(RECORDS).unwrap();
+    let list = fixture.git(&["notes", "--ref=refit-records", "list"]);
+    let blob = list.split(' ').next().unwrap();
+    let object = repo
+        .common_dir()
+        .join("objects")
+        .join(&blob[..2])
+        .join(&blob[2..]);
+    std::fs::remove_file(object).unwrap();
+    assert_eq!(open(&fixture.path()).notes_all(RECORDS).unwrap(), expected);
+}
