@@ -103,10 +103,6 @@ async fn sources_that_do_not_exist_are_errors_at_the_instruction() {
             "2: COPY --exclude=[ f /: `[` is no pattern: ",
         ),
         (
-            "FROM base\nEXPOSE x\n",
-            "2: EXPOSE x: `x` is no port (want a number up to 65535 or a range, and `/tcp`, `/udp` or `/sctp`)",
-        ),
-        (
             "FROM base\nSTOPSIGNAL x\n",
             "2: STOPSIGNAL x: `x` is no signal",
         ),
