@@ -119,21 +119,10 @@ fn file_name(reference: &str) -> String {
     reference.replace('/', "+")
 }
 
-/// Tells a file that was cut off or has rotted, at the speed of reading it; nobody who may write under the git directory
-/// has to be kept from writing something else.
+/// Tells a file that was cut off or has rotted; nobody who may write under the git directory has to be kept from writing
+/// something else.
 fn checksum(bytes: &[u8]) -> u64 {
-    let mix = |sum: u64, word: u64| (sum.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut words = bytes.chunks_exact(8);
-    let mut sum = words.by_ref().fold(bytes.len() as u64, |sum, word| {
-        mix(
-            sum,
-            u64::from_le_bytes(word.try_into().expect("eight bytes")),
-        )
-    });
-    for byte in words.remainder() {
-        sum = mix(sum, u64::from(*byte));
-    }
-    sum
+    u64::from(crc32fast::hash(bytes))
 }
 
 /// What is left of a file.
