@@ -52,6 +52,7 @@ pub use model::{
 };
 pub use mount::{Mount, MountField};
 pub use parse::parse;
+pub use port::{PortError, exposed_ports};
 pub use reduce::reduce;
 pub use requirements::{Feature, Requirement, requirements};
 pub use resolve::{

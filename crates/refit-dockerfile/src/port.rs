@@ -1,12 +1,28 @@
 //! `EXPOSE`: the ports that Docker's library of them takes.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::RangeInclusive};
 
-/// What is wrong with one word of EXPOSE, expanded: `[[ip:]host:]port[/protocol]`, each port a number or a range.
+/// A word of EXPOSE that names no port.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PortError(String);
+
+/// The ports that one word of EXPOSE stands for, expanded, as a config has them: `80/tcp`.
 ///
-/// As in `ParsePortSpec` of Docker's go-connections: what is before a `:` binds a port of the host, means nothing in an
-/// image, and must be well formed all the same; what follows a second `/` is passed over.
+/// A word is `[[ip:]host:]port[/protocol]`, each port a number or a range. As in `ParsePortSpec` of Docker's
+/// go-connections: what is before a `:` binds a port of the host, means nothing in an image, and must be well formed all
+/// the same; what follows a second `/` is passed over.
+pub fn exposed_ports(word: &str) -> Result<Vec<String>, PortError> {
+    let (ports, protocol) = parse(word).map_err(PortError)?;
+    Ok(ports.map(|port| format!("{port}/{protocol}")).collect())
+}
+
+/// What is wrong with such a word.
 pub(crate) fn problem(word: &str) -> Option<String> {
+    parse(word).err()
+}
+
+fn parse(word: &str) -> Result<(RangeInclusive<u16>, String), String> {
     let (before, last) = match word.rsplit_once(':') {
         Some((before, last)) => (Some(before), last),
         None => (None, word),
@@ -17,35 +33,32 @@ pub(crate) fn problem(word: &str) -> Option<String> {
         None => ("", ""),
     };
     if !is_ip(ip) {
-        return Some(format!("`{ip}` is no IP address"));
+        return Err(format!("`{ip}` is no IP address"));
     }
     let mut parts = last.split('/');
     let port = parts.next().unwrap_or_default();
     let protocol = parts.next().filter(|protocol| !protocol.is_empty());
     if port.is_empty() {
-        return Some(format!("`{word}` names no port"));
+        return Err(format!("`{word}` names no port"));
     }
-    let Some(inside) = range(port) else {
-        return Some(format!(
-            "`{port}` is no port, nor a range of them (`80`, `8000-8010`)"
-        ));
-    };
+    let inside = range(port)
+        .ok_or_else(|| format!("`{port}` is no port, nor a range of them (`80`, `8000-8010`)"))?;
     let hosts = match host {
-        "" => Some(inside),
-        host => range(host),
-    };
-    let Some(hosts) = hosts else {
-        return Some(format!("`{host}` is no port of the host"));
+        "" => inside,
+        host => range(host).ok_or_else(|| format!("`{host}` is no port of the host"))?,
     };
     let is_one = inside.0 == inside.1;
     if !is_one && inside.1 - inside.0 != hosts.1 - hosts.0 {
-        return Some(format!("`{host}` has not as many ports as `{port}`"));
+        return Err(format!("`{host}` has not as many ports as `{port}`"));
     }
-    let known = |protocol: &str| ["tcp", "udp", "sctp"].contains(&protocol.to_lowercase().as_str());
-    let unknown = protocol.filter(|protocol| !known(protocol))?;
-    Some(format!(
-        "`{unknown}` is no protocol of a port (`tcp`, `udp`, `sctp`)"
-    ))
+    let written = protocol.unwrap_or("tcp");
+    let protocol = written.to_lowercase();
+    if !["tcp", "udp", "sctp"].contains(&protocol.as_str()) {
+        return Err(format!(
+            "`{written}` is no protocol of a port (`tcp`, `udp`, `sctp`)"
+        ));
+    }
+    Ok((inside.0..=inside.1, protocol))
 }
 
 /// `80` or `80-90`; a third part is passed over.
@@ -117,5 +130,24 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_range_is_each_of_its_ports() {
+        for (word, expect) in [
+            ("80", "80/tcp"),
+            ("080/", "80/tcp"),
+            ("80/UDP", "80/udp"),
+            ("8000-8002", "8000/tcp 8001/tcp 8002/tcp"),
+            ("7-7/sctp", "7/sctp"),
+            ("127.0.0.1::80", "80/tcp"),
+            ("[::1]:8080:80", "80/tcp"),
+            ("8000-8001:80-81", "80/tcp 81/tcp"),
+            ("8000-8009:80", "80/tcp"),
+        ] {
+            assert_eq!(exposed_ports(word).unwrap().join(" "), expect, "{word}");
+        }
+        let error = exposed_ports("80/icmp").unwrap_err();
+        assert!(error.to_string().starts_with("`icmp` is no protocol"));
     }
 }

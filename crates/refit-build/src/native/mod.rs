@@ -24,7 +24,6 @@ mod metadata;
 mod mode_change;
 mod onbuild;
 mod owner;
-mod ports;
 mod request;
 mod scope;
 mod signal;

@@ -4,17 +4,11 @@ mod commands;
 #[cfg(test)]
 mod tests;
 
-use refit_dockerfile::{Args, Instruction, Keyword, expand::ExpandError};
+use refit_dockerfile::{Args, Instruction, Keyword, PortError, expand::ExpandError, exposed_ports};
 use refit_oci::Config;
 use serde_json::json;
 
-use super::{
-    draft::Draft,
-    go_format,
-    ports::{PortError, ports},
-    scope::Arguments,
-    signal,
-};
+use super::{draft::Draft, go_format, scope::Arguments, signal};
 
 /// Why an instruction cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -112,7 +106,7 @@ fn expose(draft: &mut Draft, instruction: &Instruction) -> Result<String, Metada
     let mut exposed = Vec::new();
     for word in written {
         for word in draft.scope.words(word)? {
-            exposed.extend(ports(&word)?);
+            exposed.extend(exposed_ports(&word)?);
         }
     }
     let keys = exposed.iter().map(|port| (port.clone(), json!({})));
