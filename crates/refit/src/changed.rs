@@ -12,7 +12,7 @@ use refit_oci::Platform;
 
 use crate::{
     error::CommandError,
-    project::{Project, Snapshot},
+    project::{Project, Snapshot, entry_at},
     sources,
 };
 
@@ -57,7 +57,7 @@ pub(crate) fn changes<'s>(
         .filter_map(|image| {
             let old = before.inventory.image(&image.name);
             let maybe = old.is_none_or(|old| is_set_otherwise(old, image))
-                || is_touched(image, after, paths);
+                || is_touched(project, after, image, paths);
             maybe.then(|| change(project, (before, old), (after, image)))?
         })
         .collect()
@@ -116,7 +116,12 @@ fn is_set_otherwise(old: &Image, new: &Image) -> bool {
 }
 
 /// Whether one of these paths, which are sorted, may count for the image: cheap, and true when in doubt.
-pub(crate) fn is_touched(image: &Image, snapshot: &Snapshot, paths: &[String]) -> bool {
+pub(crate) fn is_touched(
+    project: &Project,
+    snapshot: &Snapshot,
+    image: &Image,
+    paths: &[String],
+) -> bool {
     let is_there = |path: &str| paths.binary_search_by(|p| p.as_str().cmp(path)).is_ok();
     let inside = || {
         let folder = format!("{}/", image.context);
@@ -133,16 +138,20 @@ pub(crate) fn is_touched(image: &Image, snapshot: &Snapshot, paths: &[String]) -
             // The context itself may have been a link or a submodule.
             is_there(&image.context) || inside()
         }
-        || (!paths.is_empty() && has_linked_ignore_file(image, snapshot))
+        || (!paths.is_empty() && has_linked_ignore_file(project, snapshot, image))
 }
 
 /// An ignore file that is a link can lead to a file out of the context.
-fn has_linked_ignore_file(image: &Image, snapshot: &Snapshot) -> bool {
+fn has_linked_ignore_file(project: &Project, snapshot: &Snapshot, image: &Image) -> bool {
     let candidates = ignore_candidates(&image.dockerfile, &image.context);
     candidates.iter().any(|path| {
-        let entries = &snapshot.entries;
-        let at = entries.binary_search_by(|entry| entry.path.as_str().cmp(path));
-        at.is_ok_and(|at| entries[at].mode == Mode::Symlink)
+        if snapshot.commit.is_some() || snapshot.is_index {
+            let entry = entry_at(&snapshot.entries, path);
+            entry.is_some_and(|entry| entry.mode == Mode::Symlink)
+        } else {
+            let root = project.repo.work_dir();
+            root.is_some_and(|root| root.join(path).is_symlink())
+        }
     })
 }
 

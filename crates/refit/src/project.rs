@@ -292,7 +292,7 @@ impl Project {
 }
 
 /// The entry of a path, out of those of a whole commit or index.
-fn entry_at<'e>(entries: &'e [Entry], path: &str) -> Option<&'e Entry> {
+pub(crate) fn entry_at<'e>(entries: &'e [Entry], path: &str) -> Option<&'e Entry> {
     let at = entries.binary_search_by(|entry| entry.path.as_str().cmp(path));
     at.ok().map(|at| &entries[at])
 }

@@ -318,6 +318,10 @@ fn an_ignore_file_that_is_a_link_counts_by_what_it_leads_to() {
     sandbox.commit("Rules in one place");
     assert_eq!(changed(&sandbox, "HEAD~1..HEAD"), "");
     sandbox.write("rules/ignore", "site/index.html\n**/*.tmp\n");
+    assert_eq!(
+        changed(&sandbox, "HEAD"),
+        "IMAGE  CHANGED\nweb    its context\n"
+    );
     sandbox.commit("Another rule");
     assert_eq!(
         changed(&sandbox, "HEAD~1..HEAD"),

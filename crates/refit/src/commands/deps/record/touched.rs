@@ -34,7 +34,7 @@ pub(crate) fn touched<'s>(
     let paths = project.repo.changed_paths(commit)?;
     let configured_anew = paths.iter().any(|path| path == CONFIG_PATH);
     let images = &snapshot.inventory.images;
-    let is_touched = |image| changed::is_touched(image, snapshot, &paths);
+    let is_touched = |image: &Image| changed::is_touched(project, snapshot, image, &paths);
     // Cheap first: without such an image, the commit before need not be read.
     if !configured_anew && !images.iter().any(is_touched) {
         return Ok(Vec::new());
