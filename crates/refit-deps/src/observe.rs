@@ -13,6 +13,7 @@ use crate::{
     adopt::{Origin, OriginKey, Provenance},
     check::{Check, CheckKey},
     edges::Edges,
+    graph::Graph,
     image::Image,
     inventory::Inventory,
     record::Records,
@@ -39,6 +40,8 @@ pub struct Ground<'a> {
     pub edges: &'a Edges,
     /// The Dockerfiles of its images, resolved.
     pub scans: &'a Scans,
+    /// What of them is built on what.
+    pub graph: &'a Graph,
     /// How manifests were made and tags were moved.
     pub records: &'a Records,
     /// The platform that `$BUILDPLATFORM` stands for.

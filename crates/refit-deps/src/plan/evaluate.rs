@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::{BTreeMap, BTreeSet, HashMap},
     rc::Rc,
 };
@@ -101,6 +101,8 @@ pub(super) struct Evaluator<'a> {
     depth: Cell<usize>,
     /// What is to be evaluated first: it is too deep below what is being evaluated.
     postponed: RefCell<Option<Target>>,
+    /// Images that are built on themselves.
+    cyclic: OnceCell<BTreeSet<&'a str>>,
     publications: RefCell<HashMap<String, Rc<Publication>>>,
     states: RefCell<States>,
     pub(super) unaffected: RefCell<Vec<Unaffected>>,
@@ -150,6 +152,7 @@ impl<'a> Evaluator<'a> {
             n_evaluated: Cell::default(),
             depth: Cell::default(),
             postponed: RefCell::default(),
+            cyclic: OnceCell::new(),
             publications: RefCell::default(),
             states: RefCell::default(),
             unaffected: RefCell::default(),
@@ -216,6 +219,14 @@ impl<'a> Evaluator<'a> {
             Some(Role::AsPublished) => self.as_published(image, platform),
         };
         self.depth.set(depth);
+        let verdict = match verdict {
+            // Each build would make the next one stale, without end.
+            Some(Verdict::Step(_)) if self.is_cyclic(image) => {
+                let message = "it is built on itself, by way of other images".to_owned();
+                Some(self.state(&image.name, Some(platform), StateKind::Broken { message }))
+            }
+            verdict => verdict,
+        };
         let progress = match &verdict {
             Some(verdict) => Some(Progress::Known(verdict.clone())),
             None if self.postponed.borrow().is_some() => None,
@@ -223,6 +234,13 @@ impl<'a> Evaluator<'a> {
         };
         self.progress(&target, progress);
         verdict
+    }
+
+    fn is_cyclic(&self, image: &Image) -> bool {
+        let cyclic = self
+            .cyclic
+            .get_or_init(|| self.lookup.ground.graph.cyclic());
+        cyclic.contains(image.name.as_str())
     }
 
     /// Notes how far the evaluation of a target has come; none: it has not begun.

@@ -47,7 +47,8 @@ pub(super) struct Whole {
     pub(super) source: SourceId,
 }
 
-type Answered<T> = Option<Result<T, StateKind>>;
+/// None while something is unknown; a state if it can't be had.
+pub(super) type Answered<T> = Option<Result<T, StateKind>>;
 
 /// Tells what the dependencies of a Dockerfile are pinned to, in their order.
 type Pinning<'p> = dyn Fn(&ResolvedFile) -> Answered<(Vec<PlannedPin>, Comparison)> + 'p;

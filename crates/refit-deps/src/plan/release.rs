@@ -1,6 +1,6 @@
 //! Releases: build the tip's source where it is unpublished, changed or stale; and builds for this machine only.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use refit_oci::Platform;
 use refit_platform::Target;
@@ -9,7 +9,7 @@ use super::{
     Action, Plan, Step,
     compare::Comparison,
     evaluate::{Candidate, Evaluator, Role, Scope, Verdict},
-    onbuild::Wanted,
+    onbuild::{Answered, Wanted},
     wait::Compared,
 };
 use crate::{
@@ -235,24 +235,11 @@ impl Evaluator<'_> {
     }
 
     /// The tip's entry, source and Dockerfile of a target.
-    #[expect(
-        clippy::type_complexity,
-        reason = "three parts of one answer, used in two places"
-    )]
     pub(super) fn tip(
         &self,
         image: &Image,
         platform: &Platform,
-    ) -> Option<
-        Result<
-            (
-                std::sync::Arc<Release>,
-                Source,
-                std::sync::Arc<refit_dockerfile::Resolved>,
-            ),
-            StateKind,
-        >,
-    > {
+    ) -> Answered<(Arc<Release>, Source, Arc<refit_dockerfile::Resolved>)> {
         let broken = |message: String| Some(Err(StateKind::Broken { message }));
         let file = match self.scanned(image, platform, &Triggers::new()) {
             Ok(file) => file,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use refit_deps::{
     check::{Check, CheckKey},
     edges::Edges,
+    graph::Graph,
     inventory::{self, Files, Inventory},
     observe::{Answer, Answers, Ground, Line, Resolved},
     pin::Pin,
@@ -319,12 +320,14 @@ impl World {
             name: "main".to_owned(),
             commit: Some(object_id(&self.git.tip)),
         };
+        let graph = Graph::of(self.git.inventory(&self.git.tip), &self.scans, &self.edges);
         for _ in 0..50 {
             let ground = Ground {
                 line: &line,
                 inventory: self.git.inventory(&self.git.tip),
                 edges: &self.edges,
                 scans: &self.scans,
+                graph: &graph,
                 records: &records,
                 build_platform: &self.build_platform,
                 now: self.scenario.time.parse().unwrap(),

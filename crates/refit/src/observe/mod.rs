@@ -133,6 +133,7 @@ impl<'p> Observer<'p> {
                     inventory: &self.tip.inventory,
                     edges: &self.tip.edges,
                     scans: &self.tip.scans,
+                    graph: &self.tip.graph,
                     records: &self.records,
                     build_platform: self.project.build_platform(),
                     now: self.now,

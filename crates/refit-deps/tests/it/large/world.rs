@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use refit_deps::{
+    graph::Graph,
     observe::{Answer, Answers, Ground, Line, Needs, Relation, Release, Resolved},
     record::Records,
 };
@@ -22,6 +23,7 @@ pub(crate) struct World {
     /// Whether every base was pushed again since.
     pub(crate) bases_moved: bool,
     pub(crate) answers: Answers,
+    graph: Graph,
     line: Line,
 }
 
@@ -39,8 +41,10 @@ impl World {
             name: "main".to_owned(),
             commit: Some(object_id("tip")),
         };
+        let graph = Graph::of(&large.inventory, &large.scans, &large.edges);
         let mut world = Self {
             large,
+            graph,
             records: Records::read([], true),
             bases_moved: false,
             answers: Answers::default(),
@@ -58,6 +62,7 @@ impl World {
             inventory: &self.large.inventory,
             edges: &self.large.edges,
             scans: &self.large.scans,
+            graph: &self.graph,
             records: &self.records,
             build_platform: &self.large.build_platform,
             now: "2026-06-01T00:00:00Z".parse().unwrap(),
