@@ -261,10 +261,11 @@ pub(crate) fn decide(
         Err(error @ NotesError::Kept(_)) => {
             Err(CommandError::because(&error).hint("`refit notes push` tries it once more"))
         }
-        Err(error) => Err(CommandError::new(format!(
+        Err(error @ NotesError::Git(_)) => Err(CommandError::new(format!(
             "`{remote}` did not take the notes, so nothing is recorded: {}",
             chain(&error)
         ))
         .hint("whoever may push to `refs/notes/refit*` there can run this")),
+        Err(error) => Err(error.into()),
     }
 }

@@ -3,7 +3,7 @@
 use anstyle::Style;
 use comfy_table::ContentArrangement;
 
-use super::DIM;
+use super::{DIM, words::width as columns};
 
 /// Blanks between columns.
 const GAP: u16 = 2;
@@ -82,7 +82,7 @@ impl Table {
         let rows = self.rows.iter().map(|(cells, _)| cells);
         for cells in self.header.iter().chain(rows) {
             for (at, cell) in cells.iter().enumerate() {
-                let n = cell.chars().count();
+                let n = columns(cell);
                 match widths.get_mut(at) {
                     Some(width) => *width = n.max(*width),
                     None => widths.push(n),
@@ -151,17 +151,9 @@ impl Table {
         let Some(last) = n_columns.checked_sub(1) else {
             return rows;
         };
-        let all = || {
-            self.header
-                .iter()
-                .chain(self.rows.iter().map(|(cells, _)| cells))
-        };
-        let widest = |column: usize| {
-            let cells = all().filter_map(|cells| cells.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        };
-        let start: usize = (0..last)
-            .map(|column| widest(column) + usize::from(GAP))
+        let start: usize = self.widths()[..last]
+            .iter()
+            .map(|width| width + usize::from(GAP))
             .sum();
         let room = width.and_then(|width| width.checked_sub(start));
         if let Some(room) = room.filter(|room| *room >= NARROW) {
@@ -180,7 +172,7 @@ fn fold(cells: &[String], beside: &[usize], width: usize) -> Vec<String> {
         let gap = if at == 0 { 0 } else { gap };
         first.push_str(&" ".repeat(gap));
         first.push_str(cell);
-        first.push_str(&" ".repeat(width.saturating_sub(cell.chars().count())));
+        first.push_str(&" ".repeat(width.saturating_sub(columns(cell))));
     }
     let mut lines = vec![first.trim_end().to_owned()];
     let room = width.saturating_sub(INDENT).max(1);
@@ -196,7 +188,7 @@ fn fold(cells: &[String], beside: &[usize], width: usize) -> Vec<String> {
         .skip(beside.len())
         .filter(|cell| !cell.is_empty())
     {
-        let n = open.chars().count() + gap + cell.chars().count();
+        let n = columns(&open) + gap + columns(cell);
         if open.is_empty() {
             open.clone_from(cell);
         } else if n <= room {
@@ -224,7 +216,7 @@ fn wrap(text: &str, room: usize) -> String {
     let mut wrapped = String::new();
     let mut used = 0;
     for word in text.split(' ') {
-        let n = word.chars().count();
+        let n = columns(word);
         if used > 0 && used + 1 + n > room {
             wrapped.push('\n');
             used = 0;
