@@ -65,7 +65,7 @@ pub(crate) fn test(args: &[&str], snapshots: Snapshots) -> Outcome {
     };
     match own {
         [] => {}
-        ["--engines"] => engines::install()?,
+        ["--engines"] => with_engines()?,
         other => {
             return Err(Failure(format!(
                 "unknown argument `{}`; expected `--engines`, or `--` and the test runner's own",
@@ -73,17 +73,7 @@ pub(crate) fn test(args: &[&str], snapshots: Snapshots) -> Outcome {
             )));
         }
     }
-    let missing: Vec<&str> = NEEDS
-        .iter()
-        .filter(|n| !(n.is_met)())
-        .map(|n| n.mark)
-        .collect();
-    if let (["--engines"], [_, ..]) = (own, missing.as_slice()) {
-        return Err(Failure(format!(
-            "this machine cannot run the tests `{}*`",
-            missing.join("*`, `")
-        )));
-    }
+    let missing = missing();
     // The last lines are the main runner's own summary, unless something is left out.
     if runners.is_empty() {
         run(with_environment(
@@ -96,6 +86,24 @@ pub(crate) fn test(args: &[&str], snapshots: Snapshots) -> Outcome {
         tell_left_out(&missing)?;
     }
     Ok(())
+}
+
+/// Gets everything that tests need: after it, none is left out.
+pub(crate) fn with_engines() -> Outcome {
+    engines::install()?;
+    match missing().as_slice() {
+        [] => Ok(()),
+        missing => Err(Failure(format!(
+            "this machine cannot run the tests `{}*`",
+            missing.join("*`, `")
+        ))),
+    }
+}
+
+/// The marks of tests that this machine cannot run.
+fn missing() -> Vec<&'static str> {
+    let unmet = NEEDS.iter().filter(|need| !(need.is_met)());
+    unmet.map(|need| need.mark).collect()
 }
 
 /// nextest where it is installed: it is faster, and a test that hangs is named.
