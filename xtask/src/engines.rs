@@ -59,7 +59,7 @@ const TOOLS: [(&str, &str); 6] = [
 ];
 
 /// Go, and the sources of BuildKit's Dockerfile frontend with all that it uses: a peer of the benchmarks alone.
-const BUILDKIT_FRONTEND: [&str; 43] = [
+const BUILDKIT_FRONTEND: [&str; 44] = [
     "golang-1.24-go",
     "golang-1.24-src",
     "golang-github-agext-levenshtein-dev",
@@ -70,6 +70,7 @@ const BUILDKIT_FRONTEND: [&str; 43] = [
     "golang-github-containerd-log-dev",
     "golang-github-containerd-platforms-dev",
     "golang-github-containerd-ttrpc-dev",
+    "golang-github-containerd-typeurl-dev",
     "golang-github-distribution-reference-dev",
     "golang-github-docker-docker-dev",
     "golang-github-docker-go-connections-dev",
