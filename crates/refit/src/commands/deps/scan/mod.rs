@@ -10,10 +10,11 @@ use std::{
 use anstyle::Style;
 use clap::Args;
 use refit_deps::{problem::Problem, scan};
-use refit_dockerfile::{Found, FoundSource, NamedContext, Settings, is_template};
+use refit_dockerfile::{Found, FoundSource, NamedContext, Settings};
 use refit_oci::{Platform, Reference};
 use serde::Serialize;
 
+use self::files::File;
 use super::App;
 use crate::{
     cli::FormatArgs,
@@ -90,20 +91,22 @@ pub(super) fn run(app: &App, args: &ScanArgs) -> Result<Exit, CommandError> {
     if let Some(list) = &args.files_from {
         given.extend(files::read_list(app, list)?);
     }
+    let build_args = args.build_args.iter().cloned().collect();
+    let contexts = args.build_contexts.iter().cloned().collect();
+    let scanner = Scanner {
+        app,
+        args,
+        build_args: &build_args,
+        contexts: &contexts,
+    };
     let mut results = Vec::new();
     for path in &given {
-        let found = files::expand(&app.dir, path);
-        if found.as_ref().is_ok_and(Vec::is_empty) {
+        let files = files::read(&app.dir, path);
+        if files.is_empty() {
             app.ui
                 .warning(&format!("no Dockerfile under `{}`", path.display()));
         }
-        match found {
-            Ok(files) => results.extend(files.iter().flat_map(|file| scan_file(app, args, file))),
-            Err(error) => {
-                let problem = Problem::of_file(&shown(path), error.to_string());
-                results.extend(per_platform(args, |_| Err(problem.clone()), &shown(path)));
-            }
-        }
+        results.extend(files.iter().flat_map(|file| scanner.scan(file)));
     }
     let mut reported = BTreeSet::new();
     for problem in results.iter().filter_map(|result| result.problem.as_ref()) {
@@ -125,32 +128,59 @@ pub(super) fn run(app: &App, args: &ScanArgs) -> Result<Exit, CommandError> {
     })
 }
 
-fn scan_file(app: &App, args: &ScanArgs, path: &Path) -> Vec<ScanResult> {
-    let file = shown(path);
-    let parsed = std::fs::read(app.dir.join(path))
-        .map_err(|error| Problem::of_file(&file, error.to_string()));
-    let parsed = parsed.and_then(|bytes| {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if is_template(&file, &text) {
-            let problem = Problem::of_file(&file, "this is a template, not a Dockerfile");
+/// What all files are scanned with.
+struct Scanner<'a> {
+    app: &'a App,
+    args: &'a ScanArgs,
+    build_args: &'a BTreeMap<String, String>,
+    contexts: &'a BTreeMap<String, NamedContext>,
+}
+
+impl Scanner<'_> {
+    /// One file, for each platform.
+    fn scan(&self, file: &File) -> Vec<ScanResult> {
+        let default = [Platform::linux_amd64()];
+        let platforms = if self.args.platforms.is_empty() {
+            &default[..]
+        } else {
+            &self.args.platforms
+        };
+        let result = |platform: &Platform| {
+            let (dependencies, problem) = match self.resolve(file, platform) {
+                Ok(dependencies) => (dependencies, None),
+                Err(problem) => (Vec::new(), Some(problem)),
+            };
+            ScanResult {
+                file: file.name.clone(),
+                platform: platform.clone(),
+                target: self.args.target.clone(),
+                error: problem.as_ref().map(|problem| match problem.position {
+                    Some((line, column)) => format!("line {line}:{column}: {}", problem.message),
+                    None => problem.message.clone(),
+                }),
+                dependencies,
+                problem,
+            }
+        };
+        platforms.iter().map(result).collect()
+    }
+
+    fn resolve(&self, file: &File, platform: &Platform) -> Result<Vec<Dependency>, Problem> {
+        let Some(parsed) = &file.parsed else {
+            let problem = Problem::of_file(&file.name, "this is a template, not a Dockerfile");
             return Err(problem.with_hint("render it, and scan the result"));
-        }
-        refit_dockerfile::parse(&text).map_err(|error| scan::problem(&file, &text, &error))
-    });
-    let build_args: BTreeMap<_, _> = args.build_args.iter().cloned().collect();
-    let contexts: BTreeMap<_, _> = args.build_contexts.iter().cloned().collect();
-    let resolve = |platform: &Platform| {
+        };
         let dockerfile = parsed.as_ref().map_err(Problem::clone)?;
         let settings = Settings {
-            target: args.target.as_deref(),
+            target: self.args.target.as_deref(),
             platform,
-            build_platform: &app.environment.build_platform,
-            build_args: &build_args,
-            contexts: &contexts,
+            build_platform: &self.app.environment.build_platform,
+            build_args: self.build_args,
+            contexts: self.contexts,
         };
         let resolved = refit_dockerfile::resolve(dockerfile, &settings);
         let resolved = resolved.map_err(|error| {
-            let problem = scan::problem(&file, &dockerfile.text, &error);
+            let problem = scan::problem(&file.name, &dockerfile.text, &error);
             match &error.build_arg {
                 Some(name) => problem.with_hint(format!("give it: `--build-arg {name}=…`")),
                 None => problem,
@@ -166,42 +196,10 @@ fn scan_file(app: &App, args: &ScanArgs, path: &Path) -> Vec<ScanResult> {
                 d.platform.clone(),
             )
         };
-        dependencies.sort_by_key(key);
+        dependencies.sort_by_cached_key(key);
         dependencies.dedup();
         Ok(dependencies)
-    };
-    per_platform(args, resolve, &file)
-}
-
-fn per_platform(
-    args: &ScanArgs,
-    resolve: impl Fn(&Platform) -> Result<Vec<Dependency>, Problem>,
-    file: &str,
-) -> Vec<ScanResult> {
-    let default = [Platform::linux_amd64()];
-    let platforms = if args.platforms.is_empty() {
-        &default[..]
-    } else {
-        &args.platforms
-    };
-    let result = |platform: &Platform| {
-        let (dependencies, problem) = match resolve(platform) {
-            Ok(dependencies) => (dependencies, None),
-            Err(problem) => (Vec::new(), Some(problem)),
-        };
-        ScanResult {
-            file: file.to_owned(),
-            platform: platform.clone(),
-            target: args.target.clone(),
-            error: problem.as_ref().map(|problem| match problem.position {
-                Some((line, column)) => format!("line {line}:{column}: {}", problem.message),
-                None => problem.message.clone(),
-            }),
-            dependencies,
-            problem,
-        }
-    };
-    platforms.iter().map(result).collect()
+    }
 }
 
 fn dependency(found: &Found) -> Dependency {
@@ -221,7 +219,9 @@ fn dependency(found: &Found) -> Dependency {
 
 fn print_table(app: &App, results: &[ScanResult]) {
     let mut table = Table::with_header(&["FILE", "KIND", "REFERENCE", "PLATFORM"]);
-    let mut rows: Vec<(String, &'static str, String, BTreeSet<String>)> = Vec::new();
+    // By what a row says, the place of the row and its platforms.
+    let mut rows: BTreeMap<(String, &'static str, String), (usize, BTreeSet<String>)> =
+        BTreeMap::new();
     for result in results {
         for d in &result.dependencies {
             let place = format!("{}:{}", result.file, d.line);
@@ -229,21 +229,15 @@ fn print_table(app: &App, results: &[ScanResult]) {
                 (Some(reference), _) => ui::reference(reference),
                 (None, image) => format!("image:{}", image.as_deref().unwrap_or_default()),
             };
-            match rows
-                .iter_mut()
-                .find(|row| row.0 == place && row.1 == d.kind && row.2 == name)
-            {
-                Some(row) => _ = row.3.insert(d.platform.to_string()),
-                None => rows.push((
-                    place,
-                    d.kind,
-                    name,
-                    BTreeSet::from([d.platform.to_string()]),
-                )),
-            }
+            let next = rows.len();
+            let row = rows.entry((place, d.kind, name));
+            let (_, platforms) = row.or_insert_with(|| (next, BTreeSet::new()));
+            platforms.insert(d.platform.to_string());
         }
     }
-    for (place, kind, name, platforms) in rows {
+    let mut rows: Vec<_> = rows.into_iter().collect();
+    rows.sort_by_key(|(_, (number, _))| *number);
+    for ((place, kind, name), (_, platforms)) in rows {
         let platforms = platforms.into_iter().collect::<Vec<_>>().join(",");
         table.row(vec![place, kind.to_owned(), name, platforms], Style::new());
     }
