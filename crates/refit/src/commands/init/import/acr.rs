@@ -4,6 +4,8 @@ mod command;
 
 use std::collections::BTreeMap;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
 use super::{
     Source,
     bake::Details,
@@ -90,11 +92,7 @@ impl<'a> Task<'a> {
         let found = match kind.as_str() {
             "docker" => vec![docker(step)],
             "filetask" => self.file_task(source, step, imported),
-            "encodedtask" => {
-                let why = "its steps are encoded in it: keep them as a file of the repository";
-                self.leave_out(imported, "", why);
-                return;
-            }
+            "encodedtask" => self.encoded_task(step, imported),
             kind => {
                 self.leave_out(
                     imported,
@@ -186,6 +184,28 @@ impl<'a> Task<'a> {
         }
     }
 
+    /// A task whose steps are in the list itself, in base64.
+    fn encoded_task(&self, step: &Node, imported: &mut Imported) -> Vec<Build> {
+        let encoded = step.text_at("encodedTaskContent").unwrap_or_default();
+        let bytes = BASE64_STANDARD.decode(encoded.trim());
+        let Some(text) = bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok()) else {
+            self.leave_out(imported, "", "its encoded steps are no text in base64");
+            return Vec::new();
+        };
+        // Lines are those of the text that is encoded.
+        let file = format!("{}: {}", self.place.file, self.name);
+        match yaml::parse(&text) {
+            Ok(root) => {
+                let context = step.text_at("contextPath").unwrap_or_default();
+                builds(&file, &root, imported, &context)
+            }
+            Err((line, why)) => {
+                imported.leave_out(&Place::new(&file, line), "the encoded steps", why);
+                Vec::new()
+            }
+        }
+    }
+
     fn image(&self, source: &Source<'_>, (id, build): (String, Build), imported: &mut Imported) {
         let base = match folder(source, &build.context) {
             Ok(base) => base,
@@ -239,6 +259,7 @@ impl<'a> Task<'a> {
         if let Some(variant) = os("variant") {
             platform = format!("{platform}/{}", variant.to_lowercase());
         }
+        let platform = build.platform.unwrap_or(platform);
         let tags: Vec<String> = build
             .images
             .iter()
@@ -330,6 +351,7 @@ fn docker(step: &Node) -> Build {
             .text_at("dockerFilePath")
             .unwrap_or_else(|| "Dockerfile".to_owned()),
         target: step.text_at("target").filter(|target| !target.is_empty()),
+        platform: None,
         args,
         images: names
             .iter()
@@ -370,7 +392,15 @@ mod tests {
         "platform": {"os": "linux", "architecture": "amd64", "variant": null},
         "step": {"type": "FileTask", "contextPath": "https://github.com/acme/shop.git", "taskFilePath": "acr/task.yaml"}
       },
-      {"id": "", "name": "encoded", "step": {"type": "EncodedTask", "encodedTaskContent": "eA=="}},
+      {
+        "id": "/subscriptions/0/registries/acme/tasks/encoded", "name": "encoded",
+        "step": {
+          "type": "EncodedTask", "contextPath": "https://github.com/acme/shop.git#:services/web",
+          "encodedTaskContent": "ENCODED"
+        }
+      },
+      {"id": "", "name": "empty", "step": {"type": "EncodedTask", "encodedTaskContent": ""}},
+      {"id": "", "name": "no-base64", "step": {"type": "EncodedTask", "encodedTaskContent": "?"}},
       {"id": "", "name": "other", "step": {"type": "Docker", "contextPath": "https://github.com/acme/other"}}
     ]"#;
 
@@ -378,6 +408,10 @@ mod tests {
         \x20 - build: -t $Registry/api:{{.Run.ID}} -t $Registry/api -f services/api/Dockerfile --build-arg A='b c' .\n\
         \x20 - cmd: $Registry/api:{{.Run.ID}} test\n\
         \x20 - push: [\"$Registry/api\"]\n";
+
+    const ENCODED: &str = "version: v1.1.0\nsteps:\n\
+        \x20 - build: -t $Registry/tool:1 --target tool --platform linux/arm64 --build-arg V=2 .\n\
+        \x20 - cmd: $Registry/tool:1 test\n";
 
     #[test]
     fn tasks_that_build_become_images_and_the_rest_is_listed() {
@@ -400,8 +434,9 @@ mod tests {
             github: Some("acme/shop".to_owned()),
             branch: "main".to_owned(),
         };
-        let found = import(&source, "tasks.json", TASKS);
-        let [web, api] = found.images.as_slice() else {
+        let tasks = TASKS.replace("ENCODED", &BASE64_STANDARD.encode(ENCODED));
+        let found = import(&source, "tasks.json", &tasks);
+        let [web, api, encoded] = found.images.as_slice() else {
             panic!("{found:?}");
         };
         assert_eq!(
@@ -439,6 +474,13 @@ mod tests {
                 "acme.azurecr.io/api:latest false"
             ]
         );
+        assert_eq!(
+            (encoded.context.as_str(), encoded.target.as_deref()),
+            ("services/web", Some("tool"))
+        );
+        assert_eq!(encoded.build_args["V"], "2");
+        assert_eq!(encoded.platforms[0].to_string(), "linux/arm64");
+        assert_eq!(tags(encoded), ["acme.azurecr.io/tool:1 false"]);
         let what: Vec<&str> = found
             .left_out
             .iter()
@@ -453,7 +495,8 @@ mod tests {
                 "web: image name web:{{.Run.ID}}",
                 "cmd",
                 "steps: image name $Registry/api:{{.Run.ID}}",
-                "encoded",
+                "cmd",
+                "no-base64",
                 "other",
             ]
         );

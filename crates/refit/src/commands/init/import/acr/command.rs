@@ -17,6 +17,8 @@ pub(super) struct Build {
     /// The Dockerfile, from the task's context.
     pub(super) file: String,
     pub(super) target: Option<String>,
+    /// Its own platform, if it is not the task's.
+    pub(super) platform: Option<String>,
     /// A secret one has no value.
     pub(super) args: BTreeMap<String, Option<String>>,
     pub(super) images: Vec<String>,
@@ -75,6 +77,7 @@ fn build(line: &str) -> Result<Build, String> {
         match flag.as_str() {
             "-t" | "--tag" => build.images.push(value),
             "-f" | "--file" => build.file = value,
+            "--platform" => build.platform = Some(value),
             "--target" => build.target = Some(value),
             "--build-arg" => {
                 let (name, value) = value

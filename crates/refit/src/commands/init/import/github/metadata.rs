@@ -215,6 +215,7 @@ impl Flavor {
             "ref" if field("event") == "branch" => "{{branch}}".to_owned(),
             "ref" if field("event") == "tag" => return Rule::OfRelease,
             "ref" => return Rule::Not("pull requests publish nothing".to_owned()),
+            "sha" if field("format") == "long" => "{{.Run.Commit}}".to_owned(),
             "sha" => "{{sha}}".to_owned(),
             "semver" | "pep440" | "match" => return Rule::OfRelease,
             "schedule" => {
@@ -237,16 +238,20 @@ impl Flavor {
         } else {
             (prefix, suffix.clone())
         };
-        let tag = format!("{prefix}{value}{suffix}")
-            .replace("{{branch}}", "{{.Line}}")
-            .replace("{{sha}}", "{{.Run.Commit}}");
+        let tag = format!("{prefix}{value}{suffix}").replace("{{branch}}", "{{.Line}}");
         let plain = tag.replace("{{.Line}}", "").replace("{{.Run.Commit}}", "");
+        if plain.contains("{{sha}}") {
+            return Rule::Not(SHORT.to_owned());
+        }
         if plain.contains("{{") {
             return Rule::Not("its value is another one at every run".to_owned());
         }
         Rule::Tag(tag)
     }
 }
+
+/// The action's `{{sha}}`, and `type=sha` without `format=long`, are another tag than the whole id.
+const SHORT: &str = "it has a short commit id, and unique tags have the whole one: `type=sha,format=long` is imported";
 
 #[cfg(test)]
 mod tests {
@@ -284,6 +289,11 @@ mod tests {
                 "b/x:sha-{{.Run.Commit}}",
             ],
             1,
+        );
+        check(
+            "images: a/x\ntags: |\n  type=edge\n  type=sha\n  type=sha,format=short,prefix=\n  type=raw,value=v-{{sha}}\n",
+            &["a/x:edge"],
+            3,
         );
         check(
             "images: a/x\ntags: type=semver,pattern={{version}}\n",
