@@ -16,8 +16,20 @@ pub fn deps(records: &[DepsRecord], parents: &BTreeMap<Reference, String>) -> Ve
     }
     images
         .into_iter()
-        .map(|(image, records)| format!("{image}: {}", bases(&records, parents)))
+        .map(|(image, records)| one_line(&format!("{image}: {}", bases(&records, parents))))
         .collect()
+}
+
+/// A sentence as a line: records that others wrote may name what no configuration could.
+fn one_line(sentence: &str) -> String {
+    let shown = |c: char| {
+        if c.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    sentence.chars().map(shown).collect()
 }
 
 fn bases(records: &[&DepsRecord], parents: &BTreeMap<Reference, String>) -> String {
@@ -90,11 +102,10 @@ pub fn run(
         }
     });
     let moves: Vec<String> = moves.collect();
-    if moves.is_empty() {
-        text
-    } else {
-        format!("{text}; {}", moves.join(", "))
+    if !moves.is_empty() {
+        text = format!("{text}; {}", moves.join(", "));
     }
+    one_line(&text)
 }
 
 /// A line about adoptions: `2026-11-22 adopt 01J…: web 0151fd0321b0, api 9af2c851d98b adopted as published`.
@@ -108,7 +119,9 @@ pub fn adopted(date: &str, id: &str, images: &BTreeMap<&str, &Digest>) -> String
         more => format!(" and {more} more"),
     };
     let names = names.join(", ");
-    format!("{date} adopt {id}: {names}{more} adopted as published")
+    one_line(&format!(
+        "{date} adopt {id}: {names}{more} adopted as published"
+    ))
 }
 
 /// A base that moved.
@@ -146,6 +159,19 @@ mod tests {
         };
         let parents = BTreeMap::from([("r.example/base".parse().unwrap(), "base".to_owned())]);
         assert_eq!(deps(&[record], &parents), [expect]);
+    }
+
+    #[test]
+    fn a_sentence_is_one_line_whatever_is_in_a_name() {
+        let digest: Digest = format!("sha256:{}", "1f".repeat(32)).parse().unwrap();
+        let said = adopted("2026-11-22", "R", &BTreeMap::from([("a\nb", &digest)]));
+        assert_eq!(
+            said,
+            "2026-11-22 adopt R: a\u{fffd}b 1f1f1f1f1f1f adopted as published"
+        );
+        let names = BTreeSet::from(["a\rb".to_owned()]);
+        let said = run("2026-11-22", "sweep", "R", &names, 0, &[]);
+        assert_eq!(said, "2026-11-22 sweep R: a\u{fffd}b rebuilt");
     }
 
     #[test]
