@@ -18,25 +18,25 @@ impl Odd {
     fn made(make: impl FnOnce(&Path)) -> Self {
         let sandbox = Sandbox::bare();
         sandbox.write_all("//- good/Dockerfile\nFROM debian:12\n");
-        fs::create_dir(sandbox.path("odd")).unwrap();
-        make(&sandbox.path("odd/Dockerfile"));
+        fs::create_dir(sandbox.root().join("odd")).unwrap();
+        make(&sandbox.root().join("odd/Dockerfile"));
         Self(sandbox)
     }
 
     /// What each file came to, `error: …` or its references, and the exit code.
     fn scanned(&self, path: &str) -> (BTreeMap<String, String>, i32) {
         let ran = self.0.refit(&["deps", "scan", "--format", "json", path]);
-        let results = ran.json()["results"].as_array().unwrap().clone();
+        let answer: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        let results = answer["results"].as_array().unwrap();
         let told = results.iter().map(|result| {
-            let told = match result["error"].as_str() {
-                Some(error) => format!("error: {error}"),
-                None => {
-                    let dependencies = result["dependencies"].as_array().unwrap();
-                    let references = dependencies
-                        .iter()
-                        .map(|d| d["reference"].as_str().unwrap());
-                    references.collect::<Vec<_>>().join(" ")
-                }
+            let told = if let Some(error) = result["error"].as_str() {
+                format!("error: {error}")
+            } else {
+                let dependencies = result["dependencies"].as_array().unwrap();
+                let references = dependencies
+                    .iter()
+                    .map(|d| d["reference"].as_str().unwrap());
+                references.collect::<Vec<_>>().join(" ")
             };
             (result["file"].as_str().unwrap().to_owned(), told)
         });
@@ -102,7 +102,7 @@ fn a_link_counts_as_what_it_leads_to() {
     inside.is_read("docker.io/library/debian:12");
     let elsewhere = Sandbox::bare();
     elsewhere.write("other", "FROM alpine\n");
-    let outside = Odd::made(|path| symlink(elsewhere.path("other"), path).unwrap());
+    let outside = Odd::made(|path| symlink(elsewhere.root().join("other"), path).unwrap());
     outside.is_read("docker.io/library/alpine:latest");
     let dangling = Odd::made(|path| symlink("nowhere", path).unwrap());
     dangling.is_refused("No such file");
