@@ -1,19 +1,18 @@
 //! Evaluates HCL expressions: variables on demand, functions of the file, and the usual library.
 
+mod collections;
+
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
 };
 
-use hcl_edit::expr::{
-    BinaryOperator, Expression, ForExpr, FuncCall, ObjectKey, Traversal, TraversalOperator,
-    UnaryOperator,
-};
+use hcl_edit::expr::{Expression, FuncCall, ObjectKey, UnaryOperator};
 use serde_json::{Map, Value};
 
 use super::{
     functions, template,
-    value::{equal, float, list, literal, number, text, truth},
+    value::{binary, float, list, literal, number, text, truth, weight},
 };
 
 /// Nested evaluations; more than any file needs, and less than the stack holds.
@@ -214,155 +213,4 @@ impl Globals {
         };
         self.eval(&function.result, &locals)
     }
-
-    fn traverse(&self, traversal: &Traversal, locals: &Locals<'_>) -> Evaluated {
-        let value = self.eval(&traversal.expr, locals)?;
-        let operators: Vec<&TraversalOperator> = traversal
-            .operators
-            .iter()
-            .map(hcl_edit::Decorated::value)
-            .collect();
-        self.follow(value, &operators, locals)
-    }
-
-    fn follow(
-        &self,
-        value: Value,
-        operators: &[&TraversalOperator],
-        locals: &Locals<'_>,
-    ) -> Evaluated {
-        let Some((first, rest)) = operators.split_first() else {
-            return Ok(value);
-        };
-        let next = match first {
-            TraversalOperator::GetAttr(name) => index(&value, &Value::String(name.to_string()))?,
-            TraversalOperator::Index(key) => index(&value, &self.eval(key, locals)?)?,
-            TraversalOperator::LegacyIndex(at) => index(&value, &Value::from(*at.value()))?,
-            TraversalOperator::AttrSplat(_) | TraversalOperator::FullSplat(_) => {
-                let items = match value {
-                    Value::Array(items) => items,
-                    Value::Null => Vec::new(),
-                    Value::Object(map) if !map.is_empty() => vec![Value::Object(map)],
-                    other => vec![other],
-                };
-                let followed = items
-                    .into_iter()
-                    .map(|item| self.follow(item, rest, locals));
-                return Ok(Value::Array(followed.collect::<Result<_, _>>()?));
-            }
-        };
-        self.follow(next, rest, locals)
-    }
-
-    fn for_each(&self, each: &ForExpr, locals: &Locals<'_>) -> Evaluated {
-        let intro = &each.intro;
-        let collection = self.eval(&intro.collection_expr, locals)?;
-        let key_name = intro.key_var.as_ref().map(ToString::to_string);
-        let value_name = intro.value_var.to_string();
-        let mut list = Vec::new();
-        let mut map: Map<String, Value> = Map::new();
-        for (key, value) in pairs(&collection)? {
-            let mut names = BTreeMap::from([(value_name.clone(), value)]);
-            names.extend(key_name.clone().map(|name| (name, key)));
-            let inner = Locals {
-                names,
-                around: Some(locals),
-            };
-            if let Some(condition) = &each.cond
-                && !truth(&self.eval(&condition.expr, &inner)?)?
-            {
-                continue;
-            }
-            let value = self.eval(&each.value_expr, &inner)?;
-            match &each.key_expr {
-                None => list.push(value),
-                Some(key) => {
-                    let key = text(&self.eval(key, &inner)?)?;
-                    if each.grouping {
-                        let group = map.entry(key).or_insert_with(|| Value::Array(Vec::new()));
-                        group
-                            .as_array_mut()
-                            .into_iter()
-                            .for_each(|g| g.push(value.clone()));
-                    } else {
-                        map.insert(key, value);
-                    }
-                }
-            }
-        }
-        Ok(if each.key_expr.is_some() {
-            Value::Object(map)
-        } else {
-            Value::Array(list)
-        })
-    }
-}
-
-/// Roughly the bytes of a value.
-fn weight(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
-        Value::String(text) => text.len(),
-        Value::Array(items) => 1 + items.iter().map(weight).sum::<usize>(),
-        Value::Object(map) => {
-            1 + map
-                .iter()
-                .map(|(key, value)| key.len() + weight(value))
-                .sum::<usize>()
-        }
-    }
-}
-
-/// Keys and values of a collection, in its order.
-pub(super) fn pairs(collection: &Value) -> Result<Vec<(Value, Value)>, String> {
-    match collection {
-        Value::Array(items) => {
-            let numbered = items.iter().enumerate();
-            Ok(numbered
-                .map(|(at, item)| (Value::from(at), item.clone()))
-                .collect())
-        }
-        Value::Object(map) => {
-            let entries = map.iter();
-            Ok(entries
-                .map(|(key, value)| (Value::from(key.as_str()), value.clone()))
-                .collect())
-        }
-        other => Err(format!("`{other}` is no collection")),
-    }
-}
-
-/// An element by position or key.
-pub(super) fn index(value: &Value, key: &Value) -> Evaluated {
-    let found = match value {
-        Value::Array(items) => {
-            let at = super::value::whole(key)?;
-            usize::try_from(at).ok().and_then(|at| items.get(at))
-        }
-        Value::Object(map) => map.get(&text(key)?),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-    };
-    found
-        .cloned()
-        .ok_or_else(|| format!("there is no element `{key}`"))
-}
-
-fn binary(operator: BinaryOperator, left: &Value, right: &Value) -> Evaluated {
-    use BinaryOperator as Op;
-    Ok(match operator {
-        Op::Eq => Value::Bool(equal(left, right)),
-        Op::NotEq => Value::Bool(!equal(left, right)),
-        Op::And => Value::Bool(truth(left)? && truth(right)?),
-        Op::Or => Value::Bool(truth(left)? || truth(right)?),
-        Op::LessEq => Value::Bool(float(left)? <= float(right)?),
-        Op::GreaterEq => Value::Bool(float(left)? >= float(right)?),
-        Op::Less => Value::Bool(float(left)? < float(right)?),
-        Op::Greater => Value::Bool(float(left)? > float(right)?),
-        Op::Plus => number(float(left)? + float(right)?),
-        Op::Minus => number(float(left)? - float(right)?),
-        Op::Mul => number(float(left)? * float(right)?),
-        Op::Div | Op::Mod if float(right)? == 0.0 => return Err("division by zero".to_owned()),
-        Op::Div => number(float(left)? / float(right)?),
-        Op::Mod => number(float(left)? % float(right)?),
-    })
 }

@@ -6,8 +6,8 @@ use hcl_edit::template::{Directive, Element, Strip};
 use serde_json::Value;
 
 use super::{
-    eval::{Globals, Locals, pairs},
-    value::{text, truth},
+    eval::{Globals, Locals},
+    value::{pairs, text, truth},
 };
 
 /// Bytes of a text.

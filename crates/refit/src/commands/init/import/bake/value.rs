@@ -1,6 +1,6 @@
 //! Values of HCL, with the conversions that its functions and templates make.
 
-use hcl_edit::Number;
+use hcl_edit::{Number, expr::BinaryOperator};
 use serde_json::{Map, Value};
 
 /// A number as HCL prints it: whole ones without a point.
@@ -81,4 +81,78 @@ pub(super) fn equal(a: &Value, b: &Value) -> bool {
         }
         _ => a == b,
     }
+}
+
+/// Roughly the bytes of a value.
+pub(super) fn weight(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
+        Value::String(text) => text.len(),
+        Value::Array(items) => 1 + items.iter().map(weight).sum::<usize>(),
+        Value::Object(map) => {
+            1 + map
+                .iter()
+                .map(|(key, value)| key.len() + weight(value))
+                .sum::<usize>()
+        }
+    }
+}
+
+/// Keys and values of a collection, in its order.
+pub(super) fn pairs(collection: &Value) -> Result<Vec<(Value, Value)>, String> {
+    match collection {
+        Value::Array(items) => {
+            let numbered = items.iter().enumerate();
+            Ok(numbered
+                .map(|(at, item)| (Value::from(at), item.clone()))
+                .collect())
+        }
+        Value::Object(map) => {
+            let entries = map.iter();
+            Ok(entries
+                .map(|(key, value)| (Value::from(key.as_str()), value.clone()))
+                .collect())
+        }
+        other => Err(format!("`{other}` is no collection")),
+    }
+}
+
+/// An element by position or key.
+pub(super) fn index(value: &Value, key: &Value) -> Result<Value, String> {
+    let found = match value {
+        Value::Array(items) => {
+            let at = whole(key)?;
+            usize::try_from(at).ok().and_then(|at| items.get(at))
+        }
+        Value::Object(map) => map.get(&text(key)?),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    };
+    found
+        .cloned()
+        .ok_or_else(|| format!("there is no element `{key}`"))
+}
+
+/// What an operator makes of two values.
+pub(super) fn binary(
+    operator: BinaryOperator,
+    left: &Value,
+    right: &Value,
+) -> Result<Value, String> {
+    use BinaryOperator as Op;
+    Ok(match operator {
+        Op::Eq => Value::Bool(equal(left, right)),
+        Op::NotEq => Value::Bool(!equal(left, right)),
+        Op::And => Value::Bool(truth(left)? && truth(right)?),
+        Op::Or => Value::Bool(truth(left)? || truth(right)?),
+        Op::LessEq => Value::Bool(float(left)? <= float(right)?),
+        Op::GreaterEq => Value::Bool(float(left)? >= float(right)?),
+        Op::Less => Value::Bool(float(left)? < float(right)?),
+        Op::Greater => Value::Bool(float(left)? > float(right)?),
+        Op::Plus => number(float(left)? + float(right)?),
+        Op::Minus => number(float(left)? - float(right)?),
+        Op::Mul => number(float(left)? * float(right)?),
+        Op::Div | Op::Mod if float(right)? == 0.0 => return Err("division by zero".to_owned()),
+        Op::Div => number(float(left)? / float(right)?),
+        Op::Mod => number(float(left)? % float(right)?),
+    })
 }

@@ -1,5 +1,7 @@
 //! A `docker/build-push-action` step as an image.
 
+mod inputs;
+
 use std::collections::BTreeMap;
 
 use super::{
@@ -67,63 +69,6 @@ impl Reader<'_> {
             format!("{}: {what}", self.job.name)
         };
         self.imported.leave_out(&place, what, why);
-    }
-
-    /// An input without which there is no image, if it is given; an error where the run decides it.
-    fn needed(&mut self, input: &str) -> Result<Option<String>, LeftOut> {
-        let Some(text) = self.with.text_at(input) else {
-            return Ok(None);
-        };
-        match self.plain.text(&text) {
-            Ok(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
-            Err(expression) => {
-                self.leave_out(
-                    input,
-                    "",
-                    &format!("its `{input}` depends on the run: `{expression}`"),
-                );
-                Err(LeftOut)
-            }
-        }
-    }
-
-    /// The lines of an input, each with its expressions put in; those that the run decides are listed.
-    fn lines(&mut self, input: &str) -> Vec<String> {
-        let text = self.with.text_at(input).unwrap_or_default();
-        let mut lines = Vec::new();
-        for line in filled(&text) {
-            match self.plain.text(line) {
-                Ok(line) if line.is_empty() => {}
-                Ok(line) => lines.push(line),
-                Err(expression) => {
-                    let name = line.split('=').next().unwrap_or(line);
-                    self.leave_out(
-                        input,
-                        &format!("{input}: {name}"),
-                        &format!("`{expression}` depends on the run"),
-                    );
-                }
-            }
-        }
-        lines
-    }
-
-    fn pairs(&mut self, input: &str) -> BTreeMap<String, String> {
-        let lines = self.lines(input);
-        let mut pairs = BTreeMap::new();
-        for line in lines {
-            match line.split_once('=') {
-                Some((key, value)) => {
-                    pairs.insert(key.trim().to_owned(), value.to_owned());
-                }
-                None => self.leave_out(
-                    input,
-                    &format!("{input}: {line}"),
-                    "its value is the runner's environment's",
-                ),
-            }
-        }
-        pairs
     }
 
     fn image(&mut self) -> Option<ImportedImage> {
@@ -275,76 +220,6 @@ impl Reader<'_> {
             tags.extend(outputs.iter().filter_map(name));
         }
         tags
-    }
-
-    fn labels(&mut self, input: &str) -> BTreeMap<String, String> {
-        let text = self.with.text_at(input).unwrap_or_default();
-        let mut labels = BTreeMap::new();
-        for line in filled(&text) {
-            let lines = match self.job.output(line, input) {
-                Some(metadata) => metadata.labels.clone(),
-                None => vec![line.to_owned()],
-            };
-            for line in lines {
-                match self.plain.text(&line) {
-                    Ok(line) => {
-                        let pair = line.split_once('=');
-                        labels.extend(pair.map(|(key, value)| (key.to_owned(), value.to_owned())));
-                    }
-                    Err(expression) => {
-                        let name = line.split('=').next().unwrap_or_default();
-                        self.leave_out(
-                            input,
-                            &format!("{input}: {name}"),
-                            &format!("`{expression}` depends on the run"),
-                        );
-                    }
-                }
-            }
-        }
-        labels
-    }
-
-    fn secrets(&mut self) -> BTreeMap<String, String> {
-        let mut secrets = BTreeMap::new();
-        let text = self.with.text_at("secrets").unwrap_or_default();
-        for line in filled(&text) {
-            let line = line.trim_matches('"');
-            let Some((id, value)) = line.split_once('=') else {
-                continue;
-            };
-            let inner = value
-                .trim()
-                .strip_prefix("${{")
-                .and_then(|v| v.strip_suffix("}}"))
-                .map(str::trim);
-            let name = inner.and_then(|inner| {
-                inner
-                    .strip_prefix("secrets.")
-                    .or_else(|| inner.strip_prefix("env."))
-            });
-            let name = name.or_else(|| {
-                inner
-                    .filter(|inner| *inner == "github.token")
-                    .map(|_| "GITHUB_TOKEN")
-            });
-            match name {
-                Some(name) if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => {
-                    secrets.insert(id.trim().to_owned(), format!("env:{name}"));
-                }
-                _ => self.leave_out(
-                    "secrets",
-                    &format!("secret {id}"),
-                    "it is neither a secret nor a variable",
-                ),
-            }
-        }
-        for (input, scheme) in [("secret-envs", "env"), ("secret-files", "file")] {
-            for (id, value) in self.pairs(input) {
-                secrets.insert(id, format!("{scheme}:{value}"));
-            }
-        }
-        secrets
     }
 
     /// The repository's last component, else the context's folder, else the job.

@@ -3,10 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    super::{
-        eval::index,
-        value::{equal, list, number, object, text, whole},
-    },
+    super::value::{equal, index, list, number, object, text, whole},
     arg,
 };
 
