@@ -1,7 +1,8 @@
 //! In-repo edges: which references are another image of this repository, said explicitly or inferred.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use hashbrown::HashMap;
 use refit_dockerfile::{Found, FoundSource};
 use refit_oci::Reference;
 

@@ -2,10 +2,12 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
+    hash::{Hash, Hasher},
     sync::Arc,
 };
 
+use hashbrown::{Equivalent, HashMap};
 use jiff::Timestamp;
 use refit_oci::{Digest, Document, ImageConfig, ObjectId, Platform, Reference, Repository};
 
@@ -214,6 +216,43 @@ pub enum Resolved<T> {
     Needs(Needs),
 }
 
+/// Something at a digest, as a key of [`Answers`].
+struct Parts<'a>(&'a Repository, &'a Digest);
+
+impl Parts<'_> {
+    fn whole(&self) -> (Repository, Digest) {
+        (self.0.clone(), self.1.clone())
+    }
+}
+
+impl Hash for Parts<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.0, self.1).hash(state);
+    }
+}
+
+impl Equivalent<(Repository, Digest)> for Parts<'_> {
+    fn equivalent(&self, key: &(Repository, Digest)) -> bool {
+        // The digests differ where anything does.
+        *self.1 == key.1 && *self.0 == key.0
+    }
+}
+
+/// A [`ReleaseKey`] of somebody else's.
+struct OfRelease<'a>(&'a str, Option<&'a ObjectId>);
+
+impl Hash for OfRelease<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.0, self.1).hash(state);
+    }
+}
+
+impl Equivalent<ReleaseKey> for OfRelease<'_> {
+    fn equivalent(&self, key: &ReleaseKey) -> bool {
+        self.0 == key.0 && self.1 == key.1.as_ref()
+    }
+}
+
 /// It is known, and there is nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Absent;
@@ -245,10 +284,10 @@ impl<'a> Lookup<'a> {
         repository: &Repository,
         digest: &Digest,
     ) -> Option<&'a Answer<Arc<Document>>> {
-        let key = (repository.clone(), digest.clone());
+        let key = Parts(repository, digest);
         let known = self.ground.answers.documents.get(&key);
         if known.is_none() {
-            self.needs.borrow_mut().documents.insert(key);
+            self.needs.borrow_mut().documents.insert(key.whole());
         }
         known
     }
@@ -259,10 +298,10 @@ impl<'a> Lookup<'a> {
         repository: &Repository,
         manifest: &Digest,
     ) -> Option<&'a Answer<Arc<ImageConfig>>> {
-        let key = (repository.clone(), manifest.clone());
+        let key = Parts(repository, manifest);
         let known = self.ground.answers.configs.get(&key);
         if known.is_none() {
-            self.needs.borrow_mut().configs.insert(key);
+            self.needs.borrow_mut().configs.insert(key.whole());
         }
         known
     }
@@ -272,9 +311,10 @@ impl<'a> Lookup<'a> {
         image: &str,
         commit: Option<&ObjectId>,
     ) -> Option<&'a Answer<Arc<Release>>> {
-        let key = (image.to_owned(), self.unless_tip(commit));
-        let known = self.ground.answers.releases.get(&key);
+        let commit = self.unless_tip(commit);
+        let known = self.ground.answers.releases.get(&OfRelease(image, commit));
         if known.is_none() {
+            let key = (image.to_owned(), commit.cloned());
             self.needs.borrow_mut().releases.insert(key);
         }
         known
@@ -282,7 +322,7 @@ impl<'a> Lookup<'a> {
 
     /// The source of a target with what its bases make it copy.
     pub(crate) fn source(&self, key: SourceKey) -> Option<&'a Answer<Source>> {
-        let commit = self.unless_tip(key.commit.as_ref());
+        let commit = self.unless_tip(key.commit.as_ref()).cloned();
         let key = SourceKey { commit, ..key };
         let known = self.ground.answers.sources.get(&key);
         if known.is_none() {
@@ -305,9 +345,9 @@ impl<'a> Lookup<'a> {
         known
     }
 
-    fn unless_tip(&self, commit: Option<&ObjectId>) -> Option<ObjectId> {
+    fn unless_tip<'c>(&self, commit: Option<&'c ObjectId>) -> Option<&'c ObjectId> {
         let other = |commit: &&ObjectId| self.ground.line.commit.as_ref() != Some(*commit);
-        commit.filter(other).cloned()
+        commit.filter(other)
     }
 
     pub(crate) fn origin(&self, key: &OriginKey) -> Option<&'a Answer<Arc<Origin>>> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hashbrown::HashMap;
 use jiff::Timestamp;
 use refit_oci::{Digest, ObjectId, Platform, Reference};
 use serde::{Deserialize, Serialize};
@@ -304,8 +305,8 @@ impl Record {
 /// All records of a repository, ready to be asked.
 #[derive(Clone, Debug, Default)]
 pub struct Records {
-    builds: BTreeMap<Digest, Vec<BuildRecord>>,
-    publishes: BTreeMap<String, Vec<PublishRecord>>,
+    builds: HashMap<Digest, Vec<BuildRecord>>,
+    publishes: HashMap<String, Vec<PublishRecord>>,
     /// By image and commit; of several the newest.
     adoptions: BTreeMap<(String, ObjectId), AdoptRecord>,
     deps: Vec<DepsRecord>,
@@ -398,7 +399,7 @@ impl Records {
 
     /// All builds, in the order of their manifests.
     pub fn builds(&self) -> impl Iterator<Item = &BuildRecord> {
-        self.builds.values().flatten()
+        by_key(&self.builds)
     }
 
     /// All `deps` records.
@@ -438,7 +439,7 @@ impl Records {
 
     /// All publish records, by image.
     pub fn publishes(&self) -> impl Iterator<Item = &PublishRecord> {
-        self.publishes.values().flatten()
+        by_key(&self.publishes)
     }
 
     /// What was published of `image` under the tag `lead`.
@@ -457,6 +458,11 @@ impl Records {
     /// The records of `image` under `lead` that no other follows. One, unless two runs published at the same time.
     pub fn heads<'a>(&'a self, image: &str, lead: &'a Reference) -> Vec<&'a PublishRecord> {
         let all: Vec<&PublishRecord> = self.publishes_of(image, lead).collect();
+        if let [only] = all[..]
+            && only.after.as_ref() != Some(&only.id)
+        {
+            return all;
+        }
         let followed: BTreeSet<&str> = all.iter().filter_map(|p| p.after.as_deref()).collect();
         let mut heads = all.clone();
         heads.retain(|p| !followed.contains(p.id.as_str()));
@@ -498,6 +504,13 @@ impl Records {
             .flat_map(|manifest| self.builds_of(image, manifest))
             .any(|build| build.source == *source)
     }
+}
+
+/// Whatever is in a map, in the order of its keys.
+fn by_key<K: Ord, V>(map: &HashMap<K, Vec<V>>) -> impl Iterator<Item = &V> {
+    let mut all: Vec<(&K, &Vec<V>)> = map.iter().collect();
+    all.sort_unstable_by_key(|(key, _)| *key);
+    all.into_iter().flat_map(|(_, values)| values)
 }
 
 /// A record and those before it, each once.

@@ -1,11 +1,13 @@
 //! What each target's Dockerfile depends on.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    hash::{DefaultHasher, Hash as _, Hasher as _},
+    collections::{BTreeMap, BTreeSet},
+    hash::{BuildHasher as _, Hash, Hasher},
     sync::{Arc, Mutex, PoisonError},
+    thread,
 };
 
+use hashbrown::{DefaultHashBuilder, HashTable, hash_table::Entry};
 use refit_dockerfile::{Dockerfile, Found, NamedContext, Resolved, Settings, SyntaxError};
 use refit_oci::Platform;
 
@@ -24,32 +26,53 @@ pub struct Scans {
     known: Mutex<Known>,
 }
 
+/// How many images a thread gets at least: fewer are done before it runs.
+const LEAST_SHARE: usize = 512;
+
 /// What a scan came to.
 type Scanned = Result<Arc<Resolved>, Problem>;
 
-/// What was resolved, by a hash of what it was resolved from.
+/// What was resolved so far.
 #[derive(Debug, Default)]
 struct Known {
-    by_hash: HashMap<u64, Vec<Once>>,
+    hashes: DefaultHashBuilder,
+    all: HashTable<Once>,
     n_resolved: usize,
 }
 
-/// One resolution, with all that it depends on.
+/// The resolutions of one target of one file, with all else that they depend on.
 #[derive(Debug)]
 struct Once {
     /// Two of the same text may be there, and are resolved twice: the address is what is compared.
     file: Arc<Dockerfile>,
     target: Option<String>,
-    platform: Platform,
     build_args: BTreeMap<String, String>,
     build_contexts: BTreeMap<String, NamedContext>,
     triggers: Triggers,
-    result: Result<Arc<Resolved>, SyntaxError>,
+    by_platform: Vec<(Platform, Result<Arc<Resolved>, SyntaxError>)>,
 }
 
 impl Scans {
     /// Scans every image for each of its platforms. `build_platform` is what `$BUILDPLATFORM` stands for.
     pub fn of<'a>(images: impl IntoIterator<Item = &'a Image>, build_platform: &Platform) -> Self {
+        let images: Vec<&Image> = images.into_iter().collect();
+        let n_threads = thread::available_parallelism().map_or(1, usize::from);
+        let share = images.len().div_ceil(n_threads).max(LEAST_SHARE);
+        let mut shares = images.chunks(share);
+        let of_share = |images| Self::of_share(images, build_platform);
+        let mut scans = of_share(&[]);
+        thread::scope(|threads| {
+            let own = shares.next().unwrap_or_default();
+            let others: Vec<_> = shares.map(|s| threads.spawn(move || of_share(s))).collect();
+            scans.add(of_share(own));
+            for other in others {
+                scans.add(other.join().expect("resolving never panics"));
+            }
+        });
+        scans
+    }
+
+    fn of_share(images: &[&Image], build_platform: &Platform) -> Self {
         let mut scans = Self {
             build_platform: build_platform.clone(),
             by_image: BTreeMap::new(),
@@ -67,33 +90,74 @@ impl Scans {
         scans
     }
 
+    /// Takes over what others came to.
+    fn add(&mut self, other: Self) {
+        self.by_image.extend(other.by_image);
+        let of = |known: Mutex<Known>| known.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let own = self.known.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let other = of(other.known);
+        own.n_resolved += other.n_resolved;
+        if own.all.is_empty() {
+            *own = other;
+            return;
+        }
+        let Known { hashes, all, .. } = own;
+        for once in other.all {
+            let hash = |once: &Once| hashes.hash_one(once.of());
+            let same = |known: &Once| known.of() == once.of();
+            if let Entry::Vacant(vacant) = all.entry(hash(&once), same, hash) {
+                vacant.insert(once);
+            }
+        }
+    }
+
     /// Resolves a target with what its bases' configs add; what was resolved before is not resolved again. None if the
     /// Dockerfile could not be parsed.
     pub fn scan(&self, image: &Image, platform: &Platform, triggers: &Triggers) -> Option<Scanned> {
         let file = image.file.as_ref()?;
-        let hash = hash_of(image, file, platform, triggers);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = &mut *known;
-        let same = known.by_hash.entry(hash).or_default();
-        let known_at = same
-            .iter()
-            .position(|once| once.is_of(image, file, platform, triggers));
-        if known_at.is_none() {
-            known.n_resolved += 1;
-            let settings = settings(image, platform, &self.build_platform);
-            let result = refit_dockerfile::resolve_with_triggers(file, &settings, triggers);
-            same.push(Once {
-                file: Arc::clone(file),
-                target: image.target.clone(),
-                platform: platform.clone(),
-                build_args: image.build_args.clone(),
-                build_contexts: image.build_contexts.clone(),
-                triggers: triggers.clone(),
-                result: result.map(Arc::new),
+        let Known {
+            hashes,
+            all,
+            n_resolved,
+        } = &mut *known;
+        let of = Of {
+            file,
+            target: &image.target,
+            build_args: &image.build_args,
+            build_contexts: &image.build_contexts,
+            triggers,
+        };
+        let hash = |of: &Of<'_>| hashes.hash_one(of);
+        let same = |once: &Once| once.of() == of;
+        let once = match all.entry(hash(&of), same, |once| hash(&once.of())) {
+            Entry::Occupied(once) => once.into_mut(),
+            Entry::Vacant(vacant) => {
+                let once = Once {
+                    file: Arc::clone(file),
+                    target: image.target.clone(),
+                    build_args: image.build_args.clone(),
+                    build_contexts: image.build_contexts.clone(),
+                    triggers: triggers.clone(),
+                    by_platform: Vec::with_capacity(image.platforms.len()),
+                };
+                vacant.insert(once).into_mut()
+            }
+        };
+        let on = |(of, _): &(Platform, _)| of == platform;
+        let at = once.by_platform.iter().position(on).unwrap_or_else(|| {
+            let mut others = once.by_platform.iter().filter_map(|(_, r)| r.as_ref().ok());
+            let result = others.find_map(|other| Some(Ok(other.on(platform)?)));
+            let result = result.unwrap_or_else(|| {
+                *n_resolved += 1;
+                let settings = settings(image, platform, &self.build_platform);
+                refit_dockerfile::resolve_with_triggers(file, &settings, triggers)
             });
-        }
-        let result = &same[known_at.unwrap_or(same.len() - 1)].result;
-        Some(match result {
+            once.by_platform
+                .push((platform.clone(), result.map(Arc::new)));
+            once.by_platform.len() - 1
+        });
+        Some(match &once.by_platform[at].1 {
             Ok(resolved) => Ok(Arc::clone(resolved)),
             Err(error) => Err(problem(&image.dockerfile, &file.text, error)),
         })
@@ -138,28 +202,41 @@ impl Scans {
 }
 
 impl Once {
-    fn is_of(
-        &self,
-        image: &Image,
-        file: &Arc<Dockerfile>,
-        platform: &Platform,
-        triggers: &Triggers,
-    ) -> bool {
-        Arc::ptr_eq(&self.file, file)
-            && self.platform == *platform
-            && self.target == image.target
-            && self.build_args == image.build_args
-            && self.build_contexts == image.build_contexts
-            && self.triggers == *triggers
+    fn of(&self) -> Of<'_> {
+        Of {
+            file: &self.file,
+            target: &self.target,
+            build_args: &self.build_args,
+            build_contexts: &self.build_contexts,
+            triggers: &self.triggers,
+        }
     }
 }
 
-fn hash_of(image: &Image, file: &Arc<Dockerfile>, platform: &Platform, with: &Triggers) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    Arc::as_ptr(file).hash(&mut hasher);
-    let contexts: Vec<&String> = image.build_contexts.keys().collect();
-    (platform, &image.target, &image.build_args, contexts, with).hash(&mut hasher);
-    hasher.finish()
+/// What a resolution depends on, but the platform.
+struct Of<'a> {
+    file: &'a Arc<Dockerfile>,
+    target: &'a Option<String>,
+    build_args: &'a BTreeMap<String, String>,
+    build_contexts: &'a BTreeMap<String, NamedContext>,
+    triggers: &'a Triggers,
+}
+
+impl PartialEq for Of<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(self.file, other.file)
+            && self.target == other.target
+            && self.build_args == other.build_args
+            && self.build_contexts == other.build_contexts
+            && self.triggers == other.triggers
+    }
+}
+
+impl Hash for Of<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(self.file).hash(state);
+        (self.target, self.build_args, self.triggers).hash(state);
+    }
 }
 
 fn settings<'a>(

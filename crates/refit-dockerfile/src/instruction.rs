@@ -28,7 +28,7 @@ impl Shape<'_> {
             keyword,
             line: self.line.number,
             span: start..end,
-            code: self.line.text[self.range.clone()].trim().to_owned(),
+            code: self.line.text[self.range.clone()].trim().into(),
             flags: self.flags.iter().map(|word| word.flag(self.line)).collect(),
             args: Args::NoHealthcheck,
             heredocs,

@@ -56,7 +56,8 @@ pub use port::{PortError, exposed_ports};
 pub use reduce::reduce;
 pub use requirements::{Feature, Requirement, requirements};
 pub use resolve::{
-    ContextInput, Execution, Found, FoundSource, Kind, Link, NamedContext, RemoteSource, Resolved,
-    Settings, Source, StageBase, StageView, on_build, resolve, resolve_with_triggers,
+    ContextInput, Execution, Found, FoundSource, GlobalScope, Kind, Link, NamedContext,
+    RemoteSource, Resolved, Settings, Source, StageBase, StageView, on_build, resolve,
+    resolve_with_triggers,
 };
 pub use secrets::{SecretMount, secret_mounts};

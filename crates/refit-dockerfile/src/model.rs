@@ -1,6 +1,6 @@
 //! A parsed Dockerfile: directives, global arguments, stages and their instructions, each with its bytes in the text.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use crate::{
     SyntaxError,
@@ -91,7 +91,7 @@ pub struct Instruction {
     /// Its bytes, here-documents included, without the last line ending.
     pub span: Range<usize>,
     /// The instruction on one line, continuations joined: what BuildKit writes into the history.
-    pub code: String,
+    pub code: Arc<str>,
     /// `--name=value`, checked to be flags that BuildKit knows for this instruction.
     pub flags: Vec<Flag>,
     /// What follows the flags.

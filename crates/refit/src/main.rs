@@ -31,6 +31,9 @@ use crate::{
     ui::Ui,
 };
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Usage errors end here, with clap's own words and exit code 2.
     let cli = Cli::parse();

@@ -67,7 +67,7 @@ fn parse_error(message: &str) -> Option<(usize, &str)> {
 /// The one instruction that a step such as `[build 2/3] RUN make` executes.
 fn instruction_of<'r>(recipe: &'r Recipe, step: &str) -> Option<&'r Instruction> {
     let (_, code) = step.strip_prefix('[')?.split_once("] ")?;
-    let mut same = instructions(recipe).filter(|instruction| instruction.code == code);
+    let mut same = instructions(recipe).filter(|instruction| *instruction.code == *code);
     match (same.next(), same.next()) {
         (Some(instruction), None) => Some(instruction),
         _ => None,

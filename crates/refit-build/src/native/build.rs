@@ -1,6 +1,6 @@
 //! Builds the stages of a recipe, one after the other, on a thread that may block.
 
-use std::{collections::BTreeMap, ops::Range, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range, path::PathBuf};
 
 use refit_dockerfile::{Dockerfile, Instruction, Keyword, Link, Resolved, Source, StageView};
 use refit_oci::Platform;
@@ -184,9 +184,10 @@ impl Builder<'_> {
     }
 
     fn step(&mut self, draft: &mut Draft, step: &Step<'_>) -> Result<(), StepError> {
+        let globals = &self.job.resolved.globals;
         let arguments = Arguments {
             given: &self.job.build_args,
-            globals: &self.job.resolved.globals,
+            globals: &|name| globals.get(name).map(Cow::into_owned),
         };
         if metadata::apply(draft, step.instruction, arguments)? {
             return Ok(());

@@ -15,12 +15,12 @@ pub(crate) struct Scope {
 }
 
 /// Where ARG finds values that are not in the Dockerfile's stage.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Arguments<'a> {
     /// Build arguments.
     pub(crate) given: &'a BTreeMap<String, String>,
     /// What FROM sees.
-    pub(crate) globals: &'a BTreeMap<String, String>,
+    pub(crate) globals: &'a dyn Fn(&str) -> Option<String>,
 }
 
 impl Scope {
@@ -73,7 +73,7 @@ impl Scope {
         let value = match (arguments.given.get(&pair.name), &pair.value) {
             (Some(given), _) => Some(given.clone()),
             (None, Some(default)) => Some(self.word(default)?),
-            (None, None) => arguments.globals.get(&pair.name).cloned(),
+            (None, None) => (arguments.globals)(&pair.name),
         };
         if let Some(value) = &value {
             self.set(&pair.name, value);
@@ -110,7 +110,7 @@ mod tests {
         );
         let arguments = Arguments {
             given: &given,
-            globals: &globals,
+            globals: &|name| globals.get(name).cloned(),
         };
         let mut scope = Scope::of_env(&["BASE=base".to_owned(), "ODD".to_owned()], '\\');
         let mut seen = Vec::new();

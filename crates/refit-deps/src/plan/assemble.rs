@@ -1,7 +1,8 @@
 //! From verdicts to a plan: waves, publications, order.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use hashbrown::HashMap;
 use refit_oci::{Digest, Platform, Reference};
 use refit_platform::Target;
 
@@ -285,6 +286,7 @@ fn set_waves(steps: &mut [Step]) {
             }
         }
     }
+    drop(at);
     let mut waves = vec![1; steps.len()];
     let mut ready: Vec<usize> = (0..steps.len()).filter(|at| n_parents[*at] == 0).collect();
     while let Some(parent) = ready.pop() {

@@ -3,10 +3,11 @@
 use std::{
     borrow::Cow,
     cell::{Cell, OnceCell, RefCell},
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     rc::Rc,
 };
 
+use hashbrown::HashMap;
 use refit_oci::{Digest, Platform, Reference, annotations};
 use refit_platform::Target;
 
@@ -94,7 +95,7 @@ pub(super) struct Evaluator<'a> {
     pub(super) lookup: Lookup<'a>,
     pub(super) scope: Scope,
     /// By image and platform.
-    verdicts: RefCell<HashMap<String, BTreeMap<Platform, Progress>>>,
+    verdicts: RefCell<HashMap<String, Vec<(Platform, Progress)>>>,
     /// How many targets were evaluated.
     pub(super) n_evaluated: Cell<usize>,
     /// How many targets are being evaluated, each for the one before.
@@ -168,13 +169,15 @@ impl<'a> Evaluator<'a> {
             let verdict = match open.last() {
                 None => self.target(image, platform),
                 Some(target) => {
-                    self.progress(target, None);
+                    self.progress(&target.image, &target.platform, None);
                     let image = self.lookup.ground.inventory.image(&target.image)?;
                     self.target(image, &target.platform)
                 }
             };
             // What waits for another one depends on itself if that depends on it.
-            let waits = |target: &Target| self.progress(target, Some(Progress::Underway));
+            let waits = |target: &Target| {
+                self.progress(&target.image, &target.platform, Some(Progress::Underway));
+            };
             match self.postponed.take() {
                 Some(next) => {
                     open.last().into_iter().for_each(waits);
@@ -189,27 +192,28 @@ impl<'a> Evaluator<'a> {
     /// The same within the evaluation of another target. None also if it is too deep below that: then it is postponed.
     pub(super) fn target(&self, image: &Image, platform: &Platform) -> Option<Verdict> {
         let known = self.verdicts.borrow();
-        match known.get(&image.name).and_then(|of| of.get(platform)) {
+        let of_image = known.get(&image.name).into_iter().flatten();
+        let mut of_target = of_image.filter(|(of, _)| of == platform);
+        match of_target.next().map(|(_, progress)| progress) {
             Some(Progress::Known(verdict)) => return Some(verdict.clone()),
             Some(Progress::Unknown) => return None,
             // It depends on itself; the graph's problems name the cycle.
             Some(Progress::Underway) => return Some(Verdict::Left),
             None => drop(known),
         }
-        let target = Target {
-            image: image.name.clone(),
-            platform: platform.clone(),
-        };
         let depth = self.depth.get();
         if self.postponed.borrow().is_some() {
             return None;
         }
         if depth == DEEPEST {
-            *self.postponed.borrow_mut() = Some(target);
+            *self.postponed.borrow_mut() = Some(Target {
+                image: image.name.clone(),
+                platform: platform.clone(),
+            });
             return None;
         }
         self.depth.set(depth + 1);
-        self.progress(&target, Some(Progress::Underway));
+        self.progress(&image.name, platform, Some(Progress::Underway));
         self.n_evaluated.set(self.n_evaluated.get() + 1);
         let verdict = match self.role(image) {
             None => None,
@@ -232,7 +236,7 @@ impl<'a> Evaluator<'a> {
             None if self.postponed.borrow().is_some() => None,
             None => Some(Progress::Unknown),
         };
-        self.progress(&target, progress);
+        self.progress(&image.name, platform, progress);
         verdict
     }
 
@@ -244,16 +248,15 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Notes how far the evaluation of a target has come; none: it has not begun.
-    fn progress(&self, target: &Target, progress: Option<Progress>) {
+    fn progress(&self, image: &str, platform: &Platform, progress: Option<Progress>) {
         let mut verdicts = self.verdicts.borrow_mut();
-        let of_image = match verdicts.get_mut(&target.image) {
-            Some(of_image) => of_image,
-            None => verdicts.entry(target.image.clone()).or_default(),
-        };
-        match progress {
-            Some(progress) => of_image.insert(target.platform.clone(), progress),
-            None => of_image.remove(&target.platform),
-        };
+        let of_image = verdicts.entry_ref(image).or_default();
+        match (of_image.iter_mut().find(|(of, _)| of == platform), progress) {
+            (Some((_, known)), Some(progress)) => *known = progress,
+            (Some(_), None) => of_image.retain(|(of, _)| of != platform),
+            (None, Some(progress)) => of_image.push((platform.clone(), progress)),
+            (None, None) => {}
+        }
     }
 
     fn role(&self, image: &Image) -> Option<Role> {
@@ -309,7 +312,7 @@ impl<'a> Evaluator<'a> {
         };
         let mut states = self.states.borrow_mut();
         let States { all, by_image } = &mut *states;
-        let of_image = by_image.entry(image.to_owned()).or_default();
+        let of_image = by_image.entry_ref(image).or_default();
         if !of_image.iter().any(|at| all[*at] == state) {
             of_image.push(all.len());
             all.push(state);

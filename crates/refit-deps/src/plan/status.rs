@@ -1,7 +1,6 @@
 //! `status`: the sweep's verdicts on every target, and what of the tip is unreleased.
 
-use std::collections::{HashMap, HashSet};
-
+use hashbrown::{HashMap, HashSet};
 use refit_oci::Platform;
 use refit_platform::Target;
 
@@ -98,6 +97,7 @@ pub fn status(ground: &Ground<'_>) -> Resolved<Status> {
             let by_target = ByTarget::of(&plan);
             let mut rows: Vec<StatusRow> = targets.map(|target| by_target.row(target)).collect();
             rows.sort_by(|a, b| a.target.cmp(&b.target));
+            drop(by_target);
             Resolved::Done(Status { rows, plan })
         }
     }

@@ -241,8 +241,8 @@ impl Evaluator<'_> {
         };
         let mut complete = Some(());
         for tag in image.moving_tags() {
-            let last = records.last_moved(&image.name, &lead, &tag);
-            if tag == lead || last == Some(&published.index) {
+            let as_last = || records.last_moved(&image.name, &lead, &tag) == Some(&published.index);
+            if tag == lead || as_last() {
                 continue;
             }
             let digest = match self.lookup.tag(&tag) {

@@ -1,7 +1,6 @@
 //! The plan as JSON: the format of `sweep --dry-run` and of plan files.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use refit_oci::{Digest, ObjectId, Reference};
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -3,10 +3,10 @@
 use refit_deps::{
     image::Image,
     plan::{self, SweepOptions, Word},
-    scan::Triggers,
+    scan::{Scans, Triggers},
 };
 
-use crate::large::{Size, world::World};
+use crate::large::{Large, Size, files, world::World};
 
 const SIZE: Size = Size {
     images: 240,
@@ -26,10 +26,10 @@ fn a_sweep_of_many_fresh_images_asks_for_each_tag_once_and_for_nothing_else() {
     let asked = (world.answers.tags.len(), world.answers.documents.len());
     assert_eq!(asked, (250, 0));
     assert!(rounds <= 4, "{rounds} rounds");
-    // Each target's Dockerfile is resolved when the repository is read, and never again.
+    // A Dockerfile in which no platform decides anything is resolved once for all, when the repository is read.
     assert_eq!(
         (world.large.scans.n_resolved(), plan.n_evaluated),
-        (480, 480)
+        (240, 480)
     );
 }
 
@@ -78,6 +78,21 @@ fn images_of_one_dockerfile_share_what_it_resolves_to() {
     };
     assert!(scan(&with_argument).is_some_and(|scanned| scanned.is_ok()));
     assert_eq!(scans.n_resolved(), resolved + 1);
+}
+
+#[test]
+fn what_threads_share_comes_to_the_same() {
+    let images = 2000; // more than one thread is given
+    let large = Large::new(files("registry.test", Size { images, ..SIZE }));
+    let mut found = large.scans.found();
+    for image in &large.inventory.images {
+        let alone = Scans::of([image], &large.build_platform);
+        for expect in alone.found() {
+            assert_eq!(found.next(), Some(expect));
+        }
+    }
+    assert_eq!(found.next(), None);
+    assert_eq!(large.scans.n_resolved(), images);
 }
 
 #[test]

@@ -88,6 +88,14 @@ pub fn word(
     escape: char,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<String, ExpandError> {
+    // Most words are plain: nothing in them stands for anything else.
+    if !word.contains(['$', '\'', '"', escape]) {
+        return if word.len() > MAX_BYTES {
+            Err(ExpandError::TooLong)
+        } else {
+            Ok(word.to_owned())
+        };
+    }
     let (text, _) = Lexer::new(escape, lookup).process(word)?;
     Ok(text)
 }

@@ -99,7 +99,8 @@ impl Assembly<'_> {
             base,
             views,
             links: collected.links,
-            globals: globals.values,
+            globals: globals.scope,
+            any_platform: !globals.platform_counts.get(),
             opaque: false,
         })
     }

@@ -16,6 +16,7 @@ mod types;
 use std::collections::BTreeMap;
 
 pub use contexts::NamedContext;
+pub use globals::GlobalScope;
 pub use types::{
     ContextInput, Execution, Found, FoundSource, Kind, Link, RemoteSource, Resolved, Settings,
     Source, StageBase, StageView,
@@ -55,7 +56,7 @@ pub fn resolve_with_triggers(
         None => file.opaque,
     };
     if is_foreign {
-        return Ok(Resolved::opaque(frontend.into_iter().collect()));
+        return Ok(Resolved::opaque(frontend.into_iter().collect(), settings));
     }
     let globals = Globals::of(file, settings)?;
     let bases = stages::bases(file, settings, &globals)?;

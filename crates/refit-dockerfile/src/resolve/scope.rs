@@ -113,8 +113,8 @@ impl Scope {
         let value = match (settings.build_args.get(&pair.name), &pair.value) {
             (Some(given), _) => Expanded::Known(given.clone()),
             (None, Some(default)) => self.expand(default)?,
-            (None, None) => match globals.values.get(&pair.name) {
-                Some(value) => Expanded::Known(self.budget.copy(value).unwrap_or_default()),
+            (None, None) => match globals.get(&pair.name) {
+                Some(value) => Expanded::Known(self.budget.copy(&value).unwrap_or_default()),
                 None => return Ok(()),
             },
         };

@@ -150,6 +150,7 @@ impl<'a> Lookup<'_, 'a> {
         let Some(written) = &stage.from.platform else {
             return Ok(None);
         };
+        self.globals.platform_counts.set(true);
         let error = |message| SyntaxError::new(&self.file.text, written.span.clone(), message);
         let (result, unset) = self.globals.expand(&written.value);
         let value = result.map_err(|e| error(e.to_string()))?;

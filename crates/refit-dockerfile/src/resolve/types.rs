@@ -1,10 +1,10 @@
 //! What resolving asks for and answers with.
 
-use std::{collections::BTreeMap, fmt, ops::Range};
+use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
 
 use refit_oci::{Platform, Reference};
 
-use super::NamedContext;
+use super::{NamedContext, globals::GlobalScope};
 use crate::model::{Instruction, Spanned};
 
 /// What a Dockerfile is resolved for.
@@ -51,14 +51,16 @@ pub struct Resolved {
     /// What each `COPY --from` and each mount's `from` of the reached stages means.
     pub links: Vec<Link>,
     /// The variables that FROM sees, and that an ARG without default takes over.
-    pub globals: BTreeMap<String, String>,
+    pub globals: GlobalScope,
+    /// Nothing in it but the platforms themselves would be another on another platform of the target.
+    pub(super) any_platform: bool,
     /// The frontend is not Docker's: nothing but the frontend is known.
     pub opaque: bool,
 }
 
 impl Resolved {
     /// What is known of a file in another language.
-    pub(super) fn opaque(found: Vec<Found>) -> Self {
+    pub(super) fn opaque(found: Vec<Found>, settings: &Settings<'_>) -> Self {
         Self {
             target: 0,
             stages: Vec::new(),
@@ -71,9 +73,28 @@ impl Resolved {
             base: StageBase::Opaque,
             views: BTreeMap::new(),
             links: Vec::new(),
-            globals: BTreeMap::new(),
+            globals: GlobalScope::empty(settings),
+            any_platform: true,
             opaque: true,
         }
+    }
+
+    /// The same file resolved for another platform of the target, with all else equal; none if that must be resolved by
+    /// itself.
+    pub fn on(&self, platform: &Platform) -> Option<Self> {
+        if !self.any_platform {
+            return None;
+        }
+        let mut on = self.clone();
+        let of_target = on
+            .found
+            .iter_mut()
+            .filter(|found| found.kind != Kind::Frontend);
+        of_target.for_each(|found| found.platform = platform.clone());
+        let views = on.views.values_mut();
+        views.for_each(|view| view.platform = platform.clone());
+        on.globals = on.globals.on(platform);
+        Some(on)
     }
 }
 
@@ -176,7 +197,7 @@ pub struct Execution {
     /// The stage that executes it.
     pub stage: usize,
     /// The instruction on one line; the span of a trigger of an external base is that base's word.
-    pub command: Spanned<String>,
+    pub command: Spanned<Arc<str>>,
 }
 
 /// The root of a chain of stages.

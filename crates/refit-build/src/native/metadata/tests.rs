@@ -18,7 +18,7 @@ fn run(lines: &str) -> Result<(Value, Vec<String>), MetadataError> {
     );
     let arguments = Arguments {
         given: &given,
-        globals: &globals,
+        globals: &|name| globals.get(name).cloned(),
     };
     for instruction in &file.stages[0].instructions {
         assert!(apply(&mut draft, instruction, arguments)?);

@@ -3,6 +3,7 @@
 mod arguments;
 mod effects;
 mod links;
+mod platforms;
 mod stages;
 
 use std::collections::BTreeMap;
@@ -49,7 +50,20 @@ fn resolved_with(
         build_args: &build_args,
         contexts: &contexts,
     };
-    resolve_with_triggers(&parse(text)?, &settings, triggers)
+    let file = parse(text)?;
+    let resolved = resolve_with_triggers(&file, &settings, triggers)?;
+    // Whatever is tested here is also right where it is taken over for another platform.
+    let other: Platform = "linux/s390x".parse().unwrap();
+    if let Some(on) = resolved.on(&other) {
+        let platform = &other;
+        let settings = Settings {
+            platform,
+            ..settings
+        };
+        let anew = resolve_with_triggers(&file, &settings, triggers)?;
+        assert_eq!(on, anew, "{text}");
+    }
+    Ok(resolved)
 }
 
 /// One line a dependency: kind, source, platform if it is not the target's, the bytes of its span.
