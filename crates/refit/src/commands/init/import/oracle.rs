@@ -172,7 +172,65 @@ fn needs_engine_docker26_bake_and_compose_files_mean_what_buildx_says() {
         n += 1;
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(n >= 25, "{n} cases");
+    assert!(n >= 35, "{n} cases");
+}
+
+/// What buildx refuses as a whole is left out here, target by target; the words are ours.
+#[test]
+fn needs_engine_docker26_references_that_buildx_refuses_are_left_out() {
+    let base = "target \"base\" {\n  args = { A = \"1\" }\n  context = \"x\"\n}\n";
+    for (text, says, theirs) in [
+        (
+            "target \"default\" {\n  args = target.default.args\n}\n",
+            "docker-bake.hcl:2: args: `target.default.args` refers to itself",
+            "reference cycle not allowed for target.default.args",
+        ),
+        (
+            "target \"default\" {\n  args = { A = target.b.args.B }\n}\n\
+             target \"b\" {\n  args = { B = target.default.args.A }\n}\n",
+            "docker-bake.hcl:2: args: `target.default.args` refers to itself",
+            "reference cycle not allowed for",
+        ),
+        (
+            "target \"default\" {\n  args = { A = target.nowhere.context }\n}\n",
+            "docker-bake.hcl:2: args: there is no `target.nowhere`",
+            "does not have an",
+        ),
+        (
+            "target \"default\" {\n  args = { A = target.base.args.B }\n}\n",
+            "docker-bake.hcl:2: args: there is no element `\"B\"`",
+            "does not have an",
+        ),
+        (
+            "target \"default\" {\n  args = { A = target.base.colour }\n}\n",
+            "docker-bake.hcl:2: args: a target has no attribute `colour`",
+            "does not have an attribute",
+        ),
+        (
+            "target \"default\" {\n  args = { A = target[\"base\"].context }\n}\n",
+            "docker-bake.hcl:2: args: `target` is no variable: `target.NAME.ATTRIBUTE` is one",
+            "cannot traverse target without attribute",
+        ),
+        (
+            "target \"default\" {\n  name = \"x-${v}\"\n  matrix = { v = [target.base.context] }\n}\n",
+            "docker-bake.hcl:1: default: there is no `target.base`",
+            "does not have an element",
+        ),
+    ] {
+        let text = text.to_owned() + base;
+        let files = BTreeMap::from([("docker-bake.hcl".to_owned(), text.clone())]);
+        let (targets, mut left_out) = ours(&files);
+        let broken = targets.values().flat_map(|target| &target.broken);
+        left_out.extend(broken.map(|(place, what, why)| format!("{place}: {what}: {why}")));
+        assert!(
+            left_out.iter().any(|left| left == says),
+            "{text}\n{left_out:#?}"
+        );
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("docker-bake.hcl"), &text).unwrap();
+        let refused = buildx(dir.path(), &files, &[]).unwrap_err();
+        assert!(refused.contains(theirs), "{text}\n{refused}");
+    }
 }
 
 /// Whatever is cut off or missing, files are read or left out; nothing panics, and nothing takes long.
@@ -233,6 +291,15 @@ fn files_that_are_meant_to_hurt_are_left_out() {
         )
         .unwrap();
     }
+    let mut chain = String::new();
+    for n in 0..3000 {
+        let next = n + 1;
+        writeln!(
+            chain,
+            "target \"t{n}\" {{\n  args = {{ A = target.t{next}.args.A }}\n}}"
+        )
+        .unwrap();
+    }
     let nested = format!(
         "services:\n  a:\n    build: \"{}x{}\"\n",
         "${A:-".repeat(20_000),
@@ -245,6 +312,7 @@ fn files_that_are_meant_to_hurt_are_left_out() {
         ("docker-bake.hcl", doubling("\"aaaaaaaa\"", &|n| format!("replace(v{n}, \"a\", v{n})"))),
         ("docker-bake.hcl", doubling("\"x\"", &|n| format!("v{n} == v{n} ? v{} : \"\"", n + 2))),
         ("docker-bake.hcl", "function \"f\" {\n  params = [x]\n  result = f(f(x))\n}\ntarget \"default\" {\n  args = { A = f(1) }\n}\n".to_owned()),
+        ("docker-bake.hcl", chain),
         ("docker-bake.hcl", bushy),
         ("compose.yaml", nested),
         ("compose.yaml", "services:\n  a:\n    build: .\n    extends: b\n  b:\n    extends: a\n".to_owned()),

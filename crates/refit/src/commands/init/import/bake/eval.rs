@@ -3,7 +3,7 @@
 mod collections;
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::BTreeMap,
 };
 
@@ -11,7 +11,9 @@ use hcl_edit::expr::{Expression, FuncCall, ObjectKey, UnaryOperator};
 use serde_json::{Map, Value};
 
 use super::{
-    functions, template,
+    functions,
+    refer::Rows,
+    template,
     value::{binary, float, list, literal, number, text, truth, weight},
 };
 
@@ -35,6 +37,8 @@ pub(super) struct Globals {
     variables: BTreeMap<String, Expression>,
     functions: BTreeMap<String, Function>,
     known: RefCell<BTreeMap<String, Option<Value>>>,
+    /// Blocks, once they have their names.
+    pub(super) rows: OnceCell<Rows>,
     depth: Cell<usize>,
     steps: Cell<usize>,
 }
@@ -51,13 +55,13 @@ impl Locals<'_> {
         around: None,
     };
 
-    fn get(&self, name: &str) -> Option<&Value> {
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
         let around = || self.around.and_then(|around| around.get(name));
         self.names.get(name).or_else(around)
     }
 }
 
-type Evaluated = Result<Value, String>;
+pub(super) type Evaluated = Result<Value, String>;
 
 impl Globals {
     /// Variables and functions of the files.
@@ -146,6 +150,9 @@ impl Globals {
     pub(super) fn variable(&self, name: &str, locals: &Locals<'_>) -> Evaluated {
         if let Some(value) = locals.get(name) {
             return Ok(value.clone());
+        }
+        if matches!(name, "target" | "group") {
+            return self.refer(name, &[]);
         }
         match self.known.borrow().get(name) {
             Some(Some(value)) => return Ok(value.clone()),

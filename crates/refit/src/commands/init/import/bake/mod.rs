@@ -4,6 +4,7 @@ mod eval;
 mod file;
 mod functions;
 mod image;
+mod refer;
 mod resolve;
 mod target;
 mod template;

@@ -8,6 +8,7 @@ use super::{
     super::model::{NotImported, Place},
     eval::{Globals, Locals},
     file::{Block, Blocks},
+    refer::{Row, Rows},
     target::Target,
     value::text,
 };
@@ -35,21 +36,34 @@ impl Bake {
             targets: below,
             ..Self::default()
         };
-        for block in &blocks.groups {
-            match group(block, &globals) {
-                Ok(targets) => bake
-                    .groups
-                    .entry(block.name.clone())
-                    .or_default()
-                    .extend(targets),
-                Err(why) => bake.leave_out(&block.place, format!("group {}", block.name), why),
+        let groups = blocks.groups.into_iter().enumerate();
+        let mut rows: Vec<Row> = groups
+            .map(|(at, block)| Row::of("group", at, block))
+            .collect();
+        for (at, block) in blocks.targets.into_iter().enumerate() {
+            match matrix(&block, &globals) {
+                Ok(None) => rows.push(Row::of("target", at, block)),
+                Ok(Some(of_matrix)) => rows.extend(bake.named((at, &block), &globals, of_matrix)),
+                Err(why) => bake.leave_out(&block.place, block.name, why),
             }
         }
-        for block in &blocks.targets {
-            match matrix(block, &globals) {
-                Ok(None) => bake.add(&block.name, Target::of(block, &globals, &Locals::NONE)),
-                Ok(Some(rows)) => bake.add_matrix(block, &globals, rows),
-                Err(why) => bake.leave_out(&block.place, block.name.clone(), why),
+        // From here on expressions can refer to blocks.
+        let rows = globals.rows.get_or_init(|| Rows::new(rows));
+        for (at, row) in rows.iter() {
+            if row.kind == "target" {
+                let target = Target::of((at, row), rows, &globals);
+                bake.add(&row.name, target);
+                continue;
+            }
+            let targets = globals.attribute(rows, at, "targets");
+            rows.finish(at);
+            match targets.and_then(|targets| names(&targets)) {
+                Ok(targets) => bake
+                    .groups
+                    .entry(row.name.clone())
+                    .or_default()
+                    .extend(targets),
+                Err(why) => bake.leave_out(&row.place, format!("group {}", row.name), why),
             }
         }
         bake
@@ -69,29 +83,36 @@ impl Bake {
         }
     }
 
-    fn add_matrix(&mut self, block: &Block, globals: &Globals, rows: Vec<BTreeMap<String, Value>>) {
-        let mut names = Vec::new();
-        for row in rows {
+    /// A target's rows with their names. The block's own is a group of them.
+    fn named(
+        &mut self,
+        (at, block): (usize, &Block),
+        globals: &Globals,
+        matrix: Vec<BTreeMap<String, Value>>,
+    ) -> Vec<Row> {
+        let Some((_, name)) = block.attributes.get("name") else {
+            let why = "a matrix needs a `name`".to_owned();
+            self.leave_out(&block.place, block.name.clone(), why);
+            return Vec::new();
+        };
+        let mut rows: Vec<Row> = Vec::new();
+        for names in matrix {
             let locals = Locals {
-                names: row,
+                names,
                 around: None,
             };
-            let Some((_, name)) = block.attributes.get("name") else {
-                let why = "a matrix needs a `name`".to_owned();
-                return self.leave_out(&block.place, block.name.clone(), why);
-            };
             match globals.eval(name, &locals).and_then(|name| text(&name)) {
-                Ok(name) => {
-                    self.add(&name, Target::of(block, globals, &locals));
-                    names.push(name);
-                }
+                Ok(name) => rows.push(Row {
+                    name,
+                    locals: locals.names,
+                    ..Row::of("target", at, block.clone())
+                }),
                 Err(why) => self.leave_out(&block.place, block.name.clone(), why),
             }
         }
-        self.groups
-            .entry(block.name.clone())
-            .or_default()
-            .extend(names);
+        let group = self.groups.entry(block.name.clone()).or_default();
+        group.extend(rows.iter().map(|row| row.name.clone()));
+        rows
     }
 
     /// The targets that groups and other targets lead to, each with all that it inherits. A target that is only
@@ -149,12 +170,11 @@ impl Bake {
     }
 }
 
-fn group(block: &Block, globals: &Globals) -> Result<Vec<String>, String> {
-    let Some((_, targets)) = block.attributes.get("targets") else {
-        return Ok(Vec::new());
-    };
-    let targets = globals.eval(targets, &Locals::NONE)?;
-    super::value::list(&targets)?.iter().map(text).collect()
+fn names(targets: &Value) -> Result<Vec<String>, String> {
+    match targets {
+        Value::Null => Ok(Vec::new()),
+        targets => super::value::list(targets)?.iter().map(text).collect(),
+    }
 }
 
 /// Every combination of a matrix's values; none without a matrix.

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::{
     super::model::Place,
-    eval::{Globals, Locals},
-    file::Block,
+    eval::Globals,
+    refer::{Row, Rows},
     value::text,
 };
 
@@ -58,12 +58,12 @@ const IGNORED: [&str; 5] = ["name", "matrix", "inherits", "description", "pull"]
 
 impl Target {
     /// The attributes of a block. What can't be evaluated is noted in `broken`.
-    pub(super) fn of(block: &Block, globals: &Globals, locals: &Locals<'_>) -> Self {
+    pub(super) fn of((at, row): (usize, &Row), rows: &Rows, globals: &Globals) -> Self {
         let mut target = Self {
-            place: block.place.clone(),
+            place: row.place.clone(),
             ..Self::default()
         };
-        for (name, (place, expression)) in &block.attributes {
+        for (name, (place, _)) in &row.attributes {
             if OTHERS.contains(&name.as_str()) {
                 target.others.insert(name.clone(), place.clone());
                 continue;
@@ -72,12 +72,13 @@ impl Target {
                 continue;
             }
             let set = globals
-                .eval(expression, locals)
+                .attribute(rows, at, name)
                 .and_then(|value| target.set(name, &value));
             if let Err(why) = set {
                 target.broken.push((place.clone(), name.clone(), why));
             }
         }
+        rows.finish(at);
         target
     }
 

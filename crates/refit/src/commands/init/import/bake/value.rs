@@ -22,7 +22,11 @@ pub(super) fn literal(number_literal: &Number) -> Value {
 pub(super) fn text(value: &Value) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text.clone()),
-        Value::Number(number) => Ok(number.to_string()),
+        // Never with an exponent.
+        Value::Number(number) => Ok(match number.as_f64().filter(|_| number.is_f64()) {
+            Some(value) => value.to_string(),
+            None => number.to_string(),
+        }),
         Value::Bool(value) => Ok(value.to_string()),
         Value::Null => Err("null is no text".to_owned()),
         Value::Array(_) | Value::Object(_) => Err("a collection is no text".to_owned()),

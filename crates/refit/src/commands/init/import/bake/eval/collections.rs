@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hcl_edit::expr::{ForExpr, Traversal, TraversalOperator};
+use hcl_edit::expr::{Expression, ForExpr, Traversal, TraversalOperator};
 use serde_json::{Map, Value};
 
 use super::{
@@ -12,12 +12,19 @@ use super::{
 
 impl Globals {
     pub(super) fn traverse(&self, traversal: &Traversal, locals: &Locals<'_>) -> Evaluated {
-        let value = self.eval(&traversal.expr, locals)?;
         let operators: Vec<&TraversalOperator> = traversal
             .operators
             .iter()
             .map(hcl_edit::Decorated::value)
             .collect();
+        if let Expression::Variable(name) = &traversal.expr
+            && let kind @ ("target" | "group") = name.as_str()
+            && locals.get(kind).is_none()
+        {
+            let value = self.refer(kind, &operators)?;
+            return self.follow(value, &operators[2..], locals);
+        }
+        let value = self.eval(&traversal.expr, locals)?;
         self.follow(value, &operators, locals)
     }
 

@@ -1,5 +1,7 @@
 //! Lists and objects.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -24,7 +26,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, String>> 
             .map(|map| map.values().cloned().collect()),
         "merge" => merge(args),
         "lookup" => lookup(args),
-        "contains" | "sethaselement" => first().and_then(|items| {
+        "contains" => first().and_then(|items| {
             let wanted = arg(args, 1)?;
             Ok(Value::Bool(items.iter().any(|item| equal(item, wanted))))
         }),
@@ -47,7 +49,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, String>> 
                 .cloned()
                 .collect()
         }),
-        "distinct" | "setunion" => all_items(args).map(|items| distinct(&items)),
+        "distinct" => all_items(args).map(|items| distinct(&items)),
         "flatten" => first().map(|items| {
             let mut flat = Vec::new();
             flatten(items, &mut flat);
@@ -68,6 +70,12 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, String>> 
             let at = whole(arg(args, 1)?)?.rem_euclid(n);
             index(&Value::Array(items.clone()), &Value::from(at))
         }),
+        "indexof" => first().and_then(|items| {
+            let wanted = arg(args, 1)?;
+            let at = items.iter().position(|item| equal(item, wanted));
+            at.map(Value::from)
+                .ok_or_else(|| format!("there is no `{wanted}`"))
+        }),
         "index" => a().and_then(|collection| index(collection, arg(args, 1)?)),
         "hasindex" => {
             a().and_then(|collection| Ok(Value::Bool(index(collection, arg(args, 1)?).is_ok())))
@@ -75,25 +83,8 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, String>> 
         "chunklist" => chunks(args),
         "range" => range(args),
         "setproduct" => product(args),
-        "setintersection" => first().and_then(|items| {
-            let others = args[1..].iter().map(list).collect::<Result<Vec<_>, _>>()?;
-            let common = |item: &&Value| {
-                others
-                    .iter()
-                    .all(|other| other.iter().any(|o| equal(o, item)))
-            };
-            Ok(items.iter().filter(common).cloned().collect())
-        }),
-        "setsubtract" => first().and_then(|items| {
-            let without = list(arg(args, 1)?)?;
-            let kept = items
-                .iter()
-                .filter(|item| !without.iter().any(|other| equal(item, other)));
-            Ok(kept.cloned().collect())
-        }),
         "zipmap" => zip(args),
-        "tolist" | "toset" | "tomap" => a().cloned(),
-        "jsonencode" => a().map(|value| Value::String(value.to_string())),
+        "jsonencode" => a().map(|value| Value::String(json(value))),
         "jsondecode" => a()
             .and_then(text)
             .and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string())),
@@ -101,7 +92,21 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, String>> 
     })
 }
 
-fn all_items(lists: &[Value]) -> Result<Vec<Value>, String> {
+/// As Go writes it: for pages of HTML.
+fn json(value: &Value) -> String {
+    let mut out = String::new();
+    for c in value.to_string().chars() {
+        match c {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+pub(super) fn all_items(lists: &[Value]) -> Result<Vec<Value>, String> {
     let mut all = Vec::new();
     for items in lists {
         all.extend(list(items)?.iter().cloned());
@@ -136,7 +141,7 @@ fn lookup(args: &[Value]) -> Result<Value, String> {
     }
 }
 
-fn distinct(items: &[Value]) -> Value {
+pub(super) fn distinct(items: &[Value]) -> Value {
     let mut seen: Vec<Value> = Vec::new();
     for item in items {
         if !seen.iter().any(|other| equal(item, other)) {

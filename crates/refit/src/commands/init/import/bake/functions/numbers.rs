@@ -34,9 +34,9 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, String>> 
         "divide",
         "modulo",
         "pow",
+        "log",
         "negate",
         "absolute",
-        "abs",
         "ceil",
         "floor",
         "int",
@@ -51,8 +51,6 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, String>> 
         "lessthanorequalto",
         "greaterthan",
         "greaterthanorequalto",
-        "convert",
-        "tonumber",
     ];
     known.contains(&name).then(|| compute(name, args))
 }
@@ -68,7 +66,7 @@ fn compute(name: &str, args: &[Value]) -> Result<Value, String> {
         "or" => Value::Bool(truth(a()?)? || truth(b()?)?),
         "not" => Value::Bool(!truth(a()?)?),
         "negate" => number(-float(a()?)?),
-        "absolute" | "abs" => number(float(a()?)?.abs()),
+        "absolute" => number(float(a()?)?.abs()),
         "ceil" => number(float(a()?)?.ceil()),
         "floor" => number(float(a()?)?.floor()),
         "int" => number(float(a()?)?.trunc()),
@@ -76,8 +74,6 @@ fn compute(name: &str, args: &[Value]) -> Result<Value, String> {
             let value = float(a()?)?;
             number(if value == 0.0 { 0.0 } else { value.signum() })
         }
-        "tonumber" => number(float(a()?)?),
-        "convert" => a()?.clone(),
         "parseint" => {
             let (digits, base) = (text(a()?)?, whole(b()?)?);
             let base = u32::try_from(base)
@@ -94,6 +90,7 @@ fn compute(name: &str, args: &[Value]) -> Result<Value, String> {
                 "subtract" => number(a - b),
                 "multiply" => number(a * b),
                 "pow" => number(a.powf(b)),
+                "log" => number(a.ln() / b.ln()),
                 "lessthan" => Value::Bool(a < b),
                 "lessthanorequalto" => Value::Bool(a <= b),
                 "greaterthan" => Value::Bool(a > b),

@@ -1,6 +1,5 @@
 //! Text.
 
-use regex::Regex;
 use serde_json::Value;
 
 use super::{
@@ -17,12 +16,7 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, String>> 
         .filter_map(Value::as_str)
         .map(|text| text.len() + 1);
     let longest = lengths.fold(1, usize::saturating_mul);
-    if longest > LONGEST
-        && matches!(
-            name,
-            "replace" | "regex_replace" | "regexreplace" | "indent"
-        )
-    {
+    if longest > LONGEST && matches!(name, "replace" | "regex_replace" | "regexall" | "indent") {
         return Some(Err("the result may be too long".to_owned()));
     }
     let a = || text(arg(args, 0)?);
@@ -35,14 +29,11 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, String>> 
         "title" => one(&|a| title(&a)),
         "chomp" => one(&|a| a.trim_end_matches(['\n', '\r']).to_owned()),
         "trimspace" => one(&|a| a.trim().to_owned()),
-        "tostring" => one(&|a| a),
         "strlen" => a().map(|a| Value::from(a.chars().count())),
         "reverse" => one(&|a| a.chars().rev().collect()),
         "trim" => two(&|a, cut| a.trim_matches(|c| cut.contains(c)).to_owned()),
         "trimprefix" => two(&|a, prefix| a.strip_prefix(prefix.as_str()).unwrap_or(&a).to_owned()),
         "trimsuffix" => two(&|a, suffix| a.strip_suffix(suffix.as_str()).unwrap_or(&a).to_owned()),
-        "startswith" => a().and_then(|a| Ok(Value::Bool(a.starts_with(&b()?)))),
-        "endswith" => a().and_then(|a| Ok(Value::Bool(a.ends_with(&b()?)))),
         "sanitize" => one(&|a| {
             a.chars()
                 .map(|c| {
@@ -54,28 +45,48 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, String>> 
                 })
                 .collect()
         }),
-        "basename" => one(&|a| {
-            a.trim_end_matches('/')
-                .rsplit('/')
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        }),
-        "dirname" => one(&|a| {
-            a.rsplit_once('/')
-                .map_or(".", |(folder, _)| folder)
-                .to_owned()
-        }),
+        "basename" => one(&|a| base(&a).to_owned()),
+        "dirname" => one(&|a| folder(&a)),
         "split" => split(args),
         "join" => join(args),
         "replace" => a().and_then(|a| Ok(Value::String(a.replace(&b()?, &text(arg(args, 2)?)?)))),
-        "regex_replace" | "regexreplace" => regex_replace(args),
         "substr" => substr(args),
         "indent" => indent(args),
         "format" => a().and_then(|a| format::format(&a, &args[1..]).map(Value::String)),
         "formatlist" => a().and_then(|a| format::format_list(&a, &args[1..])),
         _ => return None,
     })
+}
+
+/// Go's `path.Base`.
+fn base(path: &str) -> &str {
+    match path.trim_end_matches('/') {
+        "" if path.is_empty() => ".",
+        "" => "/",
+        path => path.rsplit('/').next().unwrap_or_default(),
+    }
+}
+
+/// Go's `path.Dir`, the folder as `path.Clean` writes it.
+fn folder(path: &str) -> String {
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let is_rooted = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            ".." if is_rooted => {}
+            part => parts.push(part),
+        }
+    }
+    match (is_rooted, parts.join("/")) {
+        (true, folder) => format!("/{folder}"),
+        (false, folder) if folder.is_empty() => ".".to_owned(),
+        (false, folder) => folder,
+    }
 }
 
 fn title(text: &str) -> String {
@@ -118,19 +129,6 @@ fn join(args: &[Value]) -> Result<Value, String> {
     Ok(Value::String(parts.join(&separator)))
 }
 
-fn regex_replace(args: &[Value]) -> Result<Value, String> {
-    let (subject, pattern, with) = (
-        text(arg(args, 0)?)?,
-        text(arg(args, 1)?)?,
-        text(arg(args, 2)?)?,
-    );
-    let regex =
-        Regex::new(&pattern).map_err(|_| format!("`{pattern}` is no regular expression"))?;
-    Ok(Value::String(
-        regex.replace_all(&subject, with.as_str()).into_owned(),
-    ))
-}
-
 fn substr(args: &[Value]) -> Result<Value, String> {
     let letters: Vec<char> = text(arg(args, 0)?)?.chars().collect();
     let n = i64::try_from(letters.len()).unwrap_or(i64::MAX);
@@ -156,4 +154,26 @@ fn indent(args: &[Value]) -> Result<Value, String> {
         .min(1000);
     let pad = format!("\n{}", " ".repeat(n));
     Ok(Value::String(text(arg(args, 1)?)?.replace('\n', &pad)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_parted_as_go_does() {
+        for (path, last, above) in [
+            ("", ".", "."),
+            ("/", "/", "/"),
+            ("a", "a", "."),
+            ("a/b", "b", "a"),
+            ("a/b/", "b", "a/b"),
+            ("/a", "a", "/"),
+            ("a//b/../c/x.txt", "x.txt", "a/c"),
+            ("../../x", "x", "../.."),
+            ("/../x", "x", "/"),
+        ] {
+            assert_eq!((base(path), folder(path).as_str()), (last, above), "{path}");
+        }
+    }
 }
