@@ -6,7 +6,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
 };
-use serde_saphyr::Spanned;
+use serde_saphyr::{Spanned, Tagged};
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,18 @@ pub(crate) struct Node {
     pub(crate) value: Value,
     /// From 1.
     pub(crate) line: usize,
+    pub(crate) mark: Mark,
+}
+
+/// Tags that compose files know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mark {
+    #[default]
+    None,
+    /// `!reset`.
+    Reset,
+    /// `!override`.
+    Override,
 }
 
 /// A value; of numbers what YAML makes of them, as text.
@@ -37,10 +49,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, (usize, String)> {
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
-        return Ok(Node {
-            value: Value::Null,
-            line: 1,
-        });
+        return Ok(Node::new(Value::Null, 1));
     }
     serde_saphyr::from_str_with_options::<Node>(text, options).map_err(|error| {
         let line = error.location().map_or(0, |at| at.line());
@@ -75,10 +84,15 @@ fn without_lines(value: &serde_json::Value) -> Node {
             )
         }
     };
-    Node { value, line: 0 }
+    Node::new(value, 0)
 }
 
 impl Node {
+    pub(crate) fn new(value: Value, line: usize) -> Self {
+        let mark = Mark::None;
+        Self { value, line, mark }
+    }
+
     /// The value under a key of a mapping.
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         let found = self.entries().iter().find(|(name, _)| name == key);
@@ -123,10 +137,16 @@ impl Node {
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Value>::deserialize(deserializer)?;
+        let spanned = Spanned::<Tagged<Value>>::deserialize(deserializer)?;
+        let Tagged(value, tag) = spanned.value;
         Ok(Self {
-            value: spanned.value,
+            value,
             line: usize::try_from(spanned.referenced.line()).unwrap_or(0),
+            mark: match tag.as_deref() {
+                Some("!reset") => Mark::Reset,
+                Some("!override") => Mark::Override,
+                _ => Mark::None,
+            },
         })
     }
 }
@@ -226,6 +246,28 @@ mod tests {
         assert_eq!(node.get("w").unwrap().line, 4);
         assert_eq!(node.get("b").unwrap().value, Value::Bool(true));
         assert_eq!(node.get("y").unwrap().items().len(), 1);
+    }
+
+    #[test]
+    fn marks_are_kept_and_other_tags_change_nothing() {
+        use Mark::{None, Override, Reset};
+
+        let node = parse(
+            "a: !reset null\nb: !override {x: 1}\nc: !reset\nd: !override [1]\ne: !!str 5\nf: !own x\n\
+             g: &g !override {y: 2}\nh: *g\ni: !reset []\n",
+        )
+        .unwrap();
+        let marks: Vec<Mark> = node.entries().iter().map(|(_, node)| node.mark).collect();
+        assert_eq!(
+            marks,
+            [
+                Reset, Override, Reset, Override, None, None, Override, Override, Reset
+            ]
+        );
+        assert_eq!(node.get("b").unwrap().text_at("x").unwrap(), "1");
+        assert_eq!(node.get("b").unwrap().line, 2);
+        assert_eq!(node.get("f").unwrap().text().unwrap(), "x");
+        assert_eq!(node.text_at("e").unwrap(), "5");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::{
         yaml::{self, Node, Value},
     },
     interpolate::env_file,
+    reset::Resets,
 };
 use refit_deps::names::folder;
 
@@ -52,12 +53,14 @@ impl<'a> Loader<'a> {
         let env = join(folder(first), ".env").and_then(|path| self.source.text(&path));
         let variables = env.map(|text| env_file(&text)).unwrap_or_default();
         for file in files {
-            let Some(root) = self.parsed(file) else {
+            let Some((root, resets)) = self.parsed(file) else {
                 continue;
             };
+            take_away(&resets, &mut services);
             if self.seen.insert(file.clone()) && self.seen.len() < DEEPEST {
                 for included in self.included(file, &root) {
-                    for (name, service) in self.project(&included) {
+                    for (name, mut service) in self.project(&included) {
+                        resets.apply(&["services", &name], &mut service.node);
                         services.entry(name).or_insert(service);
                     }
                 }
@@ -68,7 +71,13 @@ impl<'a> Loader<'a> {
                 .unwrap_or_default();
             for (name, node) in nodes {
                 let place = Place::new(file, node.line);
-                let node = self.extended(file, normal(node, folder(file)), &mut vec![name.clone()]);
+                let own = Own {
+                    file,
+                    name: &name,
+                    resets: &resets,
+                };
+                let node = normal(node, folder(file));
+                let node = self.extended(own, node, &mut vec![format!("{file}:{name}")]);
                 let below = services.remove(&name);
                 let secrets = root.get("secrets").cloned();
                 let service = match below {
@@ -94,14 +103,18 @@ impl<'a> Loader<'a> {
         services
     }
 
-    fn parsed(&mut self, file: &str) -> Option<Node> {
+    /// A file without what it resets, and where that is.
+    fn parsed(&mut self, file: &str) -> Option<(Node, Resets)> {
         let Some(text) = self.source.text(file) else {
             self.imported
                 .leave_out(&Place::new(file, 0), "the file", "it can't be read");
             return None;
         };
         match yaml::parse(&text) {
-            Ok(root) => Some(root),
+            Ok(mut root) => {
+                let resets = Resets::take(&mut root);
+                Some((root, resets))
+            }
             Err((line, why)) => {
                 self.imported
                     .leave_out(&Place::new(file, line), "the file", why);
@@ -137,7 +150,8 @@ impl<'a> Loader<'a> {
     }
 
     /// A service over what it extends. `path` are the services on the way here.
-    fn extended(&mut self, file: &str, node: Node, path: &mut Vec<String>) -> Node {
+    fn extended(&mut self, own: Own<'_>, node: Node, path: &mut Vec<String>) -> Node {
+        let file = own.file;
         let Some(extends) = node.filled("extends").cloned() else {
             return node;
         };
@@ -163,18 +177,62 @@ impl<'a> Loader<'a> {
             return node;
         }
         path.push(key);
-        let root = self.parsed(&other);
-        let base = root.and_then(|root| root.get("services")?.get(&name).cloned());
-        let Some(base) = base else {
+        let parsed = self.parsed(&other);
+        let found = parsed.and_then(|(root, resets)| {
+            let base = root.get("services")?.get(&name)?.clone();
+            Some((base, resets))
+        });
+        let Some((base, resets)) = found else {
             let why = format!("there is no service `{name}` in `{other}`");
             self.imported
                 .leave_out(&Place::new(file, extends.line), "extends", why);
             return node;
         };
-        let base = self.extended(&other, normal(base, folder(&other)), path);
+        let of_base = Own {
+            file: &other,
+            name: &name,
+            resets: &resets,
+        };
+        // Compose merges these as lists, and resets nothing within lists.
+        let is_list = |key: &&str| {
+            let pairs = base.get("build").and_then(|build| build.get(key));
+            let here = other == file && pairs.is_some_and(|pairs| !pairs.items().is_empty());
+            here || base.filled("extends").is_some()
+        };
+        let lists: Vec<&str> = PAIRS.into_iter().filter(is_list).collect();
+        let mut base = self.extended(of_base, normal(base, folder(&other)), path);
+        let resets = own.resets.without(&["services", own.name, "build"], &lists);
+        resets.apply(&["services", own.name], &mut base);
         merged(base, node)
     }
 }
+
+/// A service of a file, and what that file resets.
+#[derive(Clone, Copy)]
+struct Own<'a> {
+    file: &'a str,
+    name: &'a str,
+    resets: &'a Resets,
+}
+
+/// Takes out of the services of the files below what a file resets.
+fn take_away(resets: &Resets, services: &mut BTreeMap<String, Service>) {
+    if resets.has(&["services"]) {
+        services.clear();
+    }
+    services.retain(|name, _| !resets.has(&["services", name]));
+    for (name, service) in services {
+        resets.apply(&["services", name], &mut service.node);
+        if resets.has(&["secrets"]) {
+            service.secrets = None;
+        } else if let Some(secrets) = &mut service.secrets {
+            resets.apply(&["secrets"], secrets);
+        }
+    }
+}
+
+/// Keys of `build` that hold pairs, as a mapping or a list.
+const PAIRS: [&str; 3] = ["args", "labels", "additional_contexts"];
 
 /// The long forms of a service's `build`, its context from the repository's root.
 fn normal(mut service: Node, folder: &str) -> Node {
@@ -206,7 +264,7 @@ fn normal(mut service: Node, folder: &str) -> Node {
                         node.value = Value::Text(joined);
                     }
                 }
-                "args" | "labels" | "additional_contexts" => pairs(node),
+                key if PAIRS.contains(&key) => pairs(node),
                 _ => {}
             }
         }
@@ -226,7 +284,7 @@ fn pairs(node: &mut Node) {
             None => (text, Value::Null),
         };
         let line = item.line;
-        Some((key, Node { value, line }))
+        Some((key, Node::new(value, line)))
     };
     node.value = Value::Map(items.iter().filter_map(pair).collect());
 }
@@ -258,8 +316,5 @@ fn merged(below: Node, over: Node) -> Node {
         (below, Value::Null) => below,
         (_, over) => over,
     };
-    Node {
-        value,
-        line: over.line,
-    }
+    Node::new(value, over.line)
 }

@@ -2,6 +2,7 @@
 
 mod interpolate;
 mod load;
+mod reset;
 
 use std::collections::BTreeMap;
 

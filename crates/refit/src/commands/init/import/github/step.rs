@@ -10,7 +10,7 @@ use super::{
         model::{BuildContext, Imported, ImportedImage, Place, Tag},
         paths::{Where, is_remote, join, locate, relative},
         tags::is_local,
-        yaml::Node,
+        yaml::{Node, Value},
     },
     expression::Scope,
     job::{Job, with_env},
@@ -29,10 +29,7 @@ const OTHERS: [(&str, &str); 5] = [
 /// Reads the image that a step builds; what has no place is listed.
 pub(super) fn read(job: &Job<'_>, step: &Node, imported: &mut Imported) -> Option<ImportedImage> {
     let place = Place::new(job.workflow.file, step.line);
-    let nothing = Node {
-        value: super::super::yaml::Value::Null,
-        line: step.line,
-    };
+    let nothing = Node::new(Value::Null, step.line);
     let mut reader = Reader {
         job,
         with: step.get("with").unwrap_or(&nothing),
