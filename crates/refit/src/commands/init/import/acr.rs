@@ -2,6 +2,7 @@
 
 mod command;
 mod image;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod triggers;
@@ -16,8 +17,9 @@ use super::{
     paths::join,
     yaml::{self, Node, Value},
 };
-use command::{Build, builds};
+use command::Build;
 use image::folder;
+use steps::{Steps, Values};
 
 /// Reads the list. `file` is what the user calls it.
 pub(super) fn import(source: &Source<'_>, file: &str, text: &str) -> Imported {
@@ -137,36 +139,70 @@ impl<'a> Task<'a> {
             );
             return Vec::new();
         };
-        match yaml::parse(&text) {
-            Ok(root) => builds(&path, &root, imported, &context),
-            Err((line, why)) => {
-                imported.leave_out(&Place::new(&path, line), "the file", why);
-                Vec::new()
-            }
-        }
+        let values = step
+            .text_at("valuesFilePath")
+            .filter(|path| !path.is_empty());
+        let values = values.map(|file| {
+            let text = join(&folder, &file).and_then(|path| source.text(&path));
+            text.ok_or_else(|| format!("there is no `{file}` in this repository"))
+        });
+        let values = self.values(values, step, imported);
+        let steps = Steps {
+            file: &path,
+            text: &text,
+            context: &context,
+            values,
+        };
+        steps.builds(imported)
     }
 
     /// A task whose steps are in the list itself, in base64.
     fn encoded_task(&self, step: &Node, imported: &mut Imported) -> Vec<Build> {
         let encoded = step.text_at("encodedTaskContent").unwrap_or_default();
-        let bytes = BASE64_STANDARD.decode(encoded.trim());
-        let Some(text) = bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok()) else {
+        let Some(text) = decoded(&encoded) else {
             self.leave_out(imported, "", "its encoded steps are no text in base64");
             return Vec::new();
         };
-        // Lines are those of the text that is encoded.
-        let file = format!("{}: {}", self.place.file, self.name);
-        match yaml::parse(&text) {
-            Ok(root) => {
-                let context = step.text_at("contextPath").unwrap_or_default();
-                builds(&file, &root, imported, &context)
-            }
-            Err((line, why)) => {
-                imported.leave_out(&Place::new(&file, line), "the encoded steps", why);
-                Vec::new()
-            }
-        }
+        let values = step
+            .text_at("encodedValuesContent")
+            .filter(|encoded| !encoded.trim().is_empty());
+        let values = values.map(|encoded| {
+            decoded(&encoded).ok_or_else(|| "they are no text in base64".to_owned())
+        });
+        let values = self.values(values, step, imported);
+        let steps = Steps {
+            // Lines are those of the text that is encoded.
+            file: &format!("{}: {}", self.place.file, self.name),
+            text: &text,
+            context: &step.text_at("contextPath").unwrap_or_default(),
+            values,
+        };
+        steps.builds(imported)
     }
+
+    /// The values of the task: of a file, if it has one, and its own.
+    fn values(
+        &self,
+        file: Option<Result<String, String>>,
+        step: &Node,
+        imported: &mut Imported,
+    ) -> Values {
+        let parsed = file.transpose().and_then(|text| {
+            let parsed = yaml::parse(&text.unwrap_or_default());
+            parsed.map_err(|(line, why)| format!("line {line}: {why}"))
+        });
+        let parsed = parsed.unwrap_or_else(|why| {
+            self.leave_out(imported, "its values", why);
+            Node::new(Value::Null, 0)
+        });
+        Values::of(&parsed, step)
+    }
+}
+
+/// The text that is encoded.
+fn decoded(base64: &str) -> Option<String> {
+    let plain: String = base64.split_whitespace().collect();
+    String::from_utf8(BASE64_STANDARD.decode(plain).ok()?).ok()
 }
 
 /// A step of type `Docker`.
@@ -192,12 +228,12 @@ fn docker(step: &Node) -> Build {
             .text_at("dockerFilePath")
             .unwrap_or_else(|| "Dockerfile".to_owned()),
         target: step.text_at("target").filter(|target| !target.is_empty()),
-        platform: None,
         args,
         images: names
             .iter()
             .filter_map(Node::text)
             .filter(|_| is_pushed)
             .collect(),
+        ..Build::default()
     }
 }

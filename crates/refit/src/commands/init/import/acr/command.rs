@@ -1,11 +1,6 @@
-//! The `build:` steps of a task file.
+//! A `build:` step's line: what `docker build` is given.
 
 use std::collections::BTreeMap;
-
-use super::super::{
-    model::{Imported, Place},
-    yaml::Node,
-};
 
 /// What one step builds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,36 +16,42 @@ pub(super) struct Build {
     pub(super) platform: Option<String>,
     /// A secret one has no value.
     pub(super) args: BTreeMap<String, Option<String>>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) network: Option<String>,
     pub(super) images: Vec<String>,
 }
 
-/// The builds of a task file. Steps that are no builds are listed.
-pub(super) fn builds(
-    file: &str,
-    root: &Node,
-    imported: &mut Imported,
-    context: &str,
-) -> Vec<Build> {
-    let mut found = Vec::new();
-    for step in root.get("steps").map(Node::items).unwrap_or_default() {
-        let place = Place::new(file, step.line);
-        if let Some(line) = step.text_at("build") {
-            match build(&line) {
-                Ok(build) => found.push(Build {
-                    context: context.to_owned(),
-                    ..build
-                }),
-                Err(why) => imported.leave_out(&place, "build", why),
-            }
-        } else if let Some((kind, _)) = step.entries().iter().find(|(key, _)| key == "cmd") {
-            imported.leave_out(&place, kind.clone(), "only what is built is imported");
-        }
-    }
-    found
-}
+/// Flags without a value that say nothing about the image.
+const SWITCHES: [&str; 8] = [
+    "--no-cache",
+    "--pull",
+    "--squash",
+    "-q",
+    "--quiet",
+    "--rm",
+    "--force-rm",
+    "--compress",
+];
+
+/// Flags with a value that say nothing about the image.
+const SETTINGS: [&str; 13] = [
+    "--cache-from",
+    "--cpu-period",
+    "--cpu-quota",
+    "--cpu-shares",
+    "--cpuset-cpus",
+    "--cpuset-mems",
+    "--isolation",
+    "--memory",
+    "-m",
+    "--memory-swap",
+    "--progress",
+    "--shm-size",
+    "--ulimit",
+];
 
 /// `-t name -f file --build-arg A=b --target stage folder`.
-fn build(line: &str) -> Result<Build, String> {
+pub(super) fn build(line: &str) -> Result<Build, String> {
     let mut build = Build {
         file: String::new(),
         ..Build::default()
@@ -68,7 +69,7 @@ fn build(line: &str) -> Result<Build, String> {
             build.folder = word;
             continue;
         }
-        if matches!(flag.as_str(), "--no-cache" | "--pull" | "--squash" | "-q") {
+        if SWITCHES.contains(&flag.as_str()) {
             continue;
         }
         let value = inline
@@ -79,20 +80,24 @@ fn build(line: &str) -> Result<Build, String> {
             "-f" | "--file" => build.file = value,
             "--platform" => build.platform = Some(value),
             "--target" => build.target = Some(value),
+            "--network" => build.network = Some(value),
+            "--label" => {
+                let (name, value) = value.split_once('=').unwrap_or((&value, ""));
+                build.labels.insert(name.to_owned(), value.to_owned());
+            }
             "--build-arg" => {
                 let (name, value) = value
                     .split_once('=')
                     .ok_or_else(|| format!("`{value}` has no value"))?;
                 build.args.insert(name.to_owned(), Some(value.to_owned()));
             }
+            flag if SETTINGS.contains(&flag) => {}
             flag => return Err(format!("the flag `{flag}` is not known")),
         }
     }
     if build.folder.contains("://") {
-        return Err(format!(
-            "its context `{}` is not in this repository",
-            build.folder
-        ));
+        // A repository of its own, from whose root or folder the Dockerfile's path is.
+        build.context = std::mem::replace(&mut build.folder, ".".to_owned());
     }
     if build.file.is_empty() {
         build.file = format!("{}/Dockerfile", build.folder);
@@ -101,6 +106,7 @@ fn build(line: &str) -> Result<Build, String> {
         .args
         .values()
         .flatten()
+        .chain(build.labels.values())
         .find(|value| value.contains("{{") || value.contains('$'));
     match held {
         Some(value) => Err(format!("`{value}` depends on the run")),
@@ -112,7 +118,7 @@ fn build(line: &str) -> Result<Build, String> {
 fn words(line: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let (mut word, mut has_word, mut quote) = (String::new(), false, None);
-    for c in line.chars() {
+    for c in line.replace("\\\n", " ").chars() {
         match (c, quote) {
             (c, Some(open)) if c == open => quote = None,
             ('\'' | '"', None) => {

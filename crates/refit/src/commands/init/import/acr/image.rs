@@ -95,6 +95,8 @@ impl Task<'_> {
             dockerfile,
             target: build.target,
             build_args,
+            labels: build.labels,
+            network: build.network,
             platforms: details.platforms(&[platform]),
             tags: details.tags(&tags),
             ..ImportedImage::default()
