@@ -11,6 +11,7 @@ mod scope;
 mod stages;
 #[cfg(test)]
 mod tests;
+mod triggers;
 mod types;
 
 use std::collections::BTreeMap;
@@ -26,7 +27,7 @@ use self::{
     assembly::{Assembly, Triggered},
     globals::Globals,
     links::{Linked, Linker},
-    stages::Base,
+    triggers::Triggers,
 };
 use crate::{
     SyntaxError,
@@ -69,11 +70,7 @@ pub fn resolve_with_triggers(
         links.push(linker.links(instructions)?);
     }
     graph::refuse_cycles(file, &links)?;
-    let triggers = Triggers {
-        file,
-        bases: &bases,
-        external: triggers,
-    };
+    let triggers = Triggers::new(file, &bases, triggers);
     let mut reach = graph::Reach::new(target);
     let mut triggered: BTreeMap<usize, Triggered<'_>> = BTreeMap::new();
     while let Some(stage) = reach.next() {
@@ -172,47 +169,6 @@ fn target(file: &Dockerfile, settings: &Settings<'_>) -> Result<usize, SyntaxErr
             }
         }
     })
-}
-
-/// ONBUILD: which instructions a stage executes first.
-struct Triggers<'a> {
-    file: &'a Dockerfile,
-    bases: &'a [Base<'a>],
-    external: &'a BTreeMap<usize, Vec<String>>,
-}
-
-impl Triggers<'_> {
-    fn of(&self, stage: usize) -> Result<Vec<Instruction>, SyntaxError> {
-        let base = &self.bases[stage];
-        if let Some(parent) = base.stage() {
-            // What a replaced stage would have left to its children is dead with it.
-            let instructions = self.file.stages[parent].instructions.iter();
-            let live = instructions.filter(|_| !self.bases[parent].replaces_stage());
-            let triggers = live.filter_map(Instruction::trigger);
-            return triggers
-                .map(|trigger| trigger.instruction.clone())
-                .collect();
-        }
-        let expressions = self.external.get(&stage).map_or(&[][..], Vec::as_slice);
-        let live = expressions
-            .iter()
-            .filter(|_| base.is_external() && !base.replaces_stage());
-        live.map(|text| crate::parse::parse_trigger(text).map_err(|e| self.at(stage, e)))
-            .collect()
-    }
-
-    /// An error in a trigger of an external base, told of the `FROM` that brings it: its own text is elsewhere.
-    fn at(&self, stage: usize, error: SyntaxError) -> SyntaxError {
-        if self.bases[stage].stage().is_some() {
-            return error;
-        }
-        let span = self.file.stages[stage].from.image.span.clone();
-        let message = format!("an ONBUILD trigger of this base: {}", error.message);
-        SyntaxError {
-            hint: error.hint,
-            ..SyntaxError::new(&self.file.text, span, message)
-        }
-    }
 }
 
 /// Resolves the last stage for `linux/amd64`, with nothing given.

@@ -164,3 +164,41 @@ fn triggers_of_an_external_base_come_from_its_config() {
         "{error}"
     );
 }
+
+#[test]
+fn what_the_config_of_a_base_may_execute_has_a_bound() {
+    let error = |triggers: Vec<String>| {
+        let triggers = BTreeMap::from([(1, triggers)]);
+        let text = "FROM x AS y\nFROM a\n";
+        let error = resolved_with(text, &[], &triggers).map(|_| ()).err()?;
+        assert_eq!((error.line, error.column), (2, 6));
+        Some(error.message)
+    };
+    let user = |n| vec!["USER 1".to_owned(); n];
+    assert_eq!(error(user(256)), None);
+    assert_eq!(
+        error(user(100_000)).unwrap(),
+        "this base's config has 100000 ONBUILD triggers, and 256 are the limit"
+    );
+    let long = |n: usize| vec![format!("COPY <<E /x\n{}E\n", "line\n".repeat(n / 5))];
+    assert_eq!(error(long(200 << 10)), None);
+    assert_eq!(
+        error(long(300 << 10)).unwrap(),
+        "this base's config has 301 KiB of ONBUILD triggers, and 256 KiB are the limit"
+    );
+}
+
+#[test]
+fn what_all_stages_execute_for_their_bases_has_a_bound() {
+    let base = format!("FROM a AS b\n{}", "ONBUILD USER 1\n".repeat(100));
+    let stages = |n: usize| {
+        let stages = (0..n).map(|i| format!("FROM b AS s{i}\n"));
+        let copies = (0..n).map(|i| format!("COPY --from=s{i} x y\n"));
+        let last = std::iter::once("FROM scratch\n".to_owned());
+        let all: Vec<String> = stages.chain(last).chain(copies).collect();
+        base.clone() + &all.concat()
+    };
+    assert_eq!(resolved(&stages(100), &[]).unwrap().views.len(), 102);
+    let message = "the target executes 10100 ONBUILD triggers, and 10000 are the limit";
+    refused(&stages(101), &[], 102, message);
+}
