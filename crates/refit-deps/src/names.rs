@@ -1,6 +1,12 @@
 //! Names of images, made from the paths of their Dockerfiles.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
+
+/// The longest name that an image may have, in characters: a repository has 255, and a namespace is to go before the name.
+pub const MAX_NAME: usize = 128;
+
+/// What a name leaves of that to a number behind it.
+const NUMBER: usize = 21;
 
 /// Lower-case letters, digits and single hyphens: always a valid component of an OCI repository name.
 /// Empty if nothing of `text` remains.
@@ -52,27 +58,31 @@ pub fn assign(paths: &[String], root: &str) -> Vec<String> {
         .filter(|s| !s.is_empty())
         .unwrap_or_else(|| "image".to_owned());
     let mut depths = vec![1_usize; paths.len()];
-    loop {
-        let names: Vec<String> = paths
-            .iter()
-            .zip(&depths)
-            .map(|(path, depth)| name(path, *depth, &root))
-            .collect();
-        let mut holders: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (i, name) in names.iter().enumerate() {
-            holders.entry(name).or_default().push(i);
-        }
-        let mut grew = false;
-        for i in holders.values().filter(|h| h.len() > 1).flatten() {
-            if depths[*i] < folder(&paths[*i]).split('/').count() {
-                depths[*i] += 1;
-                grew = true;
+    let mut names: Vec<String> = paths.iter().map(|path| name(path, 1, &root)).collect();
+    let mut holders: HashMap<String, BTreeSet<usize>> = HashMap::new();
+    for (i, name) in names.iter().enumerate() {
+        holders.entry(name.clone()).or_default().insert(i);
+    }
+    // Where there may be several of a name: only these are looked at again.
+    let mut crowded: BTreeSet<String> = names.iter().cloned().collect();
+    while !crowded.is_empty() {
+        let of_several = crowded.iter().filter_map(|name| holders.get(name));
+        let of_several = of_several.filter(|held| held.len() > 1).flatten();
+        let grow = of_several.filter(|i| depths[**i] < folder(&paths[**i]).split('/').count());
+        let grow: Vec<usize> = grow.copied().collect();
+        crowded.clear();
+        for &i in &grow {
+            depths[i] += 1;
+            let longer = name(&paths[i], depths[i], &root);
+            let shorter = std::mem::replace(&mut names[i], longer.clone());
+            if let Some(held) = holders.get_mut(&shorter) {
+                held.remove(&i);
             }
-        }
-        if !grew {
-            return number_the_rest(names);
+            holders.entry(longer.clone()).or_default().insert(i);
+            crowded.insert(longer);
         }
     }
+    number_the_rest(names)
 }
 
 fn name(path: &str, depth: usize, root: &str) -> String {
@@ -91,18 +101,29 @@ fn name(path: &str, depth: usize, root: &str) -> String {
     if !suffix.is_empty() {
         parts.push(suffix);
     }
-    parts.join("-")
+    let name = parts.join("-");
+    // What tells folders apart is mostly at their end.
+    let end = &name[name.len().saturating_sub(MAX_NAME - NUMBER)..];
+    end.trim_start_matches(|c: char| !c.is_ascii_alphanumeric())
+        .to_owned()
 }
 
 /// Names that no parent folder tells apart (`a-b/` beside `a_b/` under one root) get numbers, in path order.
 fn number_the_rest(names: Vec<String>) -> Vec<String> {
     let mut taken: BTreeSet<String> = BTreeSet::new();
+    let mut next: HashMap<String, u64> = HashMap::new();
     let pick = |name: String| {
-        let mut candidates =
-            std::iter::once(name.clone()).chain((2..).map(|n: u64| format!("{name}-{n}")));
-        let unique = candidates.find(|c| !taken.contains(c)).unwrap_or(name);
-        taken.insert(unique.clone());
-        unique
+        let next = next.entry(name.clone()).or_insert(1);
+        loop {
+            let candidate = match *next {
+                1 => name.clone(),
+                n => format!("{name}-{n}"),
+            };
+            *next += 1;
+            if taken.insert(candidate.clone()) {
+                return candidate;
+            }
+        }
     };
     names.into_iter().map(pick).collect()
 }
@@ -140,6 +161,17 @@ mod tests {
     #[test]
     fn names_that_stay_equal_are_numbered() {
         check(&["a b/Dockerfile", "a-b/Dockerfile"], &["a-b", "a-b-2"]);
+    }
+
+    #[test]
+    fn a_folder_however_deep_gives_a_name_that_a_registry_takes() {
+        let deep = |root: &str| format!("{root}/{}web/Dockerfile", "folder/".repeat(40));
+        let names = assign(&["a", "b"].map(deep), "x");
+        assert!(
+            names[0].ends_with("-folder-folder-web") && names[0].len() <= MAX_NAME,
+            "{names:?}"
+        );
+        assert_eq!(names[1], format!("{}-2", names[0]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use refit_dockerfile::Dockerfile;
-use refit_oci::{Platform, Reference, Repository};
+use refit_oci::{Platform, Reference, ReferenceError, Repository};
 
 use super::{
     Files,
@@ -158,6 +158,12 @@ impl Reader<'_> {
             );
             return None;
         }
+        if name.len() > names::MAX_NAME {
+            let (length, limit) = (name.len(), names::MAX_NAME);
+            let message = format!("`{name}` is too long for an image's name: {length} characters");
+            self.config_problem(message, &format!("{limit} are the limit"));
+            return None;
+        }
         let file = self.dockerfile(&dockerfile);
         let mut checked = Checked {
             reader: self,
@@ -183,7 +189,14 @@ impl Reader<'_> {
         let engine = checked.choice("engine", keys.engine, &ENGINES);
         let pinned = checked.choice("pinned", keys.pinned, &PINNED);
         let stale_when = checked.command("stale-when", keys.stale_when);
-        let destinations = destinations(&name, repository.as_ref(), &push_to);
+        let destinations = match destinations(&name, repository.as_ref(), &push_to) {
+            Ok(destinations) => destinations,
+            Err(error) => {
+                let message = format!("`{name}` cannot be pushed below `push-to`: {error}");
+                self.config_problem(message, "a repository has 255 characters at most");
+                return None;
+            }
+        };
         Some(Image {
             dockerfile,
             context,
@@ -268,20 +281,17 @@ fn destinations(
     name: &str,
     repository: Option<&Repository>,
     push_to: &[Repository],
-) -> Vec<Repository> {
+) -> Result<Vec<Repository>, ReferenceError> {
     if push_to.is_empty() {
-        let embedded = format!("{EMBEDDED_HOST}/{name}").parse();
-        return vec![embedded.expect("a checked image name is a valid repository component")];
+        return Ok(vec![format!("{EMBEDDED_HOST}/{name}").parse()?]);
     }
     let under = |prefix: &Repository| {
         let namespace = prefix.namespace();
         match repository {
             Some(repository) if repository.to_string().starts_with(&format!("{namespace}/")) => {
-                repository.clone()
+                Ok(repository.clone())
             }
-            _ => format!("{namespace}/{name}")
-                .parse()
-                .expect("a checked prefix and name are a repository"),
+            _ => format!("{namespace}/{name}").parse(),
         }
     };
     push_to.iter().map(under).collect()

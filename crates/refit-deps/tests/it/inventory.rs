@@ -231,3 +231,29 @@ fn source_ids_are_pinned_by_this_vector() {
         "s1:101baf7de018df0a61c79b7f53c67cb078a99685fe1484ee9cdb6f2b4ee56513"
     );
 }
+
+#[test]
+fn what_is_too_long_for_a_repository_is_a_problem_of_the_configuration() {
+    let problems = |config: &str| {
+        let text = format!("//- .config/refit.toml\n{config}\n//- Dockerfile\nFROM a\n");
+        let problems = inventory_of(&files(&text)).problems;
+        let messages = problems.into_iter().map(|problem| problem.message);
+        messages.collect::<Vec<String>>()
+    };
+    let long = "x".repeat(300);
+    let named = problems(&format!("version = 1\n[[image]]\nname = \"{long}\""));
+    assert_eq!(
+        named,
+        [format!(
+            "`{long}` is too long for an image's name: 300 characters"
+        )]
+    );
+    let long = "x".repeat(250);
+    let config =
+        format!("version = 1\npush-to = [\"r.example/{long}\"]\n[[image]]\nname = \"image\"");
+    let pushed = problems(&config);
+    assert!(
+        pushed.len() == 1 && pushed[0].starts_with("`image` cannot be pushed below `push-to`: "),
+        "{pushed:?}"
+    );
+}
