@@ -93,7 +93,7 @@ impl Glob {
 }
 
 impl Token {
-    fn takes(&self, c: char) -> bool {
+    pub(crate) fn takes(&self, c: char) -> bool {
         match self {
             Self::Literal(literal) => *literal == c,
             Self::AnyChar | Self::AnyChars => c != '/',

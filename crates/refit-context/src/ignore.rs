@@ -1,5 +1,6 @@
 //! Ignore rules, as moby's `patternmatcher` reads and applies them; they are not git's.
 
+mod pattern;
 mod rule;
 mod walk;
 

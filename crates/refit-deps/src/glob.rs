@@ -1,33 +1,102 @@
 //! Globs over repository paths: `*` and `?` stop at `/`, `**` does not.
 
-use regex::Regex;
+/// A parsed glob.
+pub(crate) struct Glob {
+    parts: Vec<Part>,
+    /// How many characters a path must have.
+    n_chars: usize,
+    /// What a path must begin with.
+    prefix: String,
+}
 
-/// A compiled glob.
-pub(crate) struct Glob(Option<Regex>);
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Literal(char),
+    /// `?`: any character but the slash.
+    AnyChar,
+    /// `*`: any number of those.
+    Name,
+    /// `**/`: any number of folders.
+    Folders,
+    /// `**`: any number of characters.
+    Everything,
+}
 
 impl Glob {
     /// Every text is a glob; what is not special is literal.
     pub(crate) fn new(glob: &str) -> Self {
-        let mut regex = String::from("^");
+        let mut parts = Vec::new();
         let mut rest = glob.strip_prefix("./").unwrap_or(glob);
         while let Some(c) = rest.chars().next() {
-            let (taken, translated) = match c {
-                '*' if rest.starts_with("**/") => (3, "(.*/)?".to_owned()),
-                '*' if rest.starts_with("**") => (2, ".*".to_owned()),
-                '*' => (1, "[^/]*".to_owned()),
-                '?' => (1, "[^/]".to_owned()),
-                other => (other.len_utf8(), regex::escape(&other.to_string())),
+            let (taken, part) = match c {
+                '*' if rest.starts_with("**/") => (3, Part::Folders),
+                '*' if rest.starts_with("**") => (2, Part::Everything),
+                '*' => (1, Part::Name),
+                '?' => (1, Part::AnyChar),
+                literal => (literal.len_utf8(), Part::Literal(literal)),
             };
-            regex.push_str(&translated);
+            // Any number of any number is any number.
+            if part.is_one() || parts.last() != Some(&part) {
+                parts.push(part);
+            }
             rest = &rest[taken..];
         }
-        regex.push('$');
-        Self(Regex::new(&regex).ok())
+        let literal = |part: &Part| match part {
+            Part::Literal(c) => Some(*c),
+            _ => None,
+        };
+        Self {
+            n_chars: parts.iter().filter(|part| part.is_one()).count(),
+            prefix: parts.iter().map_while(literal).collect(),
+            parts,
+        }
     }
 
-    /// Whether the whole path matches.
+    /// Whether the whole path matches. No way is tried after another: it takes at most the square of the path's length.
     pub(crate) fn matches(&self, path: &str) -> bool {
-        self.0.as_ref().is_some_and(|regex| regex.is_match(path))
+        if !path.starts_with(&self.prefix) {
+            return false;
+        }
+        let text: Vec<char> = path.chars().collect();
+        if text.len() < self.n_chars {
+            return false;
+        }
+        // How many characters of the path the parts so far may have taken.
+        let mut taken = vec![false; text.len() + 1];
+        taken[0] = true;
+        for part in &self.parts {
+            part.take(&text, &mut taken);
+        }
+        taken[text.len()]
+    }
+}
+
+impl Part {
+    fn is_one(self) -> bool {
+        matches!(self, Self::Literal(_) | Self::AnyChar)
+    }
+
+    fn take(self, text: &[char], taken: &mut [bool]) {
+        if self.is_one() {
+            for (at, c) in text.iter().enumerate().rev() {
+                let fits = match self {
+                    Self::Literal(literal) => *c == literal,
+                    _ => *c != '/',
+                };
+                taken[at + 1] = taken[at] && fits;
+            }
+            taken[0] = false;
+            return;
+        }
+        let mut begun = false;
+        for (at, c) in text.iter().enumerate() {
+            begun |= taken[at];
+            taken[at + 1] |= match self {
+                Self::Name => taken[at] && *c != '/',
+                Self::Folders => begun && *c == '/',
+                _ => begun,
+            };
+        }
     }
 }
 
@@ -38,6 +107,9 @@ pub fn glob_matches(glob: &str, path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use regex::Regex;
+
     use super::*;
 
     #[test]
@@ -52,6 +124,34 @@ mod tests {
             ("Dockerfile.?", "Dockerfile.a", true),
         ] {
             assert_eq!(Glob::new(glob).matches(path), expect, "{glob} {path}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        #[test]
+        fn a_glob_matches_what_its_regex_matches(
+            glob in "([ab/?]|\\*|\\*\\*|\\*\\*/){0,6}",
+            paths in prop::collection::vec("[ab/*]{0,8}", 1..8),
+        ) {
+            let mut regex = String::new();
+            let mut rest = glob.as_str();
+            while let Some(c) = rest.chars().next() {
+                let (written, meant) = match c {
+                    '*' if rest.starts_with("**/") => ("**/", "(.*/)?"),
+                    '*' if rest.starts_with("**") => ("**", ".*"),
+                    '*' => ("*", "[^/]*"),
+                    '?' => ("?", "[^/]"),
+                    _ => (&rest[..1], &rest[..1]),
+                };
+                regex.push_str(meant);
+                rest = &rest[written.len()..];
+            }
+            let regex = Regex::new(&format!("^{regex}$")).unwrap();
+            for path in paths {
+                prop_assert_eq!(Glob::new(&glob).matches(&path), regex.is_match(&path), "{} {}", glob, path);
+            }
         }
     }
 }

@@ -1,13 +1,7 @@
 //! One ignore pattern, compiled as moby's `patternmatcher` compiles it, quirks included.
 
-use std::fmt::Write as _;
-
-use regex::{Regex, RegexBuilder};
-
+use super::pattern::{Part, Pattern};
 use crate::glob::{Glob, Token};
-
-/// More than any file that a person wrote; keeps a hostile one from taking the memory.
-const MAX_COMPILED: usize = 4 << 20;
 
 /// A pattern that is matched against a whole path.
 #[derive(Clone, Debug)]
@@ -24,7 +18,7 @@ enum Matcher {
     Exact(String),
     Prefix(String),
     Suffix(String),
-    Regex(Regex),
+    Pattern(Pattern),
 }
 
 impl Rule {
@@ -47,7 +41,7 @@ impl Rule {
             Matcher::Suffix(suffix) => {
                 path.ends_with(suffix) || suffix.strip_prefix('/') == Some(path)
             }
-            Matcher::Regex(regex) => regex.is_match(path),
+            Matcher::Pattern(pattern) => pattern.matches(path),
         }
     }
 
@@ -76,14 +70,14 @@ fn compile(pattern: &str, tokens: &[Token]) -> Result<Matcher, String> {
         Exact,
         Prefix,
         Suffix,
-        Regex,
+        Pattern,
     }
     let mut kind = Kind::Exact;
-    let mut regex = String::from("^");
+    let mut parts = Vec::new();
     // The text of the pattern is not what it matches.
     let escapes = pattern.contains('\\');
     if escapes {
-        kind = Kind::Regex;
+        kind = Kind::Pattern;
     }
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
@@ -97,65 +91,44 @@ fn compile(pattern: &str, tokens: &[Token]) -> Result<Matcher, String> {
                     at += 1;
                 }
                 if tokens.get(at).is_some() {
-                    regex.push_str("(?:.*/)?");
-                    kind = Kind::Regex;
+                    parts.push(Part::Folders);
+                    kind = Kind::Pattern;
                 } else if kind == Kind::Exact {
                     kind = Kind::Prefix;
                 } else {
-                    regex.push_str(".*");
-                    kind = Kind::Regex;
+                    parts.push(Part::Everything);
+                    kind = Kind::Pattern;
                 }
                 if is_first {
                     kind = Kind::Suffix;
                 }
             }
             Token::AnyChars => {
-                regex.push_str("[^/]*");
-                kind = Kind::Regex;
+                parts.push(Part::Name);
+                kind = Kind::Pattern;
             }
             Token::AnyChar => {
-                regex.push_str("[^/]");
-                kind = Kind::Regex;
+                parts.push(Part::One(Token::AnyChar));
+                kind = Kind::Pattern;
             }
-            Token::Class { negated, ranges } => {
-                push_class(&mut regex, *negated, ranges)?;
-                kind = Kind::Regex;
+            Token::Class { ranges, .. } => {
+                // Go's matcher takes such a range for empty, moby's regex refuses it, and so does every build.
+                if let Some((low, high)) = ranges.iter().find(|(low, high)| low > high) {
+                    return Err(format!("the range `{low}-{high}` is backwards"));
+                }
+                parts.push(Part::One(token.clone()));
+                kind = Kind::Pattern;
             }
-            Token::Literal(c) => regex.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
+            Token::Literal(_) => parts.push(Part::One(token.clone())),
         }
     }
-    regex.push('$');
     if escapes {
-        kind = Kind::Regex;
+        kind = Kind::Pattern;
     }
     Ok(match kind {
         Kind::Exact => Matcher::Exact(pattern.to_owned()),
         Kind::Prefix => Matcher::Prefix(pattern[..pattern.len() - 2].to_owned()),
         Kind::Suffix => Matcher::Suffix(pattern[2..].to_owned()),
-        Kind::Regex => Matcher::Regex(
-            RegexBuilder::new(&regex)
-                .size_limit(MAX_COMPILED)
-                .build()
-                .map_err(|_| "it is too large".to_owned())?,
-        ),
+        Kind::Pattern => Matcher::Pattern(Pattern::new(parts)),
     })
-}
-
-fn push_class(regex: &mut String, negated: bool, ranges: &[(char, char)]) -> Result<(), String> {
-    regex.push_str(if negated { "[^" } else { "[" });
-    for (low, high) in ranges {
-        // Go's matcher takes such a range for empty, moby's regex refuses it, and so does every build.
-        if low > high {
-            return Err(format!("the range `{low}-{high}` is backwards"));
-        }
-        write!(
-            regex,
-            "\\x{{{:x}}}-\\x{{{:x}}}",
-            u32::from(*low),
-            u32::from(*high)
-        )
-        .expect("writing to a string does not fail");
-    }
-    regex.push(']');
-    Ok(())
 }

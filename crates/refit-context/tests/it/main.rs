@@ -8,6 +8,7 @@
 mod git;
 mod ignore;
 mod layer;
+mod linear;
 mod listing;
 mod packing;
 mod tars;

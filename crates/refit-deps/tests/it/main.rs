@@ -5,6 +5,7 @@ mod apply;
 mod format;
 mod inventory;
 mod large;
+mod linear;
 mod outcome;
 mod properties;
 mod scale;
