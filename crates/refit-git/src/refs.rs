@@ -85,6 +85,25 @@ impl Repo {
         }
     }
 
+    /// How many states the log of a ref remembers, for `NAME@{N}`: a branch, a tag or `HEAD`. None: no such ref.
+    pub fn n_log_entries(&self, name: &str) -> Result<Option<usize>, GitError> {
+        let name = if name.is_empty() { "HEAD" } else { name };
+        let Ok(name) = gix::refs::PartialName::try_from(name) else {
+            return Ok(None);
+        };
+        let repo = self.handle();
+        let what = || format!("the log of `{}`", name.as_ref().as_bstr());
+        let found = repo.try_find_reference(name.as_ref());
+        let Some(found) = found.map_err(GitError::reading(what()))? else {
+            return Ok(None);
+        };
+        let mut log = found.log_iter();
+        let lines = log
+            .all()
+            .map_err(|e| GitError::reading(what())(gix::Error::from_error(e)))?;
+        Ok(Some(lines.map_or(0, Iterator::count)))
+    }
+
     /// The commit a line's name stands for: the default remote's branch, else the local branch, else the tag.
     pub fn branch_tip(&self, name: &str) -> Result<Option<ObjectId>, GitError> {
         let remote = self.default_remote();

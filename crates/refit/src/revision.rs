@@ -24,6 +24,12 @@ pub(crate) fn commit(project: &Project, rev: &str) -> Result<ObjectId, CommandEr
         let remote = remote.as_deref().unwrap_or("origin");
         return Err(error.hint(format!("run `git fetch --depth=1 {remote} {rev}`")));
     }
+    if let Some((name, n)) = of_log(rev) {
+        return Err(match project.repo.n_log_entries(name)? {
+            Some(entries) if entries <= n => error.hint(log_is_short(name, entries)),
+            _ => error,
+        });
+    }
     let known = project.repo.branches()?.into_iter();
     let known: Vec<String> = known
         .chain(project.repo.tags()?)
@@ -33,6 +39,22 @@ pub(crate) fn commit(project: &Project, rev: &str) -> Result<ObjectId, CommandEr
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error,
     })
+}
+
+/// `NAME@{N}`.
+fn of_log(rev: &str) -> Option<(&str, usize)> {
+    let (name, n) = rev.split_once("@{")?;
+    Some((name, n.strip_suffix('}')?.parse().ok()?))
+}
+
+fn log_is_short(name: &str, entries: usize) -> String {
+    let of = if name.is_empty() { "HEAD" } else { name };
+    match entries.checked_sub(1) {
+        None => format!("git keeps no log of `{of}` here: name a commit, as in `{of}~1`"),
+        Some(oldest) => format!(
+            "git's log of `{of}` in this clone goes back to `{name}@{{{oldest}}}`: name a commit, as in `{of}~1`"
+        ),
+    }
 }
 
 /// The images before and after a range: `A..B`, `A...B` since the common ancestor, or `A` up to the working tree. A

@@ -169,6 +169,30 @@ fn revisions_of_every_form_are_understood() {
         "{}",
         near.stderr
     );
+    let diff = |range: &str| sandbox.refit(&["deps", "diff", range]).stderr;
+    assert_eq!(
+        diff("main@{2}..main"),
+        "error: `main@{2}` is no revision of this repository\n\
+         hint: git's log of `main` in this clone goes back to `main@{1}`: name a commit, as in `main~1`\n"
+    );
+    // A service's clone has a log of what it checked out, and of nothing before.
+    sandbox.git(&["reflog", "expire", "--expire=all", "--all"]);
+    assert_eq!(
+        diff("@{1}..main"),
+        "error: `@{1}` is no revision of this repository\n\
+         hint: git keeps no log of `HEAD` here: name a commit, as in `HEAD~1`\n"
+    );
+}
+
+#[test]
+fn images_that_are_built_from_none_are_an_empty_list_with_a_reason() {
+    let sandbox = Sandbox::with("//- web/Dockerfile\nFROM scratch\nCOPY web /web\n");
+    let list = sandbox.refit(&["deps", "list"]);
+    assert_eq!((list.code, list.stdout.as_str()), (0, ""));
+    assert_eq!(
+        list.stderr,
+        "nothing to list: no image here is built from another one (`scratch` is none)\n"
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `refit deps list`: every dependency of every target.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use anstyle::Style;
 use clap::Args;
@@ -76,7 +76,15 @@ pub(super) fn run(app: &App, args: &ListArgs) -> Result<Exit, CommandError> {
     let view = view(&snapshot, &args.images);
     match args.format.format {
         Format::Json => app.ui.json(&view),
-        Format::Human => app.ui.table(&table(&snapshot, &view)),
+        Format::Human => {
+            app.ui.table(&table(&snapshot, &view));
+            let depends = |target: &TargetView<'_>| !target.dependencies.is_empty();
+            if !view.targets.is_empty() && !view.targets.iter().any(depends) {
+                app.ui.note(
+                    "nothing to list: no image here is built from another one (`scratch` is none)",
+                );
+            }
+        }
     }
     Ok(report::snapshot(app, &snapshot))
 }
@@ -138,6 +146,7 @@ fn dependency<'a>(snapshot: &'a Snapshot, image: &str, found: &'a Found) -> Depe
 fn table(snapshot: &Snapshot, view: &ListView<'_>) -> Table {
     // Image, kind, reference, place and note, with the platforms that have the row.
     let mut rows: Vec<([String; 5], BTreeSet<&Platform>)> = Vec::new();
+    let mut known: HashMap<[String; 5], usize> = HashMap::new();
     for target in &view.targets {
         for d in &target.dependencies {
             let name = d.reference.map(ui::reference);
@@ -155,10 +164,11 @@ fn table(snapshot: &Snapshot, view: &ListView<'_>) -> Table {
                 place,
                 note,
             ];
-            match rows.iter_mut().find(|(there, _)| *there == cells) {
-                Some((_, platforms)) => _ = platforms.insert(target.platform),
-                None => rows.push((cells, BTreeSet::from([target.platform]))),
-            }
+            let at = *known.entry(cells).or_insert_with_key(|cells| {
+                rows.push((cells.clone(), BTreeSet::new()));
+                rows.len() - 1
+            });
+            rows[at].1.insert(target.platform);
         }
     }
     let mut table = Table::with_header(&["IMAGE", "PLATFORM", "KIND", "REFERENCE", "WHERE", ""]);
