@@ -22,6 +22,7 @@ pub mod outdated;
 pub mod packages;
 pub mod pin;
 pub mod plan;
+pub mod policy;
 pub mod problem;
 pub mod publication;
 pub mod reason;

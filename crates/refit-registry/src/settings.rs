@@ -58,6 +58,21 @@ pub struct Patience {
     pub read_timeout: Duration,
 }
 
+impl Patience {
+    /// For somebody who waits no longer than `budget`: in less than a second, no second attempt is worth making.
+    pub fn within(budget: Duration) -> Self {
+        Self {
+            attempts: if budget < Duration::from_secs(1) {
+                1
+            } else {
+                2
+            },
+            connect_timeout: budget,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Patience {
     fn default() -> Self {
         Self {

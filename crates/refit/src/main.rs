@@ -9,6 +9,7 @@ mod error;
 mod lines;
 mod observe;
 mod packages;
+mod policy;
 mod project;
 mod revision;
 mod run;

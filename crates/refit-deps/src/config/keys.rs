@@ -5,7 +5,7 @@ use toml::{Spanned, de::DeTable, de::DeValue};
 use crate::problem::{Problem, nearest};
 
 const TOP: &[&str] = &[
-    "version", "push-to", "ignore", "defaults", "images", "image", "bases", "sweep",
+    "version", "push-to", "ignore", "defaults", "images", "image", "bases", "sweep", "policy",
 ];
 
 const IMAGE: &[&str] = &[
@@ -52,7 +52,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "limit",
     "canary",
     "schedule",
-    "policy",
     "notes",
 ];
 
@@ -69,6 +68,7 @@ pub(super) fn check(file: &str, text: &str, table: &DeTable<'_>) -> Vec<Problem>
             ("defaults", DeValue::Table(defaults)) => checker.table(defaults, IMAGE),
             ("bases", DeValue::Table(bases)) => checker.table(bases, BASES),
             ("sweep", DeValue::Table(sweep)) => checker.table(sweep, SWEEP),
+            ("policy", DeValue::Table(policy)) => checker.table(policy, super::policy::KEYS),
             ("images", DeValue::Array(entries)) => checker.entries(entries, &["files", "name"]),
             ("image", DeValue::Array(entries)) => checker.entries(entries, &["name"]),
             _ => {}

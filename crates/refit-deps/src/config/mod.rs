@@ -1,12 +1,15 @@
 //! `.config/refit.toml`: what the images of a repository are.
 
 mod keys;
+mod policy;
 
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use serde::Deserialize;
 use toml::Spanned;
+
+pub use policy::PolicyKeys;
 
 use crate::{mirror::BaseMirror, problem::Problem};
 
@@ -33,6 +36,11 @@ pub struct ConfigFile {
     pub bases: BasesKeys,
     /// What sweeps do.
     pub sweep: SweepKeys,
+    /// What bases and build arguments must be like.
+    pub policy: PolicyKeys,
+    /// The names of all build arguments, with their places.
+    #[serde(skip)]
+    pub build_args: Vec<Spanned<String>>,
 }
 
 /// `[[images]]`: every file that a glob matches.
@@ -256,13 +264,15 @@ pub fn parse(file: &str, text: &str) -> (ConfigFile, Vec<Problem>) {
     };
     let mut problems = keys::check(file, text, table.get_ref());
     match toml::from_str::<ConfigFile>(text) {
-        Ok(config) => {
+        Ok(mut config) => {
             if config.version.is_some_and(|v| v != 1) {
                 problems
                     .push(Problem::of_file(file, "`version` must be 1").with_hint("upgrade refit"));
             }
             problems.extend(check_bases(&config.bases, file, text));
             problems.extend(check_sweep(&config.sweep, file, text));
+            problems.extend(policy::check(&config.policy, file, text));
+            config.build_args = policy::build_args(table.get_ref());
             (config, problems)
         }
         Err(error) => {

@@ -13,6 +13,7 @@ use crate::{
     image::Image,
     mirror::BaseMirror,
     names,
+    policy::Policy,
     problem::Problem,
 };
 use reader::Reader;
@@ -44,6 +45,8 @@ pub struct Inventory {
     pub mirror: Option<BaseMirror>,
     /// The configuration's `[sweep]`.
     pub sweep: config::SweepKeys,
+    /// The configuration's `[policy]`.
+    pub policy: Policy,
 }
 
 impl Inventory {
@@ -63,14 +66,13 @@ pub fn read(files: &Files<'_>) -> Inventory {
         parsed: BTreeMap::new(),
         problems: Vec::new(),
     };
-    let config = match text_of(files, CONFIG_PATH) {
-        Some(text) => {
-            let (config, problems) = config::parse(CONFIG_PATH, &text);
-            reader.problems.extend(problems);
-            Some(config)
-        }
-        None => None,
-    };
+    let mut policy = Policy::default();
+    let config = text_of(files, CONFIG_PATH).map(|text| {
+        let (config, problems) = config::parse(CONFIG_PATH, &text);
+        reader.problems.extend(problems);
+        policy = Policy::new(config.policy.clone(), &config.build_args, &text);
+        config
+    });
     let found = dockerfiles(files);
     let mut images = match &config {
         Some(config) => reader.configured(config, &found),
@@ -110,6 +112,7 @@ pub fn read(files: &Files<'_>) -> Inventory {
         inventory.configured = true;
         inventory.mirror = config.bases.mirror();
         inventory.sweep = config.sweep;
+        inventory.policy = policy;
     }
     inventory
 }

@@ -37,18 +37,37 @@ impl Image {
     /// # Panics
     /// If `platform` is none.
     pub fn with_config(platform: &str, layers: &[&[(&str, &str)]], inherited: Config) -> Self {
+        let config = ImageConfig {
+            config: inherited,
+            ..ImageConfig::default()
+        };
+        Self::of(platform, layers, config)
+    }
+
+    /// An image that says when it was made, in RFC 3339.
+    ///
+    /// # Panics
+    /// If `platform` is none.
+    pub fn made_at(created: &str, platform: &str, layers: &[&[(&str, &str)]]) -> Self {
+        let config = ImageConfig {
+            created: Some(created.to_owned()),
+            ..ImageConfig::default()
+        };
+        Self::of(platform, layers, config)
+    }
+
+    fn of(platform: &str, layers: &[&[(&str, &str)]], config: ImageConfig) -> Self {
         let platform: Platform = platform.parse().expect("a test names a platform");
         let tars: Vec<Vec<u8>> = layers.iter().map(|files| tar(files)).collect();
         let config = ImageConfig {
             architecture: platform.architecture.clone(),
             os: platform.os.clone(),
             variant: platform.variant.clone(),
-            config: inherited,
             rootfs: RootFs {
                 kind: "layers".to_owned(),
                 diff_ids: tars.iter().map(|tar| Digest::sha256(tar)).collect(),
             },
-            ..ImageConfig::default()
+            ..config
         };
         let config = serde_json::to_vec(&config).expect("a config is JSON");
         let layers: Vec<Vec<u8>> = tars.iter().map(|tar| gzip(tar)).collect();

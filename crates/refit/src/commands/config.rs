@@ -1,5 +1,7 @@
 //! `refit config check`: whether the configuration and the Dockerfiles can be used.
 
+use std::sync::Arc;
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -7,8 +9,9 @@ use super::{App, report};
 use crate::{
     cli::FormatArgs,
     error::{CommandError, Exit},
+    policy::{self, Asking, Checked},
     project::Snapshot,
-    ui::{Format, count},
+    ui::{self, Format, count},
 };
 
 /// Check the configuration
@@ -44,6 +47,8 @@ A request is sent up to 5 times, with pauses of at most 3 minutes in all; a
 `DOCKER_AUTH_CONFIG`. Proxies are those of the usual variables."#;
 
 /// Check `.config/refit.toml`, the user's configuration and every Dockerfile
+///
+/// Where the file has a `[policy]`, what breaks it is told, with its place. Rules that `warn` names only warn.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  \
     refit config check\n  \
@@ -52,6 +57,9 @@ pub(crate) struct CheckArgs {
     /// Check this revision instead of the working tree
     #[arg(long, value_name = "REV")]
     at: Option<String>,
+    /// Ask no registry: rules of `[policy]` on what bases offer and on their age are left out
+    #[arg(long)]
+    offline: bool,
     #[command(flatten)]
     format: FormatArgs,
 }
@@ -62,10 +70,23 @@ struct CheckView<'a> {
     images: usize,
     problems: Vec<ProblemView<'a>>,
     unlisted: &'a [String],
+    /// Bases that `[policy]` could not be checked for.
+    unknown: Vec<String>,
+}
+
+/// How much a problem weighs.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Level {
+    Error,
+    Warning,
 }
 
 #[derive(Debug, Serialize)]
 struct ProblemView<'a> {
+    level: Level,
+    /// The rule of `[policy]` that is broken.
+    rule: Option<&'static str>,
     file: &'a str,
     line: Option<usize>,
     column: Option<usize>,
@@ -73,34 +94,73 @@ struct ProblemView<'a> {
     hint: Option<&'a str>,
 }
 
-pub(crate) fn run(app: &App, verb: ConfigVerb) -> Result<Exit, CommandError> {
+pub(crate) async fn run(app: &App, verb: ConfigVerb) -> Result<Exit, CommandError> {
     let ConfigVerb::Check(args) = verb;
     let project = app.project()?;
-    let snapshot = super::deps::snapshot(&project, args.at.as_deref())?;
+    let snapshot = Arc::new(super::deps::snapshot(&project, args.at.as_deref())?);
+    let asking = Asking {
+        wanted: &|_, _| !args.offline,
+        budget: None,
+    };
+    let checked = policy::check(&project, &snapshot, asking).await?;
     if args.format.format == Format::Json {
-        app.ui.json(&view(&snapshot));
+        app.ui.json(&view(&snapshot, &checked));
     }
     let exit = report::snapshot(app, &snapshot);
+    for finding in &checked.findings {
+        if finding.warns {
+            app.ui.problem_as_warning(&finding.problem);
+        } else {
+            app.ui.problem(&finding.problem);
+        }
+    }
+    for (reference, why) in &checked.unknown {
+        let name = ui::reference(reference);
+        app.ui
+            .warning(&format!("`[policy]` can't be checked for {name}: {why}"));
+    }
+    let n_warnings = checked.findings.iter().filter(|f| f.warns).count();
+    let n_problems = snapshot.problems.len() + checked.findings.len() - n_warnings;
     let images = count(snapshot.inventory.images.len(), "image");
-    app.ui.note(&match snapshot.problems.len() {
-        0 => format!("{images}, nothing wrong"),
-        n => format!("{images}, {}", count(n, "problem")),
-    });
-    Ok(exit)
+    let said = match (n_problems, n_warnings) {
+        (0, 0) => "nothing wrong".to_owned(),
+        (n, 0) => count(n, "problem"),
+        (0, n) => count(n, "warning"),
+        (n, m) => format!("{}, {}", count(n, "problem"), count(m, "warning")),
+    };
+    app.ui.note(&format!("{images}, {said}"));
+    // What could not be told may be broken.
+    let all_told = checked.unknown.is_empty() && checked.findings.iter().all(|f| f.warns);
+    Ok(if all_told {
+        exit
+    } else {
+        exit.or(Exit::Partial)
+    })
 }
 
-fn view(snapshot: &Snapshot) -> CheckView<'_> {
-    let problems = snapshot.problems.iter().map(|problem| ProblemView {
-        file: &problem.file,
-        line: problem.position.map(|(line, _)| line),
-        column: problem.position.map(|(_, column)| column),
-        message: &problem.message,
-        hint: problem.hint.as_deref(),
-    });
+fn view<'a>(snapshot: &'a Snapshot, checked: &'a Checked) -> CheckView<'a> {
+    let problems = snapshot
+        .problems
+        .iter()
+        .map(|problem| (problem, None, false));
+    let findings = checked.findings.iter();
+    let findings = findings.map(|f| (&f.problem, Some(f.rule.as_str()), f.warns));
+    let problems = problems
+        .chain(findings)
+        .map(|(problem, rule, warns)| ProblemView {
+            level: if warns { Level::Warning } else { Level::Error },
+            rule,
+            file: &problem.file,
+            line: problem.position.map(|(line, _)| line),
+            column: problem.position.map(|(_, column)| column),
+            message: &problem.message,
+            hint: problem.hint.as_deref(),
+        });
     CheckView {
         format_version: 1,
         images: snapshot.inventory.images.len(),
         problems: problems.collect(),
         unlisted: &snapshot.inventory.unlisted,
+        unknown: checked.unknown.keys().map(ToString::to_string).collect(),
     }
 }

@@ -63,7 +63,7 @@ pub(crate) async fn run(app: &App, verb: Verb) -> Result<Exit, CommandError> {
         Verb::Logs(args) => logs::run(app, &args),
         Verb::Notes(verb) => notes::run(app, verb),
         Verb::Context(verb) => context::run(app, verb),
-        Verb::Config(verb) => config::run(app, verb),
+        Verb::Config(verb) => config::run(app, verb).await,
         Verb::Trust(args) => trust::run(app, &args),
         Verb::Doctor(args) => doctor::run(app, &args).await,
         Verb::Demo(args) => demo::run(app, &args),

@@ -70,17 +70,32 @@ impl<'p> Observer<'p> {
         registries: Registries,
     ) -> Result<Self, CommandError> {
         let records = project.records()?;
+        let tip = Arc::new(tip);
+        Ok(Self::with_records(
+            project,
+            line,
+            tip,
+            (registries, records),
+        ))
+    }
+
+    /// The same for what needs none of the notes' records, or has them.
+    pub(crate) fn with_records(
+        project: &'p Project,
+        line: Line,
+        tip: Arc<Snapshot>,
+        (registries, records): (Registries, Records),
+    ) -> Self {
         let images = &tip.inventory.images;
         let tags = images.iter().flat_map(Image::moving_tags);
         registries.never_mirror(tags.map(|tag| tag.repository().clone()));
         registries.never_mirror(images.iter().map(|image| image.destination().clone()));
-        let tip = Arc::new(tip);
         let snapshots = tip
             .commit
             .iter()
             .map(|commit| (commit.clone(), Arc::clone(&tip)))
             .collect();
-        Ok(Self {
+        Self {
             project,
             registries,
             line,
@@ -92,7 +107,7 @@ impl<'p> Observer<'p> {
             answers: Mutex::default(),
             offline: Mutex::default(),
             deepened: AtomicBool::default(),
-        })
+        }
     }
 
     /// An observer of another line, which knows what this one has learned of the registries. What was written since is

@@ -17,6 +17,7 @@ mod imports;
 mod init;
 mod odd_files;
 mod picture;
+mod policy;
 mod readme;
 mod record;
 mod scan;

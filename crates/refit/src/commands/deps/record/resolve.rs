@@ -42,16 +42,7 @@ pub(super) async fn resolve(
         .collect();
     let failed = Mutex::new(failed);
     if !wanted.is_empty() {
-        let registries = project.registries_with(Patience {
-            // Within a hook's budget a second attempt only makes the committer wait.
-            attempts: if budget < Duration::from_secs(1) {
-                1
-            } else {
-                2
-            },
-            connect_timeout: budget,
-            ..Patience::default()
-        });
+        let registries = project.registries_with(Patience::within(budget));
         let each =
             stream::iter(&wanted).for_each_concurrent(CONCURRENCY, |(reference, platforms)| {
                 let (registries, resolved, failed) = (&registries, &resolved, &failed);

@@ -1,9 +1,10 @@
 //! `refit hook NAME`: what git's hooks call. Only pre-commit may stop anything.
 
+mod pre_commit;
+
 use std::{collections::BTreeSet, io::Read as _};
 
 use clap::{Args, ValueEnum};
-use refit_deps::problem::Problem;
 use refit_git::{
     Head,
     notes::{Batch, SENTENCES},
@@ -18,7 +19,7 @@ pub(crate) const PUSH_NOTES: &str = "refit.pushNotes";
 
 /// Do what a git hook is there for; `refit init --hooks` installs them
 ///
-/// pre-commit refuses a commit that breaks a Dockerfile. post-commit records what its images are built on, and never
+/// pre-commit refuses a commit that breaks a Dockerfile or the repository's `[policy]`. post-commit records what its images are built on, and never
 /// fails. post-rewrite carries the sentences of rewritten commits over. pre-push does nothing unless
 /// `git config refit.pushNotes true` is set, and then pushes the notes first.
 #[derive(Debug, Args)]
@@ -35,7 +36,7 @@ pub(crate) struct HookArgs {
 /// The hooks that refit has something to do in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum HookName {
-    /// Refuses a commit that breaks a Dockerfile
+    /// Refuses a commit that breaks a Dockerfile or the policy
     PreCommit,
     /// Records what the commit's images are built on
     PostCommit,
@@ -67,7 +68,7 @@ impl HookName {
 
 pub(crate) async fn run(app: &App, args: &HookArgs) -> Result<Exit, CommandError> {
     let done = match args.name {
-        HookName::PreCommit => match pre_commit(app) {
+        HookName::PreCommit => match pre_commit::run(app).await {
             Ok(exit) => return Ok(exit),
             Err(error) => Err(error),
         },
@@ -81,32 +82,6 @@ pub(crate) async fn run(app: &App, args: &HookArgs) -> Result<Exit, CommandError
         app.ui.warning(&format!("refit's {name} hook: {error}"));
     }
     Ok(Exit::Fine)
-}
-
-/// Refuses what is wrong in the index and was not wrong before.
-fn pre_commit(app: &App) -> Result<Exit, CommandError> {
-    let project = app.project()?;
-    let staged = project.staged()?;
-    if staged.problems.is_empty() {
-        return Ok(Exit::Fine);
-    }
-    let before = match project.repo.head()? {
-        Head::Commit { id, .. } => project.at(&id)?.problems,
-        Head::Unborn { .. } => Vec::new(),
-    };
-    let new: Vec<&Problem> = staged
-        .problems
-        .iter()
-        .filter(|problem| !before.contains(problem))
-        .collect();
-    for problem in &new {
-        app.ui.problem(problem);
-    }
-    if new.is_empty() {
-        return Ok(Exit::Fine);
-    }
-    app.ui.hint("`git commit --no-verify` commits anyway");
-    Ok(Exit::Partial)
 }
 
 async fn post_commit(app: &App) -> Result<(), CommandError> {
