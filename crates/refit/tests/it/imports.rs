@@ -110,6 +110,20 @@ fn workflows_with_metadata_and_matrices_are_imported() {
 }
 
 #[test]
+fn reusable_workflows_and_composite_actions_are_imported() {
+    let sandbox = repository("github-reusable");
+    sandbox.git(&["remote", "add", "origin", "git@github.com:example/shop.git"]);
+    let images = check(&sandbox, "github-reusable");
+    assert_eq!(names(&images), ["api", "docs", "lint", "web"]);
+    let web = image(&images, "web");
+    assert_eq!(web["reference"], "ghcr.io/example/web:latest");
+    assert_eq!(web["unique_tags"][0], "sha-{{.Run.Commit}}");
+    assert_eq!(web["build_args"]["NODE_VERSION"], "20");
+    assert_eq!(web["platforms"].as_array().unwrap().len(), 2);
+    assert_eq!(image(&images, "lint")["build_args"]["VERSION"], "1");
+}
+
+#[test]
 fn several_sources_of_one_image_are_one_entry() {
     let sandbox = Sandbox::with(
         "//- compose.yaml\nservices:\n  web:\n    build: {context: web, args: {NODE: '22'}}\n  api:\n    build: api\n\

@@ -24,8 +24,8 @@ use crate::{
 /// Write `.config/refit.toml` for the images that are there
 ///
 /// Images come from what other tools are told already: compose and bake files in the root, and GitHub workflows that
-/// build and push. Every other Dockerfile is an image of its own, as a scan finds it. What has no place in the
-/// configuration is listed with its file and line.
+/// build and push, with the workflows and actions of this repository that they use. Every other Dockerfile is an image
+/// of its own, as a scan finds it. What has no place in the configuration is listed with its file and line.
 ///
 /// `git fetch` brings the remote's records along from then on. What is there already stays as it is: a second time
 /// changes nothing.

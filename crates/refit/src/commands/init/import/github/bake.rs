@@ -6,8 +6,9 @@ use super::{
         paths::join,
         yaml::Node,
     },
-    job::{Job, with_env},
+    job::Job,
     metadata::filled,
+    views::with_env,
 };
 
 /// Bake files that a workflow builds.
@@ -25,8 +26,8 @@ pub(in crate::commands::init::import) const METADATA_TARGET: &str = "docker-meta
 pub(super) fn read(job: &Job<'_>, step: &Node, imported: &mut Imported) -> Option<BakeUse> {
     let with = step.get("with");
     let text = |key: &str| with.and_then(|with| with.text_at(key)).unwrap_or_default();
-    let place = Place::new(job.workflow.file, step.line);
-    let scope = with_env(&job.plain, step);
+    let place = Place::new(&job.file, step.line);
+    let scope = with_env(&job.views.plain, step);
     let folder = scope.text(&text("workdir")).unwrap_or_default();
     let mut found = BakeUse {
         files: Vec::new(),
@@ -46,8 +47,7 @@ pub(super) fn read(job: &Job<'_>, step: &Node, imported: &mut Imported) -> Optio
         }
         match scope.text(line) {
             Ok(file) => {
-                let path =
-                    join(&folder, &file).filter(|path| job.workflow.source.paths.contains(path));
+                let path = join(&folder, &file).filter(|path| job.source.paths.contains(path));
                 match path {
                     Some(path) => found.files.push(path),
                     None => imported.leave_out(

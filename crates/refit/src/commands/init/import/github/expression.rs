@@ -18,6 +18,8 @@ pub(super) struct Scope {
     pub(super) env: BTreeMap<String, Option<String>>,
     /// Values of `github.…` that are known.
     pub(super) github: BTreeMap<&'static str, String>,
+    /// Inputs by name in lower case, each none where the run decides; none at all where nothing is known of them.
+    pub(super) inputs: Option<BTreeMap<String, Option<Value>>>,
 }
 
 impl Scope {
@@ -113,6 +115,14 @@ impl Scope {
                 let known = rest.first().and_then(|name| self.env.get(name.as_str()));
                 known.cloned().flatten().map(Value::String).ok_or(())
             }
+            "inputs" => {
+                let inputs = self.inputs.as_ref().ok_or(())?;
+                let name = rest.first().map(|name| name.to_lowercase());
+                match name.and_then(|name| inputs.get(&name)) {
+                    Some(value) => value.clone().ok_or(()),
+                    None => Ok(Value::Null),
+                }
+            }
             "github" => {
                 let known = self.github.get(rest.join(".").as_str());
                 known.cloned().map(Value::String).ok_or(())
@@ -149,6 +159,11 @@ fn closing(text: &str) -> Option<usize> {
         }
     }
     None
+}
+
+/// A value as text.
+pub(super) fn shown(value: &Value) -> String {
+    functions::text(value)
 }
 
 pub(super) fn truth(value: &Value) -> bool {
@@ -222,6 +237,11 @@ mod tests {
                 ("X".to_owned(), None),
             ]),
             github: BTreeMap::from([("repository", "Team/App".to_owned())]),
+            inputs: Some(BTreeMap::from([
+                ("tag".to_owned(), Some(json!("1.2"))),
+                ("push".to_owned(), Some(json!(true))),
+                ("late".to_owned(), None),
+            ])),
         }
     }
 
@@ -249,6 +269,9 @@ mod tests {
             ("${{ fromJSON('[1,2]')[1] }}", "2"),
             ("${{ 'it''s }}' }}", "it's }}"),
             ("${{ false && github.event.x }}", "false"),
+            ("${{ inputs.TAG }}-${{ inputs['tag'] }}", "1.2-1.2"),
+            ("${{ inputs.push && 'yes' }}", "yes"),
+            ("${{ inputs.undeclared }}", ""),
         ] {
             assert_eq!(scope().text(text).as_deref(), Ok(expect), "{text}");
         }
@@ -261,6 +284,7 @@ mod tests {
             "${{ env.NEVER_SET }}",
             "${{ env.X }}",
             "${{ secrets.TOKEN }}",
+            "${{ inputs.late }}",
             "${{ hashFiles('x') }}",
             "${{ steps.meta.outputs.version }}",
             "${{ matrix.on && github.sha }}",

@@ -4,38 +4,45 @@ use std::collections::BTreeMap;
 
 use super::{
     super::{
+        Source,
         model::{Imported, Place},
         yaml::Node,
     },
-    Workflow,
-    expression::Scope,
+    call::Call,
+    expression::shown,
+    inputs::Passed,
     matrix,
     metadata::{Metadata, Scopes},
+    views::{Views, never_publishes, with_env},
 };
 
-/// A job for one row of its matrix.
+/// A job for one row of its matrix, or a composite action within it.
 pub(super) struct Job<'a> {
-    pub(super) workflow: &'a Workflow<'a>,
-    /// As GitHub shows it: `services (web, runtime)`.
+    pub(super) source: &'a Source<'a>,
+    /// What a workflow that it calls sees.
+    pub(super) outside: &'a Views,
+    /// The file whose lines its steps are.
+    pub(super) file: String,
+    /// As GitHub shows it: `services (web, runtime)`, `images / build`.
     pub(super) name: String,
-    /// What only the repository decides.
-    pub(super) plain: Scope,
-    /// The same, with placeholders for branch and commit.
-    pub(super) tags: Scope,
-    /// The same, as on a push to the default branch.
-    pub(super) push: Scope,
+    pub(super) views: Views,
+    pub(super) passed: Passed,
     /// What its metadata steps put out, by step.
     pub(super) metadata: BTreeMap<String, Metadata>,
+    /// The composite actions on the way here.
+    pub(super) actions: Vec<String>,
 }
 
-/// The jobs of one entry of `jobs:`, each with its steps. A job that never publishes is left out.
+/// The jobs of one entry of `jobs:`. A job that never publishes is left out.
 pub(super) fn expand<'a>(
-    workflow: &'a Workflow<'a>,
-    (name, node): (&str, &Node),
+    (source, outside): (&'a Source<'a>, &'a Views),
+    (file, name, node): (&str, &str, &Node),
+    call: &Call,
     imported: &mut Imported,
 ) -> Vec<Job<'a>> {
-    let place = Place::new(workflow.file, node.line);
-    let scope = with_env(&workflow.scope, node);
+    let place = Place::new(file, node.line);
+    let name = format!("{}{name}", call.lead);
+    let scope = with_env(&call.views.plain, node);
     let rows = match matrix::rows(node, &scope) {
         Ok(rows) => rows,
         Err(expression) => {
@@ -51,72 +58,62 @@ pub(super) fn expand<'a>(
         let values: Vec<String> = row
             .values()
             .filter(|value| !value.is_object() && !value.is_array())
-            .map(|value| {
-                value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned)
-            })
+            .map(shown)
             .collect();
         let name = if values.is_empty() {
-            name.to_owned()
+            name.clone()
         } else {
             format!("{name} ({})", values.join(", "))
         };
-        let mut scope = workflow.scope.clone();
-        scope.matrix = row;
-        let plain = with_env(&scope, node);
-        let mut job = Job {
-            workflow,
+        let job = Job {
+            source,
+            outside,
+            file: file.to_owned(),
             name,
-            tags: with_github(
-                &plain,
-                &[("sha", "{{.Run.Commit}}"), ("ref_name", "{{.Line}}")],
-            ),
-            push: workflow.on_push(&plain),
-            plain,
+            views: call.views.with_matrix(&row).with_env(node),
+            passed: call.passed.clone(),
             metadata: BTreeMap::new(),
+            actions: Vec::new(),
         };
         if let Some(condition) = node.text_at("if")
-            && never_publishes(&job.plain, &condition)
+            && never_publishes(&job.views.plain, &condition)
         {
             if builds(node) {
-                imported.leave_out(
-                    &place,
-                    job.name.clone(),
-                    format!("it never publishes: `if: {condition}`"),
-                );
+                let why = format!("it never publishes: `if: {condition}`");
+                imported.leave_out(&place, job.name, why);
             }
             continue;
         }
-        job.read_metadata(node, imported);
         jobs.push(job);
     }
     jobs
 }
 
 impl Job<'_> {
-    fn read_metadata(&mut self, node: &Node, imported: &mut Imported) {
-        for step in steps(node) {
-            if !uses(step, "docker/metadata-action") {
-                continue;
-            }
-            let (Some(id), Some(with)) = (step.text_at("id"), step.get("with")) else {
-                continue;
-            };
-            let metadata = Metadata::of(
-                with,
-                &Scopes {
-                    tags: &with_env(&self.tags, step),
-                    push: &with_env(&self.push, step),
-                },
-            );
-            let line = with.get("tags").map_or(step.line, |tags| tags.line);
-            let place = Place::new(self.workflow.file, line);
-            for (rule, why) in &metadata.left_out {
-                imported.leave_out(&place, format!("{}: {rule}", self.name), why.clone());
-            }
-            self.metadata.insert(id, metadata);
+    /// A metadata step. What it puts out is known from here on.
+    pub(super) fn read_metadata(&mut self, step: &Node, imported: &mut Imported) {
+        let (Some(id), Some(with)) = (step.text_at("id"), step.get("with")) else {
+            return;
+        };
+        let views = self.views.with_env(step);
+        let scopes = Scopes {
+            tags: &views.tags,
+            push: &views.push,
+        };
+        let metadata = Metadata::of(with, &scopes);
+        let line = with.get("tags").map_or(step.line, |tags| tags.line);
+        let place = Place::new(&self.file, line);
+        for (rule, why) in &metadata.left_out {
+            imported.leave_out(&place, format!("{}: {rule}", self.name), why.clone());
         }
+        self.metadata.insert(id, metadata);
+    }
+
+    /// What `${{ steps.ID.outputs.NAME }}` refers to, if that is a metadata step.
+    pub(super) fn output(&self, text: &str, name: &str) -> Option<&Metadata> {
+        let inner = text.trim().strip_prefix("${{")?.strip_suffix("}}")?.trim();
+        let (id, output) = inner.strip_prefix("steps.")?.split_once(".outputs.")?;
+        (output == name).then(|| self.metadata.get(id)).flatten()
     }
 }
 
@@ -133,50 +130,11 @@ pub(super) fn uses(step: &Node, action: &str) -> bool {
 
 fn builds(job: &Node) -> bool {
     let mut steps = steps(job).iter();
-    steps.any(|step| uses(step, "docker/build-push-action") || uses(step, "docker/bake-action"))
-}
-
-/// The scope with a node's `env:` in it.
-pub(super) fn with_env(scope: &Scope, node: &Node) -> Scope {
-    let mut inner = scope.clone();
-    for (name, value) in node.get("env").map(Node::entries).unwrap_or_default() {
-        let value = value.text().unwrap_or_default();
-        inner.env.insert(name.clone(), scope.text(&value).ok());
-    }
-    inner
-}
-
-fn with_github(scope: &Scope, values: &[(&'static str, &str)]) -> Scope {
-    let mut inner = scope.clone();
-    inner.github.extend(
-        values
-            .iter()
-            .map(|(name, value)| (*name, (*value).to_owned())),
-    );
-    inner
-}
-
-/// Whether a condition fails for every event but a pull request's.
-pub(super) fn never_publishes(scope: &Scope, condition: &str) -> bool {
-    let events: [&[(&'static str, &str)]; 5] = [
-        &[("event_name", "push"), ("ref_type", "branch")],
-        &[
-            ("event_name", "push"),
-            ("ref_type", "tag"),
-            ("ref", "refs/tags/v1.0.0"),
-            ("ref_name", "v1.0.0"),
-        ],
-        &[("event_name", "schedule"), ("ref_type", "branch")],
-        &[("event_name", "workflow_dispatch")],
-        &[
-            ("event_name", "release"),
-            ("ref_type", "tag"),
-            ("ref", "refs/tags/v1.0.0"),
-            ("ref_name", "v1.0.0"),
-        ],
-    ];
-    let fails = |event: &[(&'static str, &str)]| {
-        with_github(scope, event).condition(condition) == Ok(false)
+    let builds = |step: &Node| {
+        let uses_local = step
+            .text_at("uses")
+            .is_some_and(|uses| uses.starts_with("./"));
+        uses_local || uses(step, "docker/build-push-action") || uses(step, "docker/bake-action")
     };
-    events.iter().all(|event| fails(event))
+    job.get("uses").is_some() || steps.any(builds)
 }

@@ -37,7 +37,7 @@ impl Metadata {
         let mut images = Vec::new();
         for line in filled(&lines("images")) {
             match scopes.tags.text(line) {
-                Ok(line) => images.extend(image(&line)),
+                Ok(lines) => images.extend(filled(&lines).flat_map(image)),
                 Err(expression) => {
                     metadata.leave_out(line, format!("`{expression}` depends on the run"));
                 }
@@ -51,7 +51,16 @@ impl Metadata {
         let is_default = rules == DEFAULT_RULES;
         let mut tags: Vec<String> = Vec::new();
         let mut latest = flavor.latest == Some(true);
-        for line in filled(&rules) {
+        let rules: Vec<String> = filled(&rules)
+            .flat_map(|line| match scopes.tags.text(line) {
+                // Rules that are put in as a whole.
+                Ok(lines) if line.starts_with("${{") && lines.contains('\n') => {
+                    filled(&lines).map(str::to_owned).collect()
+                }
+                _ => vec![line.to_owned()],
+            })
+            .collect();
+        for line in rules.iter().map(String::as_str) {
             match flavor.tag(line, scopes) {
                 Rule::Tag(tag) => tags.push(tag),
                 Rule::OfRelease => {

@@ -13,8 +13,9 @@ use super::{
         yaml::{Node, Value},
     },
     expression::Scope,
-    job::{Job, with_env},
+    job::Job,
     metadata::filled,
+    views::with_env,
 };
 
 /// Inputs that say nothing about the image.
@@ -28,13 +29,13 @@ const OTHERS: [(&str, &str); 5] = [
 
 /// Reads the image that a step builds; what has no place is listed.
 pub(super) fn read(job: &Job<'_>, step: &Node, imported: &mut Imported) -> Option<ImportedImage> {
-    let place = Place::new(job.workflow.file, step.line);
+    let place = Place::new(&job.file, step.line);
     let nothing = Node::new(Value::Null, step.line);
     let mut reader = Reader {
         job,
         with: step.get("with").unwrap_or(&nothing),
-        plain: with_env(&job.plain, step),
-        tags: with_env(&job.tags, step),
+        plain: with_env(&job.views.plain, step),
+        tags: with_env(&job.views.tags, step),
         place,
         imported,
     };
@@ -164,7 +165,7 @@ impl Reader<'_> {
             }
         };
         let file = file.unwrap_or_else(|| "Dockerfile".to_owned());
-        match locate(self.job.workflow.source, &[], (&context, &file)) {
+        match locate(self.job.source, &[], (&context, &file)) {
             Where::Found {
                 context,
                 dockerfile,
@@ -179,6 +180,8 @@ impl Reader<'_> {
     /// Its tags, if it is pushed at all.
     fn image_tags(&mut self, outputs: &[String]) -> Vec<String> {
         let push = self.with.text_at("push").unwrap_or_default();
+        // What the run decides is a push at times.
+        let push = self.plain.text(&push).unwrap_or(push);
         let is_pushed = !matches!(push.trim(), "" | "false")
             || outputs
                 .iter()
@@ -195,7 +198,7 @@ impl Reader<'_> {
             }
             match self.tags.text(line) {
                 Ok(line) => tags.extend(
-                    line.split(',')
+                    line.split([',', '\n'])
                         .map(|tag| tag.trim().to_owned())
                         .filter(|tag| !tag.is_empty()),
                 ),
@@ -236,14 +239,5 @@ impl Reader<'_> {
                 .map(str::to_owned)
         })
         .unwrap_or_else(|| self.job.name.clone())
-    }
-}
-
-impl Job<'_> {
-    /// What `${{ steps.ID.outputs.NAME }}` refers to, if that is a metadata step.
-    pub(super) fn output(&self, text: &str, name: &str) -> Option<&super::metadata::Metadata> {
-        let inner = text.trim().strip_prefix("${{")?.strip_suffix("}}")?.trim();
-        let (id, output) = inner.strip_prefix("steps.")?.split_once(".outputs.")?;
-        (output == name).then(|| self.metadata.get(id)).flatten()
     }
 }

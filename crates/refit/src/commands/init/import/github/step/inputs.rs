@@ -29,8 +29,8 @@ impl Reader<'_> {
         let mut lines = Vec::new();
         for line in filled(&text) {
             match self.plain.text(line) {
-                Ok(line) if line.is_empty() => {}
-                Ok(line) => lines.push(line),
+                // What is put in may be several lines itself.
+                Ok(line) => lines.extend(filled(&line).map(str::to_owned)),
                 Err(expression) => {
                     let name = line.split('=').next().unwrap_or(line);
                     self.leave_out(
@@ -72,9 +72,9 @@ impl Reader<'_> {
             };
             for line in lines {
                 match self.plain.text(&line) {
-                    Ok(line) => {
-                        let pair = line.split_once('=');
-                        labels.extend(pair.map(|(key, value)| (key.to_owned(), value.to_owned())));
+                    Ok(lines) => {
+                        let pairs = filled(&lines).filter_map(|line| line.split_once('='));
+                        labels.extend(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())));
                     }
                     Err(expression) => {
                         let name = line.split('=').next().unwrap_or_default();
@@ -96,28 +96,15 @@ impl Reader<'_> {
         for line in filled(&text) {
             let line = line.trim_matches('"');
             let Some((id, value)) = line.split_once('=') else {
+                let why = "it is neither a secret nor a variable";
+                self.leave_out("secrets", &format!("secrets: {line}"), why);
                 continue;
             };
-            let inner = value
-                .trim()
-                .strip_prefix("${{")
-                .and_then(|v| v.strip_suffix("}}"))
-                .map(str::trim);
-            let name = inner.and_then(|inner| {
-                inner
-                    .strip_prefix("secrets.")
-                    .or_else(|| inner.strip_prefix("env."))
-            });
-            let name = name.or_else(|| {
-                inner
-                    .filter(|inner| *inner == "github.token")
-                    .map(|_| "GITHUB_TOKEN")
-            });
-            match name {
-                Some(name) if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => {
+            match self.job.passed.variable(value) {
+                Some(name) => {
                     secrets.insert(id.trim().to_owned(), format!("env:{name}"));
                 }
-                _ => self.leave_out(
+                None => self.leave_out(
                     "secrets",
                     &format!("secret {id}"),
                     "it is neither a secret nor a variable",
