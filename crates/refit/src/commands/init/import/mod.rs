@@ -4,6 +4,8 @@ mod acr;
 mod bake;
 mod compose;
 mod from;
+#[cfg(test)]
+mod garbage;
 mod github;
 mod merge;
 mod model;

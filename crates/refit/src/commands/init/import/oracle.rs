@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
     fs,
     path::Path,
     process::Command,
@@ -17,7 +16,7 @@ use super::{
 };
 
 /// `//- path`, then the text.
-fn files(text: &str) -> BTreeMap<String, String> {
+pub(super) fn files(text: &str) -> BTreeMap<String, String> {
     let files = text
         .split("//- ")
         .skip(1)
@@ -230,95 +229,5 @@ fn needs_engine_docker26_references_that_buildx_refuses_are_left_out() {
         fs::write(dir.path().join("docker-bake.hcl"), &text).unwrap();
         let refused = buildx(dir.path(), &files, &[]).unwrap_err();
         assert!(refused.contains(theirs), "{text}\n{refused}");
-    }
-}
-
-/// Whatever is cut off or missing, files are read or left out; nothing panics, and nothing takes long.
-#[test]
-fn damaged_files_are_left_out() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata");
-    for folder in ["import", "init"] {
-        for case in fs::read_dir(root.join(folder)).unwrap() {
-            let whole = files(&fs::read_to_string(case.unwrap().path()).unwrap());
-            for (path, text) in &whole {
-                let cuts = (0..text.len())
-                    .step_by(43)
-                    .filter(|at| text.is_char_boundary(*at));
-                for cut in cuts {
-                    let line_end = text[cut..].find('\n').map_or(text.len(), |end| cut + end);
-                    for damaged in [
-                        text[..cut].to_owned(),
-                        text[..cut].to_owned() + &text[line_end..],
-                    ] {
-                        let mut files = whole.clone();
-                        files.insert(path.clone(), damaged);
-                        all(&files);
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn all(files: &BTreeMap<String, String>) -> Vec<String> {
-    let paths: BTreeSet<String> = files.keys().cloned().collect();
-    let read = |path: &str| files.get(path).map(|text| text.clone().into_bytes());
-    let source = Source {
-        paths: &paths,
-        read: &read,
-        github: Some("example/shop".to_owned()),
-        branch: "main".to_owned(),
-    };
-    let merged = super::merge(super::usual(&source));
-    merged.left_out.iter().map(ToString::to_string).collect()
-}
-
-#[test]
-fn files_that_are_meant_to_hurt_are_left_out() {
-    let doubling = |first: &str, next: &dyn Fn(usize) -> String| {
-        let mut text = format!("v0 = {first}\n");
-        for n in 1..64 {
-            writeln!(text, "v{n} = {}", next(n - 1)).unwrap();
-        }
-        text + "target \"default\" {\n  args = { A = v63 }\n}\n"
-    };
-    let mut bushy = "target \"t0\" {}\n".to_owned();
-    for n in 1..80 {
-        write!(
-            bushy,
-            "target \"t{n}\" {{\n  inherits = [\"t{0}\", \"t{0}\"]\n}}\n",
-            n - 1
-        )
-        .unwrap();
-    }
-    let mut chain = String::new();
-    for n in 0..3000 {
-        let next = n + 1;
-        writeln!(
-            chain,
-            "target \"t{n}\" {{\n  args = {{ A = target.t{next}.args.A }}\n}}"
-        )
-        .unwrap();
-    }
-    let nested = format!(
-        "services:\n  a:\n    build: \"{}x{}\"\n",
-        "${A:-".repeat(20_000),
-        "}".repeat(20_000)
-    );
-    for (file, text) in [
-        ("docker-bake.hcl", doubling("\"xxxxxxxx\"", &|n| format!("\"${{v{n}}}${{v{n}}}\""))),
-        ("docker-bake.hcl", doubling("[\"x\"]", &|n| format!("concat(v{n}, v{n})"))),
-        ("docker-bake.hcl", doubling("[\"x\"]", &|n| format!("[v{n}, v{n}]"))),
-        ("docker-bake.hcl", doubling("\"aaaaaaaa\"", &|n| format!("replace(v{n}, \"a\", v{n})"))),
-        ("docker-bake.hcl", doubling("\"x\"", &|n| format!("v{n} == v{n} ? v{} : \"\"", n + 2))),
-        ("docker-bake.hcl", "function \"f\" {\n  params = [x]\n  result = f(f(x))\n}\ntarget \"default\" {\n  args = { A = f(1) }\n}\n".to_owned()),
-        ("docker-bake.hcl", chain),
-        ("docker-bake.hcl", bushy),
-        ("compose.yaml", nested),
-        ("compose.yaml", "services:\n  a:\n    build: .\n    extends: b\n  b:\n    extends: a\n".to_owned()),
-        ("compose.yaml", "include: [compose.yaml]\nservices: {a: {build: .}}\n".to_owned()),
-    ] {
-        let files = BTreeMap::from([(file.to_owned(), text), ("Dockerfile".to_owned(), "FROM a\n".to_owned())]);
-        all(&files);
     }
 }

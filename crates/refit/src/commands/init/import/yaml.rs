@@ -41,10 +41,14 @@ pub(crate) enum Value {
     Map(Vec<(String, Node)>),
 }
 
+/// Mappings and sequences within one another: no file needs more, and the stack holds them.
+const DEEPEST: usize = 32;
+
 /// Reads one document; the error names line and column where there are any.
 pub(crate) fn parse(text: &str) -> Result<Node, (usize, String)> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
+        budget: serde_saphyr::budget! { max_depth: DEEPEST },
         with_snippet: false,
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -54,7 +58,12 @@ pub(crate) fn parse(text: &str) -> Result<Node, (usize, String)> {
     serde_saphyr::from_str_with_options::<Node>(text, options).map_err(|error| {
         let line = error.location().map_or(0, |at| at.line());
         let message = error.to_string();
-        let message = message.lines().next().unwrap_or_default().to_owned();
+        let message = match message.lines().next().unwrap_or_default() {
+            deep if deep.starts_with("budget breached: Depth") || deep.starts_with("recursion") => {
+                format!("values are nested more than {DEEPEST} deep")
+            }
+            other => other.to_owned(),
+        };
         (usize::try_from(line).unwrap_or(0), message)
     })
 }
@@ -292,5 +301,13 @@ mod tests {
     fn errors_name_their_line() {
         assert_eq!(parse("a: 1\nb: [\n").unwrap_err().0, 2);
         assert!(parse("").is_ok());
+        for (open, close) in [("[", "]"), ("{a: ", "}")] {
+            let deep = format!("a:\n  {}{}", open.repeat(9000), close.repeat(9000));
+            let (line, why) = parse(&deep).unwrap_err();
+            assert_eq!(
+                (line, why.as_str()),
+                (2, "values are nested more than 32 deep")
+            );
+        }
     }
 }

@@ -10,6 +10,9 @@ use super::{
     Evaluated, Globals, Locals,
 };
 
+/// Operators of one traversal: each splat is an evaluation within another.
+const LONGEST: usize = 64;
+
 impl Globals {
     pub(super) fn traverse(&self, traversal: &Traversal, locals: &Locals<'_>) -> Evaluated {
         let operators: Vec<&TraversalOperator> = traversal
@@ -17,6 +20,11 @@ impl Globals {
             .iter()
             .map(hcl_edit::Decorated::value)
             .collect();
+        if operators.len() > LONGEST {
+            return Err(format!(
+                "more than {LONGEST} attributes and elements of one value"
+            ));
+        }
         if let Expression::Variable(name) = &traversal.expr
             && let kind @ ("target" | "group") = name.as_str()
             && locals.get(kind).is_none()
