@@ -1,6 +1,7 @@
 //! Who published what a tag holds: us, us by an unrecorded push, us at another time, or somebody else.
 
 mod adopted;
+pub mod claims;
 
 use std::collections::BTreeMap;
 

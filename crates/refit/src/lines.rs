@@ -1,15 +1,13 @@
 //! The lines that are swept, and which of them owns a tag.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use refit_deps::{
     edges::Edges,
     graph::Graph,
     observe::Line,
-    reason::{State, StateKind},
+    publication::claims::{Claimed, Claims},
 };
 use refit_git::Head;
-use refit_oci::{ObjectId, Reference};
+use refit_oci::ObjectId;
 
 use crate::{
     error::CommandError,
@@ -118,72 +116,26 @@ fn is_glob(pattern: &str) -> bool {
     pattern.contains(['*', '?'])
 }
 
-/// Which line owns which tag: the first that claims it, in `[sweep]`'s order.
-#[derive(Debug, Default)]
-pub(crate) struct Claims {
-    owners: BTreeMap<Reference, String>,
+/// The claims of the lines before `line`. One that is not in this clone claims nothing: its tags are unknown.
+pub(crate) fn claims_before(project: &Project, line: &str) -> Result<Claims, CommandError> {
+    let mut claims = Claims::default();
+    let configured = project.swept_branches()?;
+    for name in matching_before(project, &configured, line)? {
+        if let Some(commit) = project.repo.branch_tip(&name)? {
+            claims.claim(&name, &mut project.at_on(&commit, &name)?.inventory);
+        }
+    }
+    Ok(claims)
 }
 
-/// What a line may not write.
-#[derive(Debug, Default)]
-pub(crate) struct Claimed {
-    /// Tags that another line owns.
-    pub(crate) states: Vec<State>,
-    /// Images whose lead is among them: nothing of them is published from this line.
-    pub(crate) images: BTreeSet<String>,
-}
-
-impl Claims {
-    /// The claims of the lines before `line`. One that is not in this clone claims nothing: its tags are unknown.
-    pub(crate) fn before(project: &Project, line: &str) -> Result<Self, CommandError> {
-        let mut claims = Self::default();
-        let configured = project.swept_branches()?;
-        for name in matching_before(project, &configured, line)? {
-            if let Some(commit) = project.repo.branch_tip(&name)? {
-                claims.claim(&name, &mut project.at_on(&commit, &name)?);
-            }
-        }
-        Ok(claims)
+/// Claims a line's tags for it, and takes from its images those that an earlier line owns.
+pub(crate) fn claim(claims: &mut Claims, line: &str, tip: &mut Snapshot) -> Claimed {
+    let claimed = claims.claim(line, &mut tip.inventory);
+    if !claimed.states.is_empty() {
+        tip.edges = Edges::of(&tip.inventory, &tip.scans);
+        tip.graph = Graph::of(&tip.inventory, &tip.scans, &tip.edges);
     }
-
-    /// Claims a line's tags for it, and takes from its images those that an earlier line owns.
-    pub(crate) fn claim(&mut self, line: &str, tip: &mut Snapshot) -> Claimed {
-        let mut claimed = Claimed::default();
-        for image in &mut tip.inventory.images {
-            let Some(lead) = image.lead_tag() else {
-                continue;
-            };
-            let mut lost = BTreeSet::new();
-            for tag in image.moving_tags() {
-                let owner = self.owners.entry(tag.clone());
-                let owner = owner.or_insert_with(|| line.to_owned());
-                if owner == line {
-                    continue;
-                }
-                lost.extend(tag.tag().map(str::to_owned));
-                claimed.states.push(State {
-                    image: image.name.clone(),
-                    platform: None,
-                    kind: StateKind::Claimed {
-                        tag: tag.clone(),
-                        line: owner.clone(),
-                    },
-                });
-                if tag == lead {
-                    claimed.images.insert(image.name.clone());
-                    break;
-                }
-            }
-            if !claimed.images.contains(&image.name) {
-                image.tags.retain(|tag| !lost.contains(tag));
-            }
-        }
-        if !claimed.states.is_empty() {
-            tip.edges = Edges::of(&tip.inventory, &tip.scans);
-            tip.graph = Graph::of(&tip.inventory, &tip.scans, &tip.edges);
-        }
-        claimed
-    }
+    claimed
 }
 
 /// The names of the lines that come before `line`.

@@ -6,6 +6,7 @@ use refit_deps::{
     image::Image,
     observe::Line,
     plan::{self, Plan, ReleaseOptions},
+    publication::claims::Claimed,
 };
 use refit_git::Head;
 use refit_logs::RunKind;
@@ -14,7 +15,7 @@ use crate::{
     cli::FormatArgs,
     commands::{App, sweep::refuse_broken_inventory},
     error::{CommandError, Exit},
-    lines::{self, Claimed, Claims},
+    lines,
     observe::Observer,
     project::{Project, Snapshot},
     run,
@@ -72,7 +73,8 @@ pub(crate) async fn run(app: &App, args: &BuildArgs) -> Result<Exit, CommandErro
     let mut claimed = Claimed::default();
     if args.push {
         lines::refuse_other_lines(&project, &line.name)?;
-        claimed = Claims::before(&project, &line.name)?.claim(&line.name, &mut tip);
+        let mut claims = lines::claims_before(&project, &line.name)?;
+        claimed = lines::claim(&mut claims, &line.name, &mut tip);
     }
     let observer = Observer::new(&project, line, tip, project.registries())?;
     let images = wanted(&observer.tip, args, &claimed.images);

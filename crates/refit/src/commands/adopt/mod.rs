@@ -10,6 +10,7 @@ use refit_deps::{
     inventory::clean,
     observe::Line,
     plan,
+    publication::claims::Claims,
     reason::StateKind,
     record::{AdoptRecord, AdoptedPlatform, Record},
     sentence,
@@ -26,7 +27,7 @@ use super::{
 use crate::{
     cli::FormatArgs,
     error::{CommandError, Exit},
-    lines::Claims,
+    lines,
     observe::Observer,
     project::{Project, Snapshot},
     run,
@@ -71,7 +72,7 @@ pub(crate) async fn run(app: &App, args: &AdoptArgs) -> Result<Exit, CommandErro
     let mut documents: Vec<Value> = Vec::new();
     for (line, mut tip) in tips(&project, &args.images)? {
         refuse_broken_inventory(&tip.inventory.problems)?;
-        let claimed = claims.claim(&line.name, &mut tip);
+        let claimed = lines::claim(&mut claims, &line.name, &mut tip);
         let options = AdoptOptions {
             images: selected(&tip, args, &claimed.images),
             named: !args.images.is_empty(),

@@ -12,6 +12,7 @@ use refit_deps::{
     observe::Line,
     plan::{self, Plan, ReleaseOptions, SweepOptions},
     problem::nearest,
+    publication::claims::Claims,
 };
 use refit_logs::RunKind;
 use refit_oci::{Reference, Repository};
@@ -21,7 +22,7 @@ use crate::{
     cli::{FormatArgs, TrustArgs},
     commands::App,
     error::{CommandError, Exit},
-    lines::{self, Claims},
+    lines,
     observe::Observer,
     packages::{self, Insides},
     project::{Project, Snapshot},
@@ -169,7 +170,7 @@ impl<'p> Sweep<'p> {
             app.ui.command_error(&error);
             return Ok((None, error.exit));
         }
-        let claimed = self.claims.claim(&line.name, &mut tip);
+        let claimed = lines::claim(&mut self.claims, &line.name, &mut tip);
         let mut observer = match self.observer.take() {
             Some(before) => before.next(line, tip, &self.written)?,
             None => Observer::new(project, line, tip, project.registries())?,
