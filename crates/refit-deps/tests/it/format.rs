@@ -315,6 +315,9 @@ pub(crate) struct Expect {
     /// What is copied to the mirror: `REPOSITORY MANIFEST → REPOSITORY`.
     #[serde(default)]
     pub(crate) mirrors: Option<Vec<String>>,
+    /// The steps that read no layer cache.
+    #[serde(default)]
+    pub(crate) without_cache: Option<Vec<String>>,
     /// What is published once every step is done that does not fail.
     #[serde(default)]
     pub(crate) published: Option<Vec<String>>,

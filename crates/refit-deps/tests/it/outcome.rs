@@ -70,6 +70,10 @@ pub(crate) fn outcome(world: &World) -> Expect {
             };
             mirrors.map(copy).collect()
         }),
+        without_cache: said(expect.without_cache.as_ref(), || {
+            let fresh = plan.steps.iter().filter(|step| step.no_cache);
+            fresh.map(|step| step.target.to_string()).collect()
+        }),
         published: said(expect.published.as_ref(), || published(&applied)),
         skipped: said(expect.skipped.as_ref(), || {
             applied.skipped.iter().map(ToString::to_string).collect()

@@ -1,5 +1,7 @@
 //! How much is asked and how often, for many images: bounds that no machine's speed can blur.
 
+use std::collections::BTreeSet;
+
 use refit_deps::{
     image::Image,
     plan::{self, SweepOptions, Word},
@@ -129,4 +131,25 @@ fn a_chain_of_five_hundred_images_needs_no_stack_of_that_depth() {
     let last = status.plan.steps.last().map(|step| step.wave);
     assert_eq!(last, Some(500));
     assert!(rounds <= 8, "{rounds} rounds");
+}
+
+/// What a cache gave, a forced build must not take for its own result: its key names what it replaces.
+#[test]
+fn a_forced_build_is_staged_under_a_tag_of_its_own() {
+    let staged = |force| {
+        let mut world = World::new(Size { images: 24, ..SIZE });
+        world.bases_moved = true;
+        let options = SweepOptions {
+            force,
+            ..SweepOptions::default()
+        };
+        let (plan, _) = world.resolve(|ground| plan::sweep(ground, &options));
+        let n_known = plan.steps.iter().filter(|step| step.wave == 1).count();
+        let tags = world.answers.tags.keys();
+        let tags = tags.filter(|tag| tag.tag().is_some_and(|tag| tag.starts_with("refit-")));
+        let tags: BTreeSet<refit_oci::Reference> = tags.cloned().collect();
+        assert_eq!(tags.len(), n_known, "{tags:?}");
+        tags
+    };
+    assert!(staged(false).is_disjoint(&staged(true)));
 }
