@@ -1,0 +1,243 @@
+//! All records of a repository, and the questions that they answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hashbrown::HashMap;
+use jiff::Timestamp;
+use refit_oci::{Digest, ObjectId, Reference};
+
+use super::{AdoptRecord, BuildRecord, DepsRecord, HoldRecord, PublishRecord, Record};
+use crate::{adopt::Recipe, source::SourceId};
+
+/// All records of a repository, ready to be asked.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    builds: HashMap<Digest, Vec<BuildRecord>>,
+    publishes: HashMap<String, Vec<PublishRecord>>,
+    /// By image and commit; of several the newest.
+    adoptions: BTreeMap<(String, ObjectId), AdoptRecord>,
+    deps: Vec<DepsRecord>,
+    seen: BTreeMap<(Reference, Digest), BTreeSet<Timestamp>>,
+    holds: Vec<HoldRecord>,
+    /// Lines that are no record of a known type and version.
+    pub unread: usize,
+    /// Whether the notes ref is there at all: without it, rollbacks and holds are unknown.
+    pub present: bool,
+}
+
+impl Records {
+    /// Reads lines in any order.
+    pub fn read<'a>(lines: impl IntoIterator<Item = &'a str>, present: bool) -> Self {
+        let mut records = Self {
+            present,
+            ..Self::default()
+        };
+        for line in lines {
+            match Record::parse(line) {
+                Some(record) => records.add(record),
+                None if line.trim().is_empty() => {}
+                None => records.unread += 1,
+            }
+        }
+        records
+    }
+
+    /// Adds one record.
+    pub fn add(&mut self, record: Record) {
+        match record {
+            Record::Build(build) => self
+                .builds
+                .entry(build.manifest.clone())
+                .or_default()
+                .push(build),
+            Record::Publish(publish) => self
+                .publishes
+                .entry(publish.image.clone())
+                .or_default()
+                .push(publish),
+            Record::Deps(deps) => self.deps.push(deps),
+            Record::Seen(seen) => {
+                // What is no time says nothing of when.
+                if let Ok(at) = seen.at.parse() {
+                    let key = (seen.reference, seen.digest);
+                    self.seen.entry(key).or_default().insert(at);
+                }
+            }
+            Record::Hold(hold) => self.holds.push(hold),
+            Record::Adopt(adopt) => {
+                adopt
+                    .builds()
+                    .for_each(|build| self.add(Record::Build(build)));
+                self.add(Record::Publish(adopt.publication()));
+                let key = (adopt.image.clone(), adopt.commit.clone());
+                let known = self.adoptions.get(&key);
+                let is_newest =
+                    known.is_none_or(|known| (&known.at, &known.id) < (&adopt.at, &adopt.id));
+                if is_newest {
+                    self.adoptions.insert(key, adopt);
+                }
+            }
+        }
+    }
+
+    /// How an adopted image is built at a commit, where the commit's own configuration does not say it.
+    pub fn recipe(&self, image: &str, commit: &ObjectId) -> Option<&Recipe> {
+        let adopted = self.adoptions.get(&(image.to_owned(), commit.clone()))?;
+        adopted.recipe.as_ref()
+    }
+
+    /// Whether the record of that id is an adoption.
+    pub fn is_adoption(&self, id: &str) -> bool {
+        self.adoptions.values().any(|adopted| adopted.id == id)
+    }
+
+    /// The builds that made `manifest` for `image`.
+    pub fn builds_of<'a, 'i>(
+        &'a self,
+        image: &'i str,
+        manifest: &Digest,
+    ) -> impl Iterator<Item = &'a BuildRecord> + use<'a, 'i> {
+        self.builds
+            .get(manifest)
+            .into_iter()
+            .flatten()
+            .filter(move |build| build.image == image)
+    }
+
+    /// All builds, in the order of their manifests.
+    pub fn builds(&self) -> impl Iterator<Item = &BuildRecord> {
+        by_key(&self.builds)
+    }
+
+    /// All `deps` records.
+    pub fn deps(&self) -> &[DepsRecord] {
+        &self.deps
+    }
+
+    /// When `digest` was seen first under a tag. What lies in the future was written by a clock that is ahead, and says
+    /// nothing.
+    pub fn first_seen(
+        &self,
+        tag: &Reference,
+        digest: &Digest,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let times = self.seen.get(&(tag.clone(), digest.clone()))?;
+        times.first().filter(|at| **at <= now).copied()
+    }
+
+    /// All holds that no other record has ended and whose time is not over.
+    pub fn holds(&self, now: Timestamp) -> Vec<&HoldRecord> {
+        let ended: BTreeSet<&str> = self
+            .holds
+            .iter()
+            .flat_map(|hold| hold.ends.iter().map(String::as_str))
+            .collect();
+        let mut holds: Vec<&HoldRecord> = self
+            .holds
+            .iter()
+            .filter(|hold| {
+                hold.ends.is_empty() && !ended.contains(hold.id.as_str()) && !hold.is_over(now)
+            })
+            .collect();
+        holds.sort_by(|a, b| (&a.at, &a.id).cmp(&(&b.at, &b.id)));
+        holds
+    }
+
+    /// All publish records, by image.
+    pub fn publishes(&self) -> impl Iterator<Item = &PublishRecord> {
+        by_key(&self.publishes)
+    }
+
+    /// What was published of `image` under the tag `lead`.
+    pub fn publishes_of<'a>(
+        &'a self,
+        image: &str,
+        lead: &'a Reference,
+    ) -> impl Iterator<Item = &'a PublishRecord> {
+        self.publishes
+            .get(image)
+            .into_iter()
+            .flatten()
+            .filter(move |publish| publish.tags.first() == Some(lead))
+    }
+
+    /// The records of `image` under `lead` that no other follows. One, unless two runs published at the same time.
+    pub fn heads<'a>(&'a self, image: &str, lead: &'a Reference) -> Vec<&'a PublishRecord> {
+        let all: Vec<&PublishRecord> = self.publishes_of(image, lead).collect();
+        if let [only] = all[..]
+            && only.after.as_ref() != Some(&only.id)
+        {
+            return all;
+        }
+        let followed: BTreeSet<&str> = all.iter().filter_map(|p| p.after.as_deref()).collect();
+        let mut heads = all.clone();
+        heads.retain(|p| !followed.contains(p.id.as_str()));
+        // A record that came late, after its index was written over, is followed too, although by none that names it.
+        let written_over = |head: &PublishRecord| {
+            let over = all
+                .iter()
+                .filter(|p| p.replaces.as_ref() == Some(&head.index));
+            over.into_iter().any(|over| !leads_to(&all, head, &over.id))
+        };
+        if heads.iter().any(|head| !written_over(head)) {
+            heads.retain(|head| !written_over(head));
+        }
+        heads.sort_by(|a, b| (&a.at, &a.id).cmp(&(&b.at, &b.id)));
+        heads
+    }
+
+    /// What the records moved `tag` to last, following the chain back from its head.
+    pub fn last_moved<'a>(
+        &'a self,
+        image: &str,
+        lead: &'a Reference,
+        tag: &Reference,
+    ) -> Option<&'a Digest> {
+        let all: Vec<&PublishRecord> = self.publishes_of(image, lead).collect();
+        let head = *self.heads(image, lead).last()?;
+        let mut chain = chain(&all, &head.id);
+        chain
+            .find(|record| record.tags.contains(tag))
+            .map(|record| &record.index)
+    }
+
+    /// Whether a source was ever published under `lead`.
+    pub fn ever_published(&self, image: &str, lead: &Reference, source: &SourceId) -> bool {
+        let manifests = self
+            .publishes_of(image, lead)
+            .flat_map(|publish| publish.platforms.values());
+        manifests
+            .flat_map(|manifest| self.builds_of(image, manifest))
+            .any(|build| build.source == *source)
+    }
+}
+
+/// Whatever is in a map, in the order of its keys.
+fn by_key<K: Ord, V>(map: &HashMap<K, Vec<V>>) -> impl Iterator<Item = &V> {
+    let mut all: Vec<(&K, &Vec<V>)> = map.iter().collect();
+    all.sort_unstable_by_key(|(key, _)| *key);
+    all.into_iter().flat_map(|(_, values)| values)
+}
+
+/// A record and those before it, each once.
+fn chain<'a>(all: &[&'a PublishRecord], from: &str) -> impl Iterator<Item = &'a PublishRecord> {
+    let by_id: BTreeMap<&str, &PublishRecord> = all.iter().map(|p| (p.id.as_str(), *p)).collect();
+    let mut left = by_id.len();
+    let mut next = by_id.get(from).copied();
+    std::iter::from_fn(move || {
+        let record = next.take()?;
+        left = left.checked_sub(1)?; // records that follow each other in a ring are forged
+        next = record
+            .after
+            .as_deref()
+            .and_then(|id| by_id.get(id))
+            .copied();
+        Some(record)
+    })
+}
+
+/// Whether the record `id` is before `from`.
+fn leads_to(all: &[&PublishRecord], from: &PublishRecord, id: &str) -> bool {
+    chain(all, &from.id).any(|record| record.id == id)
+}
