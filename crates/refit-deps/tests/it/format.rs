@@ -318,6 +318,9 @@ pub(crate) struct Expect {
     /// The steps that read no layer cache.
     #[serde(default)]
     pub(crate) without_cache: Option<Vec<String>>,
+    /// Tags that are written once.
+    #[serde(default)]
+    pub(crate) unique_tags: Option<Vec<String>>,
     /// What is published once every step is done that does not fail.
     #[serde(default)]
     pub(crate) published: Option<Vec<String>>,

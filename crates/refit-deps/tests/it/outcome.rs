@@ -5,7 +5,7 @@ use refit_deps::{
     plan::{self, Action, BaseCopy, Plan, PlannedPin, ReleaseOptions, SweepOptions},
     reason::{Level, Reason},
 };
-use refit_oci::Digest;
+use refit_oci::{Digest, Reference};
 
 use crate::{
     apply::{Applied, apply},
@@ -73,6 +73,10 @@ pub(crate) fn outcome(world: &World) -> Expect {
         without_cache: said(expect.without_cache.as_ref(), || {
             let fresh = plan.steps.iter().filter(|step| step.no_cache);
             fresh.map(|step| step.target.to_string()).collect()
+        }),
+        unique_tags: said(expect.unique_tags.as_ref(), || {
+            let tags = plan.publications.iter().flat_map(|p| &p.unique_tags);
+            tags.map(Reference::familiar).collect()
         }),
         published: said(expect.published.as_ref(), || published(&applied)),
         skipped: said(expect.skipped.as_ref(), || {
