@@ -138,6 +138,38 @@ fn every_image_that_ever_had_a_base_is_found_at_any_level_and_when() {
 }
 
 #[test]
+fn an_image_on_its_own_last_build_and_what_a_commit_says_again_are_told_once() {
+    let deps = |image: &str, commit: char, pin: char| {
+        json!({"v":1,"type":"deps","image":image,"platform":"linux/amd64","source":format!("s1:{}", "0".repeat(64)),
+            "commit":commit.to_string().repeat(40),
+            "deps":[{"kind":"base","reference":DEBIAN,"platform":"linux/amd64","manifest":digest(pin)}],
+            "at":"2026-11-02T00:00:00Z"})
+    };
+    let own = "registry.example.com/web:latest";
+    let lines = [
+        build("web", (DEBIAN, 'a'), '1', "2026-11-01T00:00:00Z"),
+        build("web", (own, '1'), '2', "2026-11-02T00:00:00Z"),
+        // As the build has it; at another commit; with another digest.
+        deps("web", '1', 'a'),
+        deps("web", '2', 'a'),
+        deps("web", '1', 'b'),
+    ];
+    let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+    let records = Records::read(lines.iter().map(String::as_str), true);
+    let debian = Query {
+        repository: Some("debian".parse().unwrap()),
+        ..Query::default()
+    };
+    let told: Vec<String> = uses(&records, &debian).iter().map(said).collect();
+    let expect = [
+        "web a base never through []",
+        "web a base never through []",
+        "web b base never through []",
+    ];
+    assert_eq!(told, expect);
+}
+
+#[test]
 fn a_digest_alone_finds_what_had_it() {
     let query = Query {
         digest: Some(digest('a')),
