@@ -195,10 +195,10 @@ pub fn platforms(index: &Index) -> BTreeMap<Platform, Digest> {
         .collect()
 }
 
-type Ours<'a> = Result<Option<&'a Index>, StateKind>;
+pub(crate) type Ours<'a> = Result<Option<&'a Index>, StateKind>;
 
 /// The index behind `digest` if our annotations are on it; `Ok(None)` for anything else.
-fn index_of_ours<'a>(
+pub(crate) fn index_of_ours<'a>(
     lookup: &Lookup<'a>,
     image: &Image,
     lead: &Reference,

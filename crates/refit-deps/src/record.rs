@@ -1,10 +1,16 @@
 //! Records: the JSON lines of `refs/notes/refit-records`, each complete in itself.
 
+mod compact;
+mod had;
 mod kinds;
 mod set;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use compact::{Cutoff, Folded, Live, fold};
+pub use had::HadRecord;
 pub use kinds::{
     AdoptRecord, AdoptedPlatform, BuildRecord, DepsRecord, HoldRecord, PublishRecord, SeenRecord,
 };
@@ -29,6 +35,13 @@ pub enum Record {
     Hold(HoldRecord),
     /// What a moving tag holds that another tool put there: from now on it is ours to patch.
     Adopt(AdoptRecord),
+    /// Builds, publications and dependencies of long ago, together: they are as good as on lines of their own.
+    Had(HadRecord),
+    /// Which lines are gone, so that no replica brings them back; it says nothing of images.
+    Compacted {
+        /// The beginnings of their SHA-256.
+        dropped: String,
+    },
 }
 
 #[derive(Serialize)]
@@ -69,6 +82,44 @@ impl Record {
             Self::Seen(record) => &record.image,
             Self::Hold(record) => &record.image,
             Self::Adopt(record) => &record.image,
+            Self::Had(record) => &record.image,
+            Self::Compacted { .. } => "",
         }
+    }
+}
+
+/// Why a line is not read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unread {
+    /// A type or version that this refit does not know: kept, and counted.
+    Unknown {
+        /// Its version, where that is a number.
+        version: Option<u64>,
+        /// Its type, where that is a text.
+        kind: Option<String>,
+    },
+    /// Damaged, or written by hand.
+    Malformed(String),
+}
+
+impl Unread {
+    /// Why a line that [`Record::parse`] refuses is not read.
+    pub fn of(line: &str) -> Self {
+        let value = match serde_json::from_str(line) {
+            Ok(serde_json::Value::Object(value)) => value,
+            Ok(_) => return Self::Malformed("it is no JSON object".to_owned()),
+            Err(error) => return Self::Malformed(format!("it is no JSON: {error}")),
+        };
+        let version = value.get("v").and_then(serde_json::Value::as_u64);
+        let kind = value.get("type").and_then(serde_json::Value::as_str);
+        let kind = kind.map(str::to_owned);
+        let error = match serde_json::from_str::<Record>(line) {
+            Err(error) => error.to_string(),
+            Ok(_) => String::new(),
+        };
+        if version != Some(u64::from(VERSION)) || error.starts_with("unknown variant") {
+            return Self::Unknown { version, kind };
+        }
+        Self::Malformed(error)
     }
 }

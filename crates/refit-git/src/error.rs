@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use refit_oci::ObjectId;
 
-use crate::ChildError;
+use crate::{ChildError, notes::Damage};
 
 /// Why something could not be read from a repository.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,9 @@ pub enum GitError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A notes tree that is not whole.
+    #[error("{0}")]
+    Damaged(Box<Damage>),
     /// Anything else that the git library reports.
     #[error("cannot read {what}")]
     Read {

@@ -271,7 +271,9 @@ impl Project {
     pub(crate) fn records(&self) -> Result<Records, CommandError> {
         let present = !self.repo.notes_absent(notes::RECORDS)?;
         let notes = self.repo.notes(notes::RECORDS)?;
-        Ok(Records::read(notes.lines(), present))
+        let mut records = Records::read(notes.lines(), present);
+        records.damaged = notes.damaged().len();
+        Ok(records)
     }
 
     /// The registries, as the user has set them up.

@@ -11,6 +11,7 @@ mod mirror;
 mod onbuild;
 pub mod outcome;
 mod release;
+mod restore;
 mod status;
 mod sweep;
 mod view;
@@ -37,6 +38,7 @@ use crate::{
 pub use adopting::adopt;
 pub use mirror::BaseCopy;
 pub use release::{ReleaseOptions, release};
+pub use restore::{RestorePlan, restore};
 pub use status::{Status, StatusRow, Word, status};
 pub use sweep::{LAYER_FORMAT, SweepOptions, sweep};
 pub use view::{PlanView, StepView, mirror as mirror_json, state as state_json};

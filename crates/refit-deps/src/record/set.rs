@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
 use refit_oci::{Digest, ObjectId, Reference};
 
@@ -14,15 +14,19 @@ use crate::{adopt::Recipe, source::SourceId};
 pub struct Records {
     builds: HashMap<Digest, Vec<BuildRecord>>,
     publishes: HashMap<String, Vec<PublishRecord>>,
+    /// The ids and indexes of all of them.
+    published: HashSet<(String, Digest)>,
     /// By image and commit; of several the newest.
     adoptions: BTreeMap<(String, ObjectId), AdoptRecord>,
     deps: Vec<DepsRecord>,
-    seen: BTreeMap<(Reference, Digest), BTreeSet<Timestamp>>,
-    holds: Vec<HoldRecord>,
+    pub(super) seen: BTreeMap<(Reference, Digest), BTreeSet<Timestamp>>,
+    pub(super) holds: Vec<HoldRecord>,
     /// Lines that are no record of a known type and version.
     pub unread: usize,
     /// Whether the notes ref is there at all: without it, rollbacks and holds are unknown.
     pub present: bool,
+    /// Notes that could not be read: what they say is unknown.
+    pub damaged: usize,
 }
 
 impl Records {
@@ -45,16 +49,22 @@ impl Records {
     /// Adds one record.
     pub fn add(&mut self, record: Record) {
         match record {
-            Record::Build(build) => self
-                .builds
-                .entry(build.manifest.clone())
-                .or_default()
-                .push(build),
-            Record::Publish(publish) => self
-                .publishes
-                .entry(publish.image.clone())
-                .or_default()
-                .push(publish),
+            Record::Build(build) => {
+                let known = self.builds.entry(build.manifest.clone()).or_default();
+                if !known.contains(&build) {
+                    known.push(build);
+                }
+            }
+            Record::Publish(publish) => {
+                let known = self.publishes.entry(publish.image.clone()).or_default();
+                // Folded history of two replicas overlaps.
+                let is_new = self
+                    .published
+                    .insert((publish.id.clone(), publish.index.clone()));
+                if is_new || !known.contains(&publish) {
+                    known.push(publish);
+                }
+            }
             Record::Deps(deps) => self.deps.push(deps),
             Record::Seen(seen) => {
                 // What is no time says nothing of when.
@@ -64,6 +74,8 @@ impl Records {
                 }
             }
             Record::Hold(hold) => self.holds.push(hold),
+            Record::Had(had) => had.records().for_each(|record| self.add(record)),
+            Record::Compacted { .. } => {}
             Record::Adopt(adopt) => {
                 adopt
                     .builds()

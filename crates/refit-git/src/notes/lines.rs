@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::compacted;
+
 /// How the notes of a ref take new lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// The union, sorted and unique (git's `cat_sort_uniq`).
+    /// The union, sorted and unique (git's `cat_sort_uniq`), without what was compacted.
     SortUnique,
     /// What is there stays as it is; lines that are absent follow.
     Append,
@@ -25,7 +27,8 @@ pub(crate) fn add<'a>(
 ) -> Option<Vec<u8>> {
     let united = match rule {
         Rule::SortUnique => {
-            let lines: BTreeSet<&[u8]> = of(note).chain(new).collect();
+            let mut lines: BTreeSet<&[u8]> = of(note).chain(new).collect();
+            compacted::filter(&mut lines);
             let mut united = Vec::with_capacity(note.len());
             for line in lines {
                 push_line(&mut united, line);

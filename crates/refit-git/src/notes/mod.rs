@@ -2,12 +2,15 @@
 
 mod append;
 mod cache;
+mod compacted;
+mod damage;
 mod decide;
 mod lines;
 mod lock;
 mod push;
 mod read;
 mod remote;
+mod verify;
 mod write;
 
 use std::{
@@ -18,9 +21,12 @@ use std::{
 use refit_oci::ObjectId;
 
 pub use append::Appended;
+pub use compacted::compacted;
+pub use damage::{Damage, Fault};
 pub use push::Pushed;
 pub use read::Notes;
 pub use remote::{United, tracking_ref};
+pub use verify::Verified;
 
 use crate::{ChildError, GitError};
 

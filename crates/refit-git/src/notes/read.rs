@@ -11,6 +11,7 @@ use refit_oci::ObjectId;
 use super::{
     NotesError,
     cache::{self, Cached, Place},
+    damage::{Damage, Fault},
     lines,
 };
 use crate::{GitError, Repo, id, tree};
@@ -34,6 +35,8 @@ impl Repo {
     }
 
     /// The same as they lie in memory. What is cached of them under the git directory is not read from git again.
+    ///
+    /// What cannot be read is left out and named by [`Notes::damaged`]: one damaged note stops nothing else.
     pub fn notes(&self, reference: &str) -> Result<Notes, NotesError> {
         let Some(commit) = self.commit_of_ref(reference)? else {
             return Ok(Notes::default());
@@ -42,9 +45,16 @@ impl Repo {
         let cached = Cached::read(self, reference, hash);
         let tree = self.reading(|repo| tree::tree_of(repo, &commit))?;
         if cached.tree == Some(tree) {
-            return Ok(Notes(cached));
+            return Ok(Notes {
+                cached,
+                damaged: Vec::new(),
+            });
         }
-        let listing = self.reading(|repo| changed(repo, tree, &cached))?;
+        let mut damaged = Vec::new();
+        let listing = self.reading(|repo| {
+            damaged.clear();
+            changed(repo, tree, &cached, &mut damaged)
+        })?;
         let texts: HashMap<gix::ObjectId, &Place> =
             cached.places.iter().map(|place| (place.1, place)).collect();
         let unread = listing.iter().map(|(_, blob)| blob);
@@ -53,22 +63,43 @@ impl Repo {
         self.fetch_promised(&blobs)?;
         let repo = self.handle();
         let mut read: HashMap<gix::ObjectId, String> = HashMap::new();
+        let mut faults: HashMap<gix::ObjectId, Fault> = HashMap::new();
         for (blob, id) in unread.into_iter().zip(&blobs) {
-            let text = tree::blob(&repo, id)?;
-            // A line that isn't UTF-8 is no record; what matters is that writers keep it.
-            read.insert(*blob, String::from_utf8_lossy(&text).into_owned());
+            match tree::blob(&repo, id) {
+                // A line that isn't UTF-8 is no record; what matters is that writers keep it.
+                Ok(text) => {
+                    read.insert(*blob, String::from_utf8_lossy(&text).into_owned());
+                }
+                Err(error) => {
+                    faults.insert(*blob, Fault::of(error)?);
+                }
+            }
         }
-        let notes = listing.into_iter().map(|(annotated, blob)| {
-            let text = match (texts.get(&blob), read.get(&blob)) {
-                (Some(place), _) => cached.text(place),
-                (None, Some(text)) => text,
-                (None, None) => "",
+        let mut notes = Vec::with_capacity(listing.len());
+        for (annotated, blob) in listing {
+            let text = match (texts.get(&blob), read.get(&blob), faults.get(&blob)) {
+                (Some(place), ..) => cached.text(place),
+                (None, Some(text), _) => text,
+                (None, None, fault) => {
+                    damaged.extend(fault.map(|fault| Damage {
+                        annotated: Some(id::ours(annotated)),
+                        object: id::ours(blob),
+                        fault: fault.clone(),
+                    }));
+                    continue;
+                }
             };
-            (annotated, blob, Cow::Borrowed(text))
-        });
-        let new = cache::assemble(tree, notes);
-        cache::write(self, reference, &new);
-        Ok(Notes(new))
+            notes.push((annotated, blob, Cow::Borrowed(text)));
+        }
+        // What lacks something is not what the tree holds: the next reader looks whether it is there again.
+        let known = if damaged.is_empty() {
+            tree
+        } else {
+            gix::ObjectId::null(hash)
+        };
+        let cached = cache::assemble(known, notes.into_iter());
+        cache::write(self, reference, &cached);
+        Ok(Notes { cached, damaged })
     }
 
     /// The lines of one object's note; none if it has no note or the ref is absent.
@@ -102,18 +133,27 @@ impl Repo {
 
 /// The notes of a ref.
 #[derive(Default)]
-pub struct Notes(Cached);
+pub struct Notes {
+    cached: Cached,
+    damaged: Vec<Damage>,
+}
 
 impl Notes {
     /// Each note's object and lines, in the order of the objects; an object whose note a writer split comes twice.
     pub fn iter(&self) -> impl Iterator<Item = (ObjectId, impl Iterator<Item = &str>)> {
-        let places = self.0.places.iter();
-        places.map(|place| (id::ours(place.0), lines_of(self.0.text(place))))
+        let places = self.cached.places.iter();
+        places.map(|place| (id::ours(place.0), lines_of(self.cached.text(place))))
+    }
+
+    /// What could not be read.
+    pub fn damaged(&self) -> &[Damage] {
+        &self.damaged
     }
 
     /// The lines of all notes.
     pub fn lines(&self) -> impl Iterator<Item = &str> {
-        let texts = self.0.places.iter().map(|place| self.0.text(place));
+        let places = self.cached.places.iter();
+        let texts = places.map(|place| self.cached.text(place));
         texts.flat_map(lines_of)
     }
 }
@@ -126,18 +166,25 @@ fn lines_of(text: &str) -> impl Iterator<Item = &str> {
 pub(crate) fn listing(repo: &gix::Repository, commit: &ObjectId) -> Result<Listing, GitError> {
     let mut listing = Listing::new();
     let tree = tree::tree_of(repo, commit)?;
-    for (annotated, blob) in changed(repo, tree, &Cached::default())? {
+    let mut damaged = Vec::new();
+    let all = changed(repo, tree, &Cached::default(), &mut damaged)?;
+    if let Some(damage) = damaged.into_iter().next() {
+        // Whoever unites with less than all loses the rest.
+        return Err(GitError::Damaged(Box::new(damage)));
+    }
+    for (annotated, blob) in all {
         listing.entry(id::ours(annotated)).or_default().push(blob);
     }
     Ok(listing)
 }
 
 /// Annotated objects and their notes' blobs, at whatever depth writers put them (git's `notes.c`, `load_subtree`), sorted
-/// by object. Subtrees that the cached tree has as well are taken from there.
+/// by object. Subtrees that the cached tree has as well are taken from there; damaged ones are left out and named.
 fn changed(
     repo: &gix::Repository,
     tree: gix::ObjectId,
     cached: &Cached,
+    damaged: &mut Vec<Damage>,
 ) -> Result<Vec<(gix::ObjectId, gix::ObjectId)>, GitError> {
     let hex_len = repo.object_hash().len_in_hex();
     let mut found = Vec::new();
@@ -150,15 +197,19 @@ fn changed(
         let subtrees = before
             .map(|before| subtrees(repo, before))
             .unwrap_or_default();
-        let object = tree::object(repo, id, "tree")?
-            .try_into_tree()
-            .map_err(|_| GitError::WrongKind {
-                kind: "tree",
-                id: id::ours(id),
-            })?;
-        for entry in object.iter() {
-            let entry = entry.map_err(GitError::reading(format!("tree `{id}`")))?;
-            let Ok(name) = entry.filename().to_str() else {
+        let entries = match entries(repo, id) {
+            Ok(entries) => entries,
+            Err(error) => {
+                damaged.push(Damage {
+                    annotated: None,
+                    object: id::ours(id),
+                    fault: Fault::of(error)?,
+                });
+                continue;
+            }
+        };
+        for (name, mode, child) in &entries {
+            let Ok(name) = name.to_str() else {
                 continue;
             };
             if !name
@@ -168,14 +219,14 @@ fn changed(
                 continue; // not a note: others may keep files beside them
             }
             let hex = format!("{prefix}{name}");
-            match entry.mode().kind() {
+            match mode {
                 EntryKind::Tree if name.len() == 2 && hex.len() < hex_len => {
-                    pending.push((hex, entry.object_id(), subtrees.get(name).copied()));
+                    pending.push((hex, *child, subtrees.get(name).copied()));
                 }
                 EntryKind::Blob | EntryKind::BlobExecutable if hex.len() == hex_len => {
                     let annotated = gix::ObjectId::from_hex(hex.as_bytes());
                     let annotated = annotated.expect("full-length lower-case hex");
-                    found.push((annotated, entry.object_id()));
+                    found.push((annotated, *child));
                 }
                 _ => {}
             }
@@ -184,6 +235,26 @@ fn changed(
     // Of one object's notes, the order in which they were found stays.
     found.sort_by_key(|(annotated, _)| *annotated);
     Ok(found)
+}
+
+type TreeEntry = (gix::bstr::BString, EntryKind, gix::ObjectId);
+
+/// The entries of one tree.
+pub(super) fn entries(
+    repo: &gix::Repository,
+    id: gix::ObjectId,
+) -> Result<Vec<TreeEntry>, GitError> {
+    let tree = tree::object(repo, id, "tree")?;
+    let tree = tree.try_into_tree().map_err(|_| GitError::WrongKind {
+        kind: "tree",
+        id: id::ours(id),
+    })?;
+    let entries = tree.iter().map(|entry| {
+        let entry = entry.map_err(GitError::reading(format!("tree `{id}`")))?;
+        let name = entry.filename().to_owned();
+        Ok((name, entry.mode().kind(), entry.object_id()))
+    });
+    entries.collect()
 }
 
 /// The subtrees of a tree that was read before, by name; none of one that is gone.

@@ -1,12 +1,16 @@
 //! The objects of new notes: blobs, the tree that names them, the commit.
 
-use std::io::Write;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+};
 
 use gix::note::plumbing::State;
 use refit_oci::ObjectId;
 
 use super::{
     NotesError,
+    damage::{self, Fault},
     lines::{self, Rule},
 };
 use crate::{GitError, Repo, id, tree};
@@ -27,31 +31,56 @@ pub(super) fn tree<'a, L: Iterator<Item = &'a [u8]>>(
         None => gix::ObjectId::empty_tree(repo.object_hash()),
     };
     let mut state = State::new(root, repo).map_err(GitError::reading("the notes tree"))?;
-    let mut changed = Vec::new();
+    let mut changed: BTreeMap<gix::ObjectId, Vec<u8>> = BTreeMap::new();
     for (annotated, new) in new {
-        let key = id::theirs(annotated);
-        let there = state
-            .get(&key, repo)
-            .map_err(GitError::reading(format!("the note of `{annotated}`")))?;
-        let there = match there {
-            Some(blob) => git.blob(&id::ours(blob))?,
-            None => Vec::new(),
-        };
+        let (key, there) = there(git, repo, &mut state, annotated)?;
+        let there = changed.get(&key).unwrap_or(&there);
         let new: Vec<&[u8]> = new.collect(); // lines that need not outlive what is there
-        if let Some(note) = lines::add(rule, &there, new.into_iter()) {
-            changed.push((key, note));
+        if let Some(note) = lines::add(rule, there, new.into_iter()) {
+            changed.insert(key, note);
         }
     }
     if changed.is_empty() {
         return Ok(None);
     }
-    let notes: Vec<&[u8]> = changed.iter().map(|(_, note)| note.as_slice()).collect();
+    let notes: Vec<&[u8]> = changed.values().map(Vec::as_slice).collect();
     let blobs = write_blobs(git, repo, &notes)?;
     let writing = || NotesError::writing("the notes tree");
-    for ((key, _), blob) in changed.iter().zip(blobs) {
+    for (key, blob) in changed.keys().zip(blobs) {
         state.edit(*key, Some(blob), repo).map_err(writing())?;
     }
     Ok(Some(state.write(repo).map_err(writing())?))
+}
+
+/// The note of an object, and what it is on.
+///
+/// A note that cannot be read stays as it is, for whoever has it whole: what is new is then a note on the damaged note.
+fn there(
+    git: &Repo,
+    repo: &gix::Repository,
+    state: &mut State,
+    annotated: &ObjectId,
+) -> Result<(gix::ObjectId, Vec<u8>), NotesError> {
+    let mut key = id::theirs(annotated);
+    let mut seen = BTreeSet::new();
+    loop {
+        let there = state
+            .get(&key, repo)
+            .map_err(GitError::reading(format!("the note of `{key}`")))?;
+        let Some(blob) = there else {
+            return Ok((key, Vec::new()));
+        };
+        match git.blob(&id::ours(blob)) {
+            Ok(text) if damage::is_whole(repo, blob, &text) => return Ok((key, text)),
+            Ok(_) if !seen.insert(key) => return Ok((key, Vec::new())),
+            Ok(_) => key = blob,
+            Err(error) if !seen.insert(key) => return Err(error.into()),
+            Err(error) => {
+                Fault::of(error)?;
+                key = blob;
+            }
+        }
+    }
 }
 
 fn write_blobs(

@@ -7,6 +7,7 @@
 
 mod concurrent;
 mod config;
+mod damage;
 #[cfg(unix)]
 mod exchange;
 mod filter;

@@ -61,7 +61,7 @@ pub(crate) async fn run(app: &App, verb: Verb) -> Result<Exit, CommandError> {
         Verb::Hook(args) => hook::run(app, &args).await,
         Verb::Runs(args) => runs::run(app, &args),
         Verb::Logs(args) => logs::run(app, &args),
-        Verb::Notes(verb) => notes::run(app, verb),
+        Verb::Notes(verb) => notes::run(app, verb).await,
         Verb::Context(verb) => context::run(app, verb),
         Verb::Config(verb) => config::run(app, verb).await,
         Verb::Trust(args) => trust::run(app, &args),

@@ -1,4 +1,8 @@
-//! `refit notes …`: records and sentences, to and from a remote.
+//! `refit notes …`: records and sentences, to and from a remote, whole and short.
+
+mod compact;
+mod restore;
+mod verify;
 
 use clap::{Args, Subcommand};
 
@@ -8,11 +12,14 @@ use crate::{
     project::Project,
 };
 
-/// Exchange records with a remote
+/// Exchange records with a remote, and keep them whole
 #[derive(Debug, Subcommand)]
 pub(crate) enum NotesVerb {
     Fetch(FetchArgs),
     Push(PushArgs),
+    Verify(verify::VerifyArgs),
+    Compact(compact::CompactArgs),
+    Restore(restore::RestoreArgs),
 }
 
 /// Fetch a remote's records and unite them with ours
@@ -38,34 +45,43 @@ pub(crate) struct PushArgs {
     dry_run: bool,
 }
 
-pub(crate) fn run(app: &App, verb: NotesVerb) -> Result<Exit, CommandError> {
-    let project = app.project()?;
+pub(crate) async fn run(app: &App, verb: NotesVerb) -> Result<Exit, CommandError> {
     match verb {
-        NotesVerb::Fetch(args) => {
-            let remote = remote(&project, args.remote)?;
-            project.repo.notes_fetch(&remote)?;
-            let united = project.repo.notes_unite(&remote)?;
-            let changed = said(united.records.is_some(), united.sentences.is_some());
-            app.ui.note(&match changed {
-                Some(what) => format!("{what} of `{remote}` are united with ours"),
-                None => format!("`{remote}` has nothing new"),
-            });
-        }
-        NotesVerb::Push(args) => {
-            let remote = remote(&project, args.remote)?;
-            if args.dry_run {
-                project.repo.notes_probe_push(&remote)?;
-                app.ui.note(&format!("`{remote}` would take our records"));
-                return Ok(Exit::Fine);
-            }
-            let pushed = project.repo.notes_push(&remote)?;
-            let changed = said(pushed.records.is_some(), pushed.sentences.is_some());
-            app.ui.note(&match changed {
-                Some(what) => format!("{what} are pushed to `{remote}`"),
-                None => format!("`{remote}` has everything"),
-            });
-        }
+        NotesVerb::Fetch(args) => fetch(app, args),
+        NotesVerb::Push(args) => push(app, args),
+        NotesVerb::Verify(args) => verify::run(app, &args),
+        NotesVerb::Compact(args) => compact::run(app, &args),
+        NotesVerb::Restore(args) => restore::run(app, &args).await,
     }
+}
+
+fn fetch(app: &App, args: FetchArgs) -> Result<Exit, CommandError> {
+    let project = app.project()?;
+    let remote = remote(&project, args.remote)?;
+    project.repo.notes_fetch(&remote)?;
+    let united = project.repo.notes_unite(&remote)?;
+    let changed = said(united.records.is_some(), united.sentences.is_some());
+    app.ui.note(&match changed {
+        Some(what) => format!("{what} of `{remote}` are united with ours"),
+        None => format!("`{remote}` has nothing new"),
+    });
+    Ok(Exit::Fine)
+}
+
+fn push(app: &App, args: PushArgs) -> Result<Exit, CommandError> {
+    let project = app.project()?;
+    let remote = remote(&project, args.remote)?;
+    if args.dry_run {
+        project.repo.notes_probe_push(&remote)?;
+        app.ui.note(&format!("`{remote}` would take our records"));
+        return Ok(Exit::Fine);
+    }
+    let pushed = project.repo.notes_push(&remote)?;
+    let changed = said(pushed.records.is_some(), pushed.sentences.is_some());
+    app.ui.note(&match changed {
+        Some(what) => format!("{what} are pushed to `{remote}`"),
+        None => format!("`{remote}` has everything"),
+    });
     Ok(Exit::Fine)
 }
 

@@ -257,6 +257,8 @@ pub(crate) struct Standing {
     pub(crate) status: Status,
     pub(crate) tip: Arc<Snapshot>,
     pub(crate) requests: Requests,
+    /// How many notes could not be read.
+    pub(crate) damaged: usize,
 }
 
 /// How every target of the commit that is checked out stands; of the working tree where there is no commit yet.
@@ -285,5 +287,6 @@ pub(crate) async fn status(project: &Project, own_tags: OwnTags) -> Result<Stand
         status,
         tip: observer.tip,
         requests,
+        damaged: observer.records.damaged,
     })
 }

@@ -151,6 +151,17 @@ impl Ui {
         self.remark("hint", HINT, message, Verbosity::Normal);
     }
 
+    /// That so many notes are damaged: what is decided goes on without what they say.
+    pub(crate) fn unreadable_notes(&self, n: usize) {
+        if n > 0 {
+            let n = count(n, "note");
+            self.warning(&format!(
+                "{n} can't be read: what else was held or rolled back is unknown"
+            ));
+            self.hint("`refit notes verify` names what is damaged");
+        }
+    }
+
     /// What was done, without a mark.
     pub(crate) fn note(&self, message: &str) {
         if self.verbosity >= Verbosity::Normal {

@@ -15,6 +15,7 @@ mod help;
 mod hooks;
 mod imports;
 mod init;
+mod notes;
 mod odd_files;
 mod picture;
 mod policy;

@@ -105,6 +105,11 @@ pub(super) fn records(project: &Project) -> Check {
             };
             Check::missing(name, format!("no {}", notes::RECORDS), mend)
         }
+        Ok(records) if records.damaged > 0 => Check::wrong(
+            name,
+            format!("{} can't be read", count(records.damaged, "note")),
+            Some("`refit notes verify` names what is damaged".to_owned()),
+        ),
         Ok(records) => {
             let (n_deps, n_builds) = (records.deps().len(), records.builds().count());
             let unread = match records.unread {

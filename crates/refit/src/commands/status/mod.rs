@@ -48,6 +48,7 @@ pub(crate) struct StatusArgs {
 pub(crate) async fn run(app: &App, args: &StatusArgs) -> Result<Exit, CommandError> {
     let project = app.project()?;
     let standing = observe::status(&project, args.trust.own_tags()).await?;
+    app.ui.unreadable_notes(standing.damaged);
     let (status, tip) = (&standing.status, &standing.tip);
     let n_stale = status
         .rows

@@ -181,6 +181,7 @@ impl<'p> Sweep<'p> {
         if !observer.records.present && images.iter().any(|image| image.lead_tag().is_some()) {
             app.ui.note("no records here yet: what the images' own annotations say is taken, and rollbacks are unknown");
         }
+        app.ui.unreadable_notes(observer.records.damaged);
         let mut plan = self.plan(&observer, &claimed.images).await?;
         plan.states.extend(claimed.states);
         plan.problems.clone_from(&observer.tip.problems);

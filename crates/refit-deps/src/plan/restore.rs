@@ -1,0 +1,185 @@
+//! The plan of `refit notes restore`: the records that published indexes and manifests still say of themselves.
+
+use refit_oci::{Digest, Index, Platform, Reference, annotations};
+
+use crate::{
+    image::Image,
+    observe::{Absent, Answer, Ground, Lookup, Resolved},
+    pin,
+    publication::{index_of_ours, platforms, revision},
+    reason::{State, StateKind, TagOwner},
+    record::{BuildRecord, PublishRecord, Record},
+};
+
+/// How far back is looked, image by image: what was published before has been written over this often.
+const LONGEST_CHAIN: usize = 64;
+/// The run of what is restored, as its own is not known.
+const RUN: &str = "restored";
+
+/// What can be recorded again.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RestorePlan {
+    /// Builds and publications, the oldest of an image first.
+    pub records: Vec<Record>,
+    /// Images of which nothing is missing.
+    pub known: Vec<String>,
+    /// Images that nothing can be restored of, and why.
+    pub states: Vec<State>,
+}
+
+/// Follows each image's lead tag, and what its index replaced, until there is a record or nothing of ours.
+pub fn restore(ground: &Ground<'_>) -> Resolved<RestorePlan> {
+    let lookup = Lookup::new(ground);
+    let mut plan = RestorePlan::default();
+    for image in &ground.inventory.images {
+        let Some(lead) = image.lead_tag() else {
+            continue; // nothing tells what was published
+        };
+        match restored(&lookup, image, &lead) {
+            None => {} // something is unknown, and was asked for
+            Some(Ok(records)) if records.is_empty() => plan.known.push(image.name.clone()),
+            Some(Ok(records)) => plan.records.extend(records),
+            Some(Err(kind)) => plan.states.push(State {
+                image: image.name.clone(),
+                platform: None,
+                kind,
+            }),
+        }
+    }
+    lookup.finish(plan)
+}
+
+/// Some registry's answer, or none while it has not been asked.
+type Restored = Option<Result<Vec<Record>, StateKind>>;
+
+fn restored(lookup: &Lookup<'_>, image: &Image, lead: &Reference) -> Restored {
+    let tip = match lookup.tag(lead)? {
+        Answer::Found(digest) => digest,
+        Answer::Missing => return Some(Err(nothing(lookup, image, lead))),
+        Answer::Failed(failure) => return Some(Err(StateKind::of_failure(lead, failure))),
+    };
+    let mut chain: Vec<(Digest, &Index)> = Vec::new();
+    let mut next = Some(tip.clone());
+    while let Some(digest) = next.take() {
+        let again = chain.iter().any(|(seen, _)| *seen == digest);
+        if again || chain.len() == LONGEST_CHAIN || known(lookup, image, lead, &digest).is_some() {
+            break;
+        }
+        let index = match index_of_ours(lookup, image, lead, &digest)? {
+            Ok(Some(index)) => index,
+            Ok(None) if chain.is_empty() => {
+                let tag = lead.clone();
+                return Some(Err(StateKind::Foreign { tag, digest }));
+            }
+            // What was replaced is collected, or was another tool's.
+            Ok(None) => break,
+            Err(state) => return Some(Err(state)),
+        };
+        next = replaced(index);
+        chain.push((digest, index));
+    }
+    let mut records = Vec::new();
+    for (digest, index) in chain.iter().rev() {
+        for (platform, manifest) in platforms(index) {
+            let build = build(lookup, image, index, (&platform, &manifest))?;
+            records.extend(build.ok().map(Record::Build));
+        }
+        let mut tags = vec![lead.clone()];
+        if digest == tip {
+            for tag in image.moving_tags().into_iter().filter(|tag| tag != lead) {
+                if matches!(lookup.tag(&tag)?, Answer::Found(held) if held == digest) {
+                    tags.push(tag);
+                }
+            }
+        }
+        let before = replaced(index);
+        let follows = before.as_ref().and_then(|before| {
+            let is_restored = chain.iter().any(|(restored, _)| restored == before);
+            let id = is_restored.then(|| id(image, before));
+            id.or_else(|| known(lookup, image, lead, before))
+        });
+        let said = |key: &str| index.annotations.get(key).cloned();
+        records.push(Record::Publish(PublishRecord {
+            id: id(image, digest),
+            after: follows,
+            image: image.name.clone(),
+            line: said(annotations::LINE).unwrap_or_else(|| lookup.ground.line.name.clone()),
+            commit: revision(index),
+            index: digest.clone(),
+            replaces: before,
+            platforms: platforms(index),
+            tags,
+            run: RUN.to_owned(),
+            at: said(annotations::CREATED).unwrap_or_default(),
+        }));
+    }
+    Some(Ok(records))
+}
+
+/// The same whoever restores it: two clones that do write one record.
+fn id(image: &Image, index: &Digest) -> String {
+    format!("{RUN}-{}-{}", index.short(), image.name)
+}
+
+fn known(lookup: &Lookup<'_>, image: &Image, lead: &Reference, index: &Digest) -> Option<String> {
+    let records = &lookup.ground.records;
+    let mut publishes = records.publishes_of(&image.name, lead);
+    let publish = publishes.find(|publish| publish.index == *index)?;
+    Some(publish.id.clone())
+}
+
+fn replaced(index: &Index) -> Option<Digest> {
+    index.annotations.get(annotations::REPLACES)?.parse().ok()
+}
+
+/// The build that a manifest says it is of; absent where it says nothing, or a record says it.
+fn build(
+    lookup: &Lookup<'_>,
+    image: &Image,
+    index: &Index,
+    (platform, manifest): (&Platform, &Digest),
+) -> Option<Result<BuildRecord, Absent>> {
+    let mut records = lookup.ground.records.builds_of(&image.name, manifest);
+    if records.any(|build| build.platform == *platform) {
+        return Some(Err(Absent));
+    }
+    let Answer::Found(document) = lookup.document(image.destination(), manifest)? else {
+        return Some(Err(Absent));
+    };
+    let written = document.annotations();
+    let source = written.get(annotations::SOURCE);
+    let pins = written.get(annotations::PINS);
+    let (Some(source), Some(deps)) = (
+        source.and_then(|text| text.parse().ok()),
+        pins.and_then(|text| pin::from_annotation(text)),
+    ) else {
+        return Some(Err(Absent));
+    };
+    let said = |key: &str| index.annotations.get(key).cloned();
+    Some(Ok(BuildRecord {
+        image: image.name.clone(),
+        platform: platform.clone(),
+        line: said(annotations::LINE),
+        source,
+        commit: revision(index),
+        deps,
+        base_diff_ids: Vec::new(),
+        manifest: manifest.clone(),
+        how: "restored".to_owned(),
+        engine: "unknown".to_owned(),
+        reasons: std::collections::BTreeSet::new(),
+        run: RUN.to_owned(),
+        log: None,
+        at: said(annotations::CREATED).unwrap_or_default(),
+    }))
+}
+
+fn nothing(lookup: &Lookup<'_>, image: &Image, lead: &Reference) -> StateKind {
+    if lookup.ground.records.heads(&image.name, lead).is_empty() {
+        return StateKind::Unpublished;
+    }
+    StateKind::MissingTag {
+        tag: lead.clone(),
+        owner: TagOwner::Image,
+    }
+}
