@@ -47,10 +47,20 @@ impl Repo {
 
     /// The paths a commit changed against its first parent, in bytewise order; all of them in a commit without parents.
     pub fn changed_paths(&self, commit: &ObjectId) -> Result<Vec<String>, GitError> {
+        let parents = self.commit_parents(commit)?;
+        self.paths_between(parents.first(), commit)
+    }
+
+    /// The paths that differ between two commits, in bytewise order; without an older one, all of the newer one's.
+    pub fn paths_between(
+        &self,
+        old: Option<&ObjectId>,
+        commit: &ObjectId,
+    ) -> Result<Vec<String>, GitError> {
         let repo = self.handle();
         if self.promisor().is_some() {
             // A partial clone may lack trees; listing them fetches those.
-            for commit in self.commit_parents(commit)?.iter().take(1).chain([commit]) {
+            for commit in old.into_iter().chain([commit]) {
                 self.tree(commit)?;
             }
         }
@@ -60,7 +70,7 @@ impl Repo {
             Ok(tree.into_tree())
         };
         let new = find_tree(commit)?;
-        let old = parents(&repo, commit)?.first().map(find_tree).transpose()?;
+        let old = old.map(find_tree).transpose()?;
         // Neither renames nor copies: the paths count, not their stories.
         let changes = repo
             .diff_tree_to_tree(old.as_ref(), &new, gix::diff::Options::default())

@@ -28,6 +28,7 @@ pub mod notes;
 mod promised;
 mod refs;
 mod repo;
+mod staged;
 mod status;
 mod tree;
 mod version;

@@ -168,7 +168,10 @@ pub(crate) fn list(repo: &gix::Repository, root: gix::ObjectId) -> Result<Vec<En
     Ok(entries)
 }
 
-fn children(repo: &gix::Repository, tree: gix::ObjectId) -> Result<gix::Tree<'_>, GitError> {
+pub(crate) fn children(
+    repo: &gix::Repository,
+    tree: gix::ObjectId,
+) -> Result<gix::Tree<'_>, GitError> {
     object(repo, tree, "tree")?
         .try_into_tree()
         .map_err(|_| GitError::WrongKind {

@@ -122,23 +122,28 @@ pub(crate) fn is_touched(
     image: &Image,
     paths: &[String],
 ) -> bool {
+    may_concern((&image.dockerfile, &image.context), paths)
+        || (!paths.is_empty() && has_linked_ignore_file(project, snapshot, image))
+}
+
+/// The same for an image of which only the Dockerfile and the context are known, and no ignore file is a link.
+pub(crate) fn may_concern((dockerfile, context): (&str, &str), paths: &[String]) -> bool {
     let is_there = |path: &str| paths.binary_search_by(|p| p.as_str().cmp(path)).is_ok();
     let inside = || {
-        let folder = format!("{}/", image.context);
+        let folder = format!("{context}/");
         let first = paths.partition_point(|path| *path < folder);
         paths.get(first).is_some_and(|p| p.starts_with(&folder))
     };
-    is_there(&image.dockerfile)
-        || ignore_candidates(&image.dockerfile, &image.context)
+    is_there(dockerfile)
+        || ignore_candidates(dockerfile, context)
             .iter()
             .any(|path| is_there(path))
-        || if image.context.is_empty() {
+        || if context.is_empty() {
             !paths.is_empty()
         } else {
             // The context itself may have been a link or a submodule.
-            is_there(&image.context) || inside()
+            is_there(context) || inside()
         }
-        || (!paths.is_empty() && has_linked_ignore_file(project, snapshot, image))
 }
 
 /// An ignore file that is a link can lead to a file out of the context.

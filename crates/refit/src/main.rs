@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod lines;
 mod observe;
+mod outline;
 mod packages;
 mod policy;
 mod project;

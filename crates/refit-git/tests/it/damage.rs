@@ -51,7 +51,7 @@ fn a_note_that_cannot_be_read_is_named_and_stops_nothing_else() {
     let ways: [(&str, Break); 4] = [
         ("missing", |path, _| fs::remove_file(path).unwrap()),
         ("truncated", |path, whole| {
-            overwrite(path, &whole[..whole.len() / 2])
+            overwrite(path, &whole[..whole.len() / 2]);
         }),
         ("empty", |path, _| overwrite(path, b"")),
         ("garbage", |path, _| overwrite(path, b"no zlib stream")),

@@ -226,3 +226,115 @@ fn a_pre_commit_hook_sees_what_will_be_committed() {
         }
     }
 }
+
+/// What is staged, by us and by git.
+#[track_caller]
+fn staged_is(fixture: &Fixture, want: &[&str]) {
+    let git = fixture.git(&["diff", "--cached", "--name-only", "--no-renames"]);
+    let git: Vec<&str> = git.lines().collect();
+    assert_eq!(git, want, "git");
+    assert_eq!(fixture.repo().staged_paths().unwrap(), want);
+}
+
+#[test]
+fn the_paths_that_are_staged_are_those_that_git_says() {
+    let fixture = base();
+    staged_is(&fixture, &[]);
+    fixture.write("//- a\n2//- untracked\n1");
+    staged_is(&fixture, &[]);
+    fixture.git(&["add", "a"]);
+    staged_is(&fixture, &["a"]);
+    // A folder becomes a file, and a file a folder.
+    fs::remove_dir_all(fixture.path().join("web")).unwrap();
+    fs::remove_file(fixture.path().join("b")).unwrap();
+    fixture.write("//- web\n1//- b/deep/c\n1//- b.d\n1//- new/er/d\n1");
+    fixture.git(&["add", "-A"]);
+    staged_is(
+        &fixture,
+        &[
+            "a",
+            "b",
+            "b.d",
+            "b/deep/c",
+            "new/er/d",
+            "untracked",
+            "web",
+            "web/c",
+        ],
+    );
+    fixture.git(&["reset", "-q", "--hard"]);
+    staged_is(&fixture, &[]);
+    fixture.git(&["update-index", "--chmod=+x", "web/c"]);
+    staged_is(&fixture, &["web/c"]);
+    fixture.git(&["rm", "-qf", "--cached", "web/c", "a"]);
+    staged_is(&fixture, &["a", "web/c"]);
+    // Only the name of a new file is staged: no commit takes it along.
+    fixture.write("//- later\n1");
+    fixture.git(&["reset", "-q"]);
+    fixture.git(&["add", "-N", "later"]);
+    staged_is(&fixture, &[]);
+}
+
+#[test]
+fn before_the_first_commit_everything_is_staged_that_is_in_the_index() {
+    let fixture = Fixture::empty();
+    staged_is(&fixture, &[]);
+    fixture.write("//- a\n1//- b/c\n1");
+    fixture.git(&["add", "-A"]);
+    assert_eq!(fixture.repo().staged_paths().unwrap(), ["a", "b/c"]);
+}
+
+#[test]
+fn a_path_in_conflict_is_staged() {
+    let fixture = base();
+    fixture.git(&["checkout", "-q", "-b", "other"]);
+    fixture.commit("//- web/c\n2");
+    fixture.git(&["checkout", "-q", "main"]);
+    fixture.commit("//- web/c\n3");
+    let merge = std::process::Command::new("git")
+        .current_dir(fixture.path())
+        .args(["-c", "user.name=a", "-c", "user.email=a", "merge", "other"])
+        .output()
+        .unwrap();
+    assert!(!merge.status.success());
+    assert_eq!(fixture.repo().staged_paths().unwrap(), ["web/c"]);
+}
+
+#[test]
+fn a_sparse_index_tells_the_same() {
+    let fixture = base();
+    fixture.commit("//- in/a\n1//- out/b/c\n1");
+    fixture.git(&["sparse-checkout", "set", "--cone", "--sparse-index", "in"]);
+    staged_is(&fixture, &[]);
+    fixture.write("//- in/a\n2");
+    fixture.git(&["add", "in/a"]);
+    staged_is(&fixture, &["in/a"]);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+    #[test]
+    fn whatever_is_staged_git_says_the_same(
+        before in proptest::collection::btree_map("[ab](/[ab](/[ab])?)?", "[12]", 0..6),
+        after in proptest::collection::btree_map("[ab](/[ab](/[ab])?)?", "[12]", 0..6),
+    ) {
+        // A path cannot be a file and a folder.
+        let lay = |fixture: &Fixture, files: &std::collections::BTreeMap<String, String>| {
+            fixture.git(&["rm", "-rq", "--ignore-unmatch", "."]);
+            for (path, text) in files {
+                let path = fixture.path().join(path);
+                if fs::create_dir_all(path.parent().unwrap()).is_ok() && !path.is_dir() {
+                    fs::write(path, text).unwrap();
+                }
+            }
+            fixture.git(&["add", "-A"]);
+        };
+        let fixture = Fixture::empty();
+        lay(&fixture, &before);
+        fixture.git(&["commit", "-q", "--allow-empty", "-m", "before"]);
+        lay(&fixture, &after);
+        let git = fixture.git(&["diff", "--cached", "--name-only", "--no-renames"]);
+        let git: Vec<String> = git.lines().map(str::to_owned).collect();
+        proptest::prop_assert_eq!(fixture.repo().staged_paths().unwrap(), git);
+    }
+}

@@ -147,3 +147,59 @@ fn hooks_work_in_linked_worktrees() {
         ran.stderr
     );
 }
+
+#[test]
+fn what_was_remembered_of_the_images_never_hides_one() {
+    let sandbox = hooked("//- web/Dockerfile\nFROM debian:12\n//- README\nhello\n");
+    let notes = |sandbox: &Sandbox| {
+        sandbox
+            .try_git(&["notes", "--ref=refit", "show", "HEAD"])
+            .stdout
+    };
+    let commit = |path: &str, text: &str| {
+        sandbox.write(path, text);
+        sandbox.git(&["add", "-A"]);
+        let ran = sandbox.try_git(&["commit", "-q", "-m", "Change"]);
+        (ran.code, notes(&sandbox))
+    };
+    let debian = |tag: &str| format!("web: debian:{tag} not resolved (linux/amd64)\n");
+    for remembered in ["as it is", "", "{}", "[1", "{\"version\":2}"] {
+        let outline = sandbox.root().join(".git/refit/outline");
+        if remembered == "as it is" {
+            assert!(outline.is_file());
+        } else {
+            std::fs::write(&outline, remembered).unwrap();
+        }
+        assert_eq!(commit("README", remembered), (0, String::new()));
+        let text = format!("FROM debian:12\nLABEL a={remembered:?}\n");
+        assert_eq!(commit("web/Dockerfile", &text), (0, debian("12")));
+        assert_eq!(commit("web/file", remembered), (0, String::new()));
+        assert_eq!(commit("web/Dockerfile", "FORM debian\n").0, 1);
+        sandbox.git(&["checkout", "-q", "HEAD", "web/Dockerfile"]);
+    }
+    // Another branch has other images; so has the branch before, when it is checked out again.
+    sandbox.git(&["checkout", "-q", "-b", "other"]);
+    sandbox.git(&["rm", "-q", "web/Dockerfile"]);
+    sandbox.git(&["commit", "-q", "--no-verify", "-m", "Remove"]);
+    assert_eq!(commit("web/file", "not an image's").0, 0);
+    sandbox.git(&["checkout", "-q", "main"]);
+    assert_eq!(
+        commit("web/Dockerfile", "FROM debian:13\n"),
+        (0, debian("13"))
+    );
+    // A commit that was taken back and collected is no commit to compare with.
+    sandbox.git(&["checkout", "-q", "-b", "gone"]);
+    assert_eq!(
+        commit("web/Dockerfile", "FROM debian:14\n"),
+        (0, debian("14"))
+    );
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.git(&["branch", "-qD", "gone"]);
+    sandbox.git(&["reflog", "expire", "--expire=now", "--all"]);
+    sandbox.git(&["gc", "-q", "--prune=now"]);
+    assert_eq!(commit("README", "bye\n"), (0, String::new()));
+    assert_eq!(
+        commit("web/Dockerfile", "FROM debian:15\n"),
+        (0, debian("15"))
+    );
+}

@@ -189,8 +189,8 @@ fn what_was_lost_is_restored_from_what_is_published() {
     assert_eq!(after["states"], before["states"]);
     // Every digest that an image ever had, and which manifest that was.
     let had = |json: &Value| {
-        let uses = json["uses"].as_array().unwrap().iter();
-        let mut all: Vec<Value> = uses
+        let listed = json["uses"].as_array().unwrap().iter();
+        let mut all: Vec<Value> = listed
             .map(|u| json!([u["target"], u["digest"], u["manifest"], u["commit"]]))
             .collect();
         all.sort_by_key(Value::to_string);

@@ -12,7 +12,10 @@ use refit_git::{
 use refit_oci::ObjectId;
 
 use super::{App, deps::record};
-use crate::error::{CommandError, Exit};
+use crate::{
+    error::{CommandError, Exit},
+    outline::Outline,
+};
 
 /// The key of git's configuration that lets `git push` push notes too.
 pub(crate) const PUSH_NOTES: &str = "refit.pushNotes";
@@ -89,7 +92,14 @@ async fn post_commit(app: &App) -> Result<(), CommandError> {
     let Head::Commit { id, .. } = project.repo.head()? else {
         return Ok(());
     };
+    let paths = project.repo.changed_paths(&id)?;
+    if Outline::recall(&project, &id).is_some_and(|outline| !outline.is_touched_by(&paths)) {
+        return Ok(());
+    }
     let snapshot = project.at(&id)?;
+    if let Some(outline) = Outline::of(&snapshot) {
+        outline.remember(&project);
+    }
     let touched = record::touched(&project, &snapshot, &id)?;
     let recording = record::prepare(
         &project,

@@ -15,6 +15,7 @@ use refit_oci::Platform;
 use crate::{
     commands::App,
     error::{CommandError, Exit},
+    outline::Outline,
     policy::{Asking, check},
     project::Snapshot,
     ui,
@@ -22,11 +23,21 @@ use crate::{
 
 pub(super) async fn run(app: &App) -> Result<Exit, CommandError> {
     let project = app.project()?;
-    let staged = Arc::new(project.staged()?);
     let before = match project.repo.head()? {
-        Head::Commit { id, .. } => project.at(&id)?,
+        Head::Commit { id, .. } => {
+            if let Some(outline) = Outline::recall(&project, &id)
+                && !outline.is_outdated_by(&project.repo.staged_paths()?)
+            {
+                return Ok(Exit::Fine);
+            }
+            project.at(&id)?
+        }
         Head::Unborn { .. } => project.before_all()?,
     };
+    if let Some(outline) = Outline::of(&before) {
+        outline.remember(&project);
+    }
+    let staged = Arc::new(project.staged()?);
     let bases = bases(&before);
     let is_new = |image: &Image, found: &Found| !bases.contains(&base(&image.name, found));
     let mut errors = problems(&staged);

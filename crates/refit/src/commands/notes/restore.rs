@@ -9,7 +9,7 @@ use refit_deps::{
     record::Record,
 };
 use refit_git::notes::Batch;
-use refit_oci::ObjectId;
+use refit_oci::{ObjectId, Reference};
 use serde_json::json;
 
 use super::App;
@@ -133,7 +133,7 @@ fn show(app: &App, args: &RestoreArgs, plan: &RestorePlan) {
         let Record::Publish(publish) = record else {
             continue;
         };
-        let lead = publish.tags.first().map(|tag| tag.familiar());
+        let lead = publish.tags.first().map(Reference::familiar);
         let commit = publish.commit.as_ref();
         let cells = vec![
             publish.image.clone(),
