@@ -5,7 +5,7 @@ use toml::{Spanned, de::DeTable, de::DeValue};
 use crate::problem::{Problem, nearest};
 
 const TOP: &[&str] = &[
-    "version", "push-to", "ignore", "defaults", "images", "image", "bases", "sweep", "policy",
+    "version", "push-to", "ignore", "defaults", "images", "image", "bases", "sweep", "policy", "ci",
 ];
 
 const IMAGE: &[&str] = &[
@@ -36,6 +36,7 @@ const SWEEP: &[&str] = &[
     "wait-for-platforms",
     "cooldown",
     "partial",
+    "schedule",
 ];
 
 /// Keys of the format that this version does nothing with: a gate that silently is none would be an incident.
@@ -51,7 +52,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "rebuild-after",
     "limit",
     "canary",
-    "schedule",
     "notes",
 ];
 
@@ -69,6 +69,7 @@ pub(super) fn check(file: &str, text: &str, table: &DeTable<'_>) -> Vec<Problem>
             ("bases", DeValue::Table(bases)) => checker.table(bases, BASES),
             ("sweep", DeValue::Table(sweep)) => checker.table(sweep, SWEEP),
             ("policy", DeValue::Table(policy)) => checker.table(policy, super::policy::KEYS),
+            ("ci", DeValue::Table(ci)) => checker.table(ci, super::ci::KEYS),
             ("images", DeValue::Array(entries)) => checker.entries(entries, &["files", "name"]),
             ("image", DeValue::Array(entries)) => checker.entries(entries, &["name"]),
             _ => {}

@@ -1,5 +1,6 @@
 //! `.config/refit.toml`: what the images of a repository are.
 
+mod ci;
 mod keys;
 mod policy;
 
@@ -9,6 +10,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub use ci::{CiKeys, check_cron};
 pub use policy::PolicyKeys;
 
 use crate::{mirror::BaseMirror, problem::Problem};
@@ -38,6 +40,9 @@ pub struct ConfigFile {
     pub sweep: SweepKeys,
     /// What bases and build arguments must be like.
     pub policy: PolicyKeys,
+    /// What `refit init --ci` writes.
+    #[serde(skip)]
+    pub ci: CiKeys,
     /// The names of all build arguments, with their places.
     #[serde(skip)]
     pub build_args: Vec<Spanned<String>>,
@@ -130,6 +135,8 @@ pub struct SweepKeys {
     pub cooldown: Option<Spanned<String>>,
     /// What a patch does that fails on one platform: `keep-old` or `never`.
     pub partial: Option<Spanned<String>>,
+    /// When sweeps run, as cron expressions in UTC: what CI's files are written and compared with.
+    pub schedule: Vec<Spanned<String>>,
 }
 
 /// What a patch does whose build fails on some platforms.
@@ -272,6 +279,10 @@ pub fn parse(file: &str, text: &str) -> (ConfigFile, Vec<Problem>) {
             problems.extend(check_bases(&config.bases, file, text));
             problems.extend(check_sweep(&config.sweep, file, text));
             problems.extend(policy::check(&config.policy, file, text));
+            problems.extend(ci::check_schedule(&config.sweep, file, text));
+            let (ci, wrong) = ci::read(table.get_ref(), file, text);
+            config.ci = ci;
+            problems.extend(wrong);
             config.build_args = policy::build_args(table.get_ref());
             (config, problems)
         }

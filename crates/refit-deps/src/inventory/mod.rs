@@ -45,6 +45,8 @@ pub struct Inventory {
     pub mirror: Option<BaseMirror>,
     /// The configuration's `[sweep]`.
     pub sweep: config::SweepKeys,
+    /// The configuration's `[ci]`.
+    pub ci: config::CiKeys,
     /// The configuration's `[policy]`.
     pub policy: Policy,
 }
@@ -112,6 +114,7 @@ pub fn read(files: &Files<'_>) -> Inventory {
         inventory.configured = true;
         inventory.mirror = config.bases.mirror();
         inventory.sweep = config.sweep;
+        inventory.ci = config.ci;
         inventory.policy = policy;
     }
     inventory

@@ -8,6 +8,7 @@ mod sandbox;
 mod adopt;
 mod asking;
 mod browser;
+mod ci;
 mod doctor;
 mod errors;
 mod graph;

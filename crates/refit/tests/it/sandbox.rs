@@ -102,7 +102,8 @@ impl Sandbox {
         self.run(command, input)
     }
 
-    fn run(&self, mut command: Command, input: &str) -> Ran {
+    /// Runs any command.
+    pub(crate) fn run(&self, mut command: Command, input: &str) -> Ran {
         let bin = Path::new(env!("CARGO_BIN_EXE_refit")).parent().unwrap();
         let search = std::env::var("PATH").unwrap();
         let given: Vec<(std::ffi::OsString, std::ffi::OsString)> = command

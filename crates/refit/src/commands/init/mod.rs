@@ -1,6 +1,7 @@
 //! `refit init`: writes the configuration from a scan, sets the refspec for notes, installs hooks. Twice changes nothing.
 
 mod change;
+mod ci;
 mod diff;
 mod draft;
 mod entry;
@@ -9,10 +10,14 @@ pub(crate) mod hooks;
 mod import;
 
 use clap::Args;
-use refit_deps::{config::CONFIG_PATH, problem::Problem};
+use refit_deps::{
+    config::{CONFIG_PATH, check_cron},
+    problem::Problem,
+};
 
 use self::{
     change::Change,
+    ci::System,
     import::{From, Source},
 };
 use super::{App, report};
@@ -35,7 +40,8 @@ use crate::{
     refit init --from compose=deploy/compose.yaml\n  \
     refit init --from acr=tasks.json   what `az acr task list -r REGISTRY -o json` printed\n  \
     refit init --no-import             a scan alone\n  \
-    refit init --hooks                 also record at every commit")]
+    refit init --hooks                 also record at every commit\n  \
+    refit init --ci github             also write workflows for GitHub Actions")]
 pub(crate) struct InitArgs {
     /// Import from this file instead of the usual places: `compose=FILE`, `bake=FILE`, `github=FILE` or a folder of
     /// workflows, `acr=FILE` (`-` is standard input); repeatable
@@ -47,6 +53,19 @@ pub(crate) struct InitArgs {
     /// Also install git hooks; they do nothing where refit is not installed, and keep existing hooks working
     #[arg(long)]
     hooks: bool,
+    /// Also write files for CI, which release what is pushed to swept branches, build pull requests, and sweep on a
+    /// schedule; repeatable. A file that refit did not write, or that was changed since, stays as it is
+    #[arg(
+        long,
+        value_name = "github|gitlab|azure",
+        value_enum,
+        hide_possible_values = true
+    )]
+    ci: Vec<System>,
+    /// With `--ci`: when sweeps run, as a cron expression in UTC; repeatable [default: `[sweep] schedule`, else
+    /// `0 4 * * *`]
+    #[arg(long, value_name = "CRON", requires = "ci", value_parser = cron)]
+    schedule: Vec<String>,
     /// Show what would change, and change nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -59,7 +78,7 @@ pub(crate) fn run(app: &App, args: &InitArgs) -> Result<Exit, CommandError> {
             .hint("run it in a clone, and push the file")
     })?;
     let snapshot = project.working()?;
-    let mut changes = Vec::new();
+    let mut changes: Vec<Change> = Vec::new();
     let mut remarks = Remarks::default();
     config(app, args, (&project, &snapshot), &mut remarks)?
         .into_iter()
@@ -68,6 +87,23 @@ pub(crate) fn run(app: &App, args: &InitArgs) -> Result<Exit, CommandError> {
     if args.hooks {
         hooks::install(&project, &mut changes, &mut remarks.hints)?;
     }
+    if !args.dry_run {
+        apply(app, &project, &changes)?;
+    }
+    if !args.ci.is_empty() {
+        let planned = if args.dry_run || changes.is_empty() {
+            ci::plan(&project, &snapshot, &args.ci, &args.schedule)?
+        } else {
+            // The files are made from the configuration, which may be new.
+            ci::plan(&project, &project.working()?, &args.ci, &args.schedule)?
+        };
+        if !args.dry_run {
+            apply(app, &project, &planned.changes)?;
+        }
+        changes.extend(planned.changes);
+        remarks.warnings.extend(planned.warnings);
+        remarks.hints.extend(planned.hints);
+    }
     if args.dry_run {
         app.ui.data(
             &changes
@@ -75,11 +111,6 @@ pub(crate) fn run(app: &App, args: &InitArgs) -> Result<Exit, CommandError> {
                 .map(|change| change.diff(root))
                 .collect::<String>(),
         );
-    } else {
-        for change in &changes {
-            change.apply(&project)?;
-            app.ui.note(&change.done(root));
-        }
     }
     if changes.is_empty() {
         app.ui.note("everything is in place already");
@@ -100,6 +131,20 @@ pub(crate) fn run(app: &App, args: &InitArgs) -> Result<Exit, CommandError> {
         app.ui.hint(&hint);
     }
     Ok(exit)
+}
+
+/// Makes the changes, and says so.
+fn apply(app: &App, project: &Project, changes: &[Change]) -> Result<(), CommandError> {
+    let root = project.repo.work_dir().unwrap_or(&app.dir);
+    for change in changes {
+        change.apply(project)?;
+        app.ui.note(&change.done(root));
+    }
+    Ok(())
+}
+
+fn cron(text: &str) -> Result<String, String> {
+    check_cron(text).map(|()| text.to_owned())
 }
 
 /// What is said beside the changes.

@@ -1,0 +1,309 @@
+//! `refit init --ci`: the files, and what their shell steps do.
+
+mod get;
+mod steps;
+
+use refit_testkit::registry::{Access, Image, Login, Options, TestRegistry, TokenService};
+
+use self::steps::{Event, Job, System};
+use crate::{assert_snapshot, sandbox::Sandbox};
+
+const SYSTEMS: [(System, &str); 3] = [
+    (System::Github, "github"),
+    (System::Gitlab, "gitlab"),
+    (System::Azure, "azure"),
+];
+
+const SETTINGS: &str = "\
+//- .config/refit.toml
+version = 1
+push-to = [\"ghcr.io/team\", \"registry.example.com/team\"]
+[defaults]
+platforms = [\"linux/amd64\", \"linux/arm64\"]
+[[image]]
+name = \"web\"
+context = \"web\"
+secrets = { npmrc = \"env:NPM_TOKEN\" }
+stale-when = [\"scan\", \"{{.Image}}\"]
+[sweep]
+branches = [\"main\", \"release/*\"]
+schedule = [\"0 4 * * *\", \"30 12 * * 1-5\"]
+//- web/Dockerfile
+FROM debian:12-slim
+RUN make
+";
+
+const FILES: [(&str, &str); 5] = [
+    ("ci-github", ".github/workflows/refit.yml"),
+    ("ci-github-sweep", ".github/workflows/refit-sweep.yml"),
+    ("ci-gitlab", ".gitlab/refit.yml"),
+    ("ci-gitlab-entry", ".gitlab-ci.yml"),
+    ("ci-azure", ".azure/refit.yml"),
+];
+
+const ALL: [&str; 7] = ["init", "--ci", "github", "--ci", "gitlab", "--ci", "azure"];
+
+#[test]
+fn the_files_follow_the_configuration_and_twice_changes_nothing() {
+    let sandbox = Sandbox::with(SETTINGS);
+    let shown = sandbox.refit(&[&ALL[..], &["--dry-run"]].concat()).ok();
+    for (_, path) in FILES {
+        assert!(
+            shown.contains(&format!("new file {path}, mode 100644")),
+            "{path}"
+        );
+        assert!(!sandbox.root().join(path).exists());
+    }
+    assert_snapshot!("ci-init", sandbox.refit(&ALL).all());
+    for (name, path) in FILES {
+        assert_snapshot!(name, sandbox.read(path));
+    }
+    assert_eq!(
+        sandbox.refit(&ALL).stderr,
+        "everything is in place already\n"
+    );
+}
+
+#[test]
+fn a_file_that_somebody_changed_stays_as_it_is() {
+    let sandbox = Sandbox::with(SETTINGS);
+    sandbox.refit(&["init", "--ci", "github"]).ok();
+    let path = FILES[0].1;
+    let theirs = sandbox
+        .read(path)
+        .replace("cancel-in-progress: true", "cancel-in-progress: false");
+    sandbox.write(path, &theirs);
+    // One that nobody changed follows the configuration.
+    let again = sandbox.refit(&["init", "--ci", "github", "--schedule", "5 5 * * *"]);
+    assert_eq!(sandbox.read(path), theirs);
+    assert!(
+        sandbox
+            .read(FILES[1].1)
+            .contains("    - cron: '5 5 * * *'\n")
+    );
+    assert_snapshot!("ci-init-changed", again.all());
+}
+
+#[test]
+fn what_cannot_work_is_refused() {
+    let nowhere = Sandbox::with("//- web/Dockerfile\nFROM debian:12\n");
+    assert_snapshot!(
+        "ci-init-nowhere",
+        nowhere.refit(&["init", "--ci", "github"]).all()
+    );
+    assert!(!nowhere.root().join(".github").exists());
+    let odd = Sandbox::with(SETTINGS);
+    let ran = odd.refit(&["init", "--ci", "github", "--schedule", "daily"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr.contains("`daily` is no schedule"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn runners_have_the_labels_of_the_configuration() {
+    let sandbox = Sandbox::with(SETTINGS);
+    let runners = "[ci.runners]\n\"linux/arm64\" = \"ubuntu-24.04-arm\"\n\
+        \"linux/amd64\" = [\"self-hosted\", \"big\"]\n";
+    let settings = sandbox.read(".config/refit.toml") + runners;
+    sandbox.write(".config/refit.toml", &settings);
+    let ran = sandbox.refit(&ALL);
+    assert!(
+        ran.stderr.contains(
+            "warning: a run builds all platforms on one runner: those for linux/arm64 in `[ci.runners]` are not used"
+        ),
+        "{}",
+        ran.stderr
+    );
+    for (path, said) in [
+        (FILES[0].1, "    runs-on: ['self-hosted', 'big']\n"),
+        (FILES[1].1, "    runs-on: ['self-hosted', 'big']\n"),
+        (FILES[2].1, "  tags: ['self-hosted', 'big']\n"),
+        (
+            FILES[4].1,
+            "pool:\n  name: 'self-hosted'\n  demands:\n    - 'big'\n",
+        ),
+    ] {
+        let text = sandbox.read(path);
+        assert!(text.contains(said), "{path}: {text}");
+        assert!(!text.contains("qemu"), "{path}");
+    }
+}
+
+/// A repository with its files for CI at a remote, and a registry that lets one user in.
+struct Team {
+    sandbox: Sandbox,
+    registry: TestRegistry,
+}
+
+impl Team {
+    fn new() -> Self {
+        let login = Login::new("robot", "hunter2");
+        let registry = TestRegistry::start(Options {
+            access: Access::Token(TokenService {
+                public: true,
+                ..TokenService::private(login)
+            }),
+            ..Options::default()
+        });
+        let host = registry.host();
+        registry.put_image("base/debian", "12", &base("one"));
+        let sandbox = Sandbox::with(&format!(
+            "//- .config/refit.toml\nversion = 1\npush-to = [\"{host}/team\"]\n\
+             [[images]]\nfiles = \"*/Dockerfile\"\nname = \"{{dir}}\"\n\
+             //- web/Dockerfile\nFROM {host}/base/debian:12\nCOPY page /\n//- web/page\none\n\
+             //- api/Dockerfile\nFROM {host}/base/debian:12\nCMD [\"api\"]\n\
+             //- ../tools/docker\n{DOCKER}"
+        ));
+        let docker = sandbox.path("tools/docker");
+        std::fs::set_permissions(docker, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+        sandbox.git(&["init", "-q", "--bare", "-b", "main", "../origin.git"]);
+        sandbox.git(&["remote", "add", "origin", "../origin.git"]);
+        sandbox.refit(&ALL).ok();
+        sandbox.commit("Run refit in CI");
+        sandbox.git(&["push", "-q", "-u", "origin", "main"]);
+        Self { sandbox, registry }
+    }
+
+    fn job(&self, system: System, event: Event, before: &str) -> crate::sandbox::Ran {
+        let job = Job {
+            system,
+            event,
+            sandbox: &self.sandbox,
+            host: self.registry.host(),
+            before: before.to_owned(),
+        };
+        job.run()
+    }
+
+    fn tag(&self, image: &str) -> Option<String> {
+        let tag = self.registry.tag(&format!("team/{image}"), "latest");
+        tag.map(|digest| digest.to_string())
+    }
+
+    /// The remote's refs.
+    fn refs(&self) -> String {
+        self.sandbox.git(&["ls-remote", "origin"])
+    }
+
+    fn change_page(&self, text: &str) -> String {
+        let before = self.sandbox.git(&["rev-parse", "HEAD"]);
+        self.sandbox.write("web/page", text);
+        self.sandbox.commit("Change the page");
+        before.trim().to_owned()
+    }
+
+    fn n_writes(&self) -> usize {
+        let requests = self.registry.requests();
+        let writes = requests
+            .iter()
+            .filter(|r| !["GET", "HEAD"].contains(&r.method.as_str()));
+        writes.count()
+    }
+}
+
+fn base(text: &str) -> Image {
+    Image::new("linux/amd64", &[&[("etc/version", text)]])
+}
+
+/// `docker login`, and no engine: the password comes by standard input, and is in no argument.
+const DOCKER: &str = r#"#!/bin/sh
+[ "$1 $2 $3 $4" = "login --username robot --password-stdin" ] || exit 1
+mkdir -p "$HOME/.docker"
+printf '{"auths":{"%s":{"username":"%s","password":"%s"}}}' "$5" "$3" "$(cat)" >"$HOME/.docker/config.json"
+"#;
+
+#[test]
+fn a_push_releases_what_changed_and_its_records() {
+    for (system, name) in SYSTEMS {
+        let team = Team::new();
+        let first = team.job(
+            system,
+            Event::Push,
+            "0000000000000000000000000000000000000000",
+        );
+        assert_eq!(first.code, 0, "{name}: {}{}", first.stdout, first.stderr);
+        let (web, api) = (team.tag("web"), team.tag("api"));
+        assert!(web.is_some() && api.is_some(), "{name}: everything is new");
+        assert!(team.refs().contains("refs/notes/refit-records"), "{name}");
+        let before = team.change_page("two");
+        team.sandbox.git(&["push", "-q"]);
+        let second = team.job(system, Event::Push, &before);
+        assert_eq!(second.code, 0, "{name}: {}{}", second.stdout, second.stderr);
+        assert_ne!(team.tag("web"), web, "{name}");
+        assert_eq!(team.tag("api"), api, "{name}");
+    }
+}
+
+#[test]
+fn a_pull_request_is_built_and_nothing_is_pushed_even_with_credentials_around() {
+    for (system, name) in SYSTEMS {
+        let team = Team::new();
+        let config = Login::new("robot", "hunter2").docker_config(&team.registry.host());
+        team.sandbox.write("../home/.docker/config.json", &config);
+        team.sandbox.git(&["checkout", "-q", "-b", "change"]);
+        team.change_page("three");
+        team.sandbox.git(&["push", "-q", "origin", "change"]);
+        let refs = team.refs();
+        let ran = team.job(system, Event::PullRequest, "");
+        assert_eq!(ran.code, 0, "{name}: {}{}", ran.stdout, ran.stderr);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(
+            said.contains("web") && !said.contains("api"),
+            "{name}: {said}"
+        );
+        assert_eq!(team.n_writes(), 0, "{name}");
+        assert_eq!(team.refs(), refs, "{name}");
+    }
+}
+
+#[test]
+fn a_pull_request_that_breaks_the_configuration_fails() {
+    for (system, name) in SYSTEMS {
+        let team = Team::new();
+        team.sandbox.git(&["checkout", "-q", "-b", "change"]);
+        let settings =
+            team.sandbox.read(".config/refit.toml") + "[policy]\nregistries = [\"quay.io\"]\n";
+        team.sandbox.write(".config/refit.toml", &settings);
+        team.sandbox.commit("Allow one registry only");
+        team.sandbox.git(&["push", "-q", "origin", "change"]);
+        let ran = team.job(system, Event::PullRequest, "");
+        assert_eq!(ran.code, 1, "{name}: {}{}", ran.stdout, ran.stderr);
+        assert!(
+            ran.stderr.contains("web/Dockerfile:1"),
+            "{name}: {}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn a_sweep_patches_a_base_that_moved_and_the_next_one_does_nothing() {
+    for (system, name) in SYSTEMS {
+        let team = Team::new();
+        let ran = team.job(
+            system,
+            Event::Push,
+            "0000000000000000000000000000000000000000",
+        );
+        assert_eq!(ran.code, 0, "{name}: {}", ran.stderr);
+        let (web, api) = (team.tag("web"), team.tag("api"));
+        team.registry.put_image("base/debian", "12", &base("two"));
+        let refs = team.refs();
+        let swept = team.job(system, Event::Schedule, "");
+        assert_eq!(swept.code, 0, "{name}: {}{}", swept.stdout, swept.stderr);
+        assert!(team.tag("web") != web && team.tag("api") != api, "{name}");
+        assert_ne!(team.refs(), refs, "{name}: records are pushed");
+        let (refs, n_writes) = (team.refs(), team.n_writes());
+        let again = team.job(system, Event::Schedule, "");
+        assert!(
+            again.stderr.contains("nothing to do: 2 targets"),
+            "{name}: {}",
+            again.stderr
+        );
+        assert_eq!((team.refs(), team.n_writes()), (refs, n_writes), "{name}");
+    }
+}
