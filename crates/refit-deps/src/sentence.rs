@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hashbrown::HashSet;
+use jiff::Timestamp;
 use refit_dockerfile::Kind;
-use refit_oci::{Digest, Reference};
+use refit_oci::{Digest, ObjectId, Reference};
 
-use crate::record::DepsRecord;
+use crate::record::{DepsRecord, Records};
 
 /// A line for each image of some `deps` records of one commit:
 /// `web: debian:12-slim 1f3c09aa71c2 (linux/amd64, linux/arm64)`.
@@ -106,6 +108,42 @@ pub fn run(
         text = format!("{text}; {}", moves.join(", "));
     }
     one_line(&text)
+}
+
+/// Lines about runs that published, and were killed before they said so: by commit, `2026-11-22 run 01J…: web built`.
+///
+/// What was published after `before` may still be said by whoever published it.
+pub fn left_out<'s>(
+    records: &Records,
+    said: impl Iterator<Item = &'s str>,
+    before: Timestamp,
+) -> BTreeMap<ObjectId, Vec<String>> {
+    // `2026-11-22 sweep 01J…: …`
+    let id = |line: &'s str| -> Option<&'s str> { line.split(' ').nth(2)?.strip_suffix(':') };
+    let said: HashSet<&str> = said.filter_map(id).collect();
+    let mut runs: BTreeMap<(&str, &ObjectId), (Timestamp, BTreeSet<String>)> = BTreeMap::new();
+    for publish in records.publishes() {
+        let (Some(commit), Ok(at)) = (&publish.commit, publish.at.parse::<Timestamp>()) else {
+            continue;
+        };
+        // What was adopted or restored was published by another run, if by one of ours at all.
+        let is_own = publish.id == format!("{}-{}", publish.run, publish.image);
+        if !is_own || at > before || said.contains(publish.run.as_str()) {
+            continue;
+        }
+        let (first, images) = runs
+            .entry((&publish.run, commit))
+            .or_insert((at, BTreeSet::new()));
+        *first = at.min(*first);
+        images.insert(publish.image.clone());
+    }
+    let mut left: BTreeMap<ObjectId, Vec<String>> = BTreeMap::new();
+    for ((id, commit), (at, images)) in runs {
+        let date = at.strftime("%Y-%m-%d").to_string();
+        let sentence = run(&date, "run", id, &images, 0, &[]);
+        left.entry(commit.clone()).or_default().push(sentence);
+    }
+    left
 }
 
 /// A line about adoptions: `2026-11-22 adopt 01J…: web 0151fd0321b0, api 9af2c851d98b adopted as published`.

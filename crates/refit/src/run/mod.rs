@@ -11,7 +11,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use refit_build::apply::{self, Applied, Failed, Outcome, Site};
 use refit_deps::{
     plan::{Action, Plan},
@@ -19,8 +19,9 @@ use refit_deps::{
     record::Record,
     sentence::{self, BaseMove},
 };
-use refit_git::notes::Batch;
+use refit_git::notes::{Batch, SENTENCES};
 use refit_logs::{RunId, RunKind, RunSettings};
+use refit_oci::ObjectId;
 
 use self::{engines::engines, watch::TerminalWatch};
 use crate::{
@@ -107,7 +108,8 @@ pub(crate) async fn apply(
             .clone();
         let now = app.environment.now();
         if let Some(text) = sentence_of(plan, &applied, kind, (id, now), &kept) {
-            let sentences = BTreeMap::from([(commit.clone(), vec![text])]);
+            let mut sentences = left_out(observer, now)?;
+            sentences.entry(commit.clone()).or_default().push(text);
             let message = format!("refit: {} {id}", kind.as_str());
             workshop.append(&Batch {
                 records: BTreeMap::new(),
@@ -117,6 +119,16 @@ pub(crate) async fn apply(
         }
     }
     Ok(Ran { id, applied })
+}
+
+/// The sentences of runs that were killed after their records, and before those.
+fn left_out(
+    observer: &Observer<'_>,
+    now: Timestamp,
+) -> Result<BTreeMap<ObjectId, Vec<String>>, CommandError> {
+    let said = observer.project.repo.notes(SENTENCES)?;
+    let before = now - SignedDuration::from_hours(1);
+    Ok(sentence::left_out(&observer.records, said.lines(), before))
 }
 
 /// The secrets of everything that is rebuilt, as the built commit's own configuration names them.

@@ -161,7 +161,7 @@ fn what_was_lost_is_restored_from_what_is_published() {
     let sandbox = old_shop();
     let before = on_day(&sandbox, 200, &["status", "--format", "json"]).json();
     let asked = ["deps", "users", "debian", "--format", "json"];
-    let used = sandbox.refit(&asked).json();
+    let before_loss = sandbox.refit(&asked).json();
     for reference in [RECORDS, "refs/notes/refit"] {
         sandbox.git(&["update-ref", "-d", reference]);
     }
@@ -197,8 +197,8 @@ fn what_was_lost_is_restored_from_what_is_published() {
         all.dedup(); // of what was built again as it was, the first build is what is published
         all
     };
-    assert!(had(&used).len() > 20);
-    assert_eq!(had(&sandbox.refit(&asked).json()), had(&used));
+    assert!(had(&before_loss).len() > 20);
+    assert_eq!(had(&sandbox.refit(&asked).json()), had(&before_loss));
     assert_eq!(sandbox.refit(&["notes", "verify"]).code, 0);
     let again = sandbox.refit(&restore);
     assert_eq!(
@@ -261,4 +261,25 @@ fn a_damaged_note_is_named_and_everything_else_goes_on() {
     fs::write(&file, &whole).unwrap();
     assert_eq!(sandbox.refit(&verify).code, 0);
     assert_eq!(stale(&sandbox), 0);
+}
+
+#[test]
+fn a_run_says_what_a_killed_one_left_out() {
+    let sandbox = stale();
+    let said = |sandbox: &Sandbox| sandbox.git(&["notes", "--ref=refit", "show", "HEAD"]);
+    let first = said(&sandbox);
+    // As if it had been killed between the two refs.
+    sandbox.git(&["update-ref", "-d", "refs/notes/refit"]);
+    on_day(&sandbox, 1, &["sweep"]).ok();
+    let both = said(&sandbox);
+    let lines: Vec<&str> = both.lines().collect();
+    let id = first.split(' ').nth(2).unwrap();
+    let (day, words) = ("2026-11-22", "app, base, web built");
+    assert_eq!(lines[0], format!("{day} run {id} {words}"));
+    assert!(lines[1].starts_with("2026-11-23 sweep "), "{both}");
+    assert_eq!(lines.len(), 2, "{both}");
+    sandbox.write("../debian/arm64/libssl", "three\n");
+    release_debian(&sandbox);
+    on_day(&sandbox, 2, &["sweep"]).ok();
+    assert_eq!(said(&sandbox).lines().count(), 3, "each once");
 }
