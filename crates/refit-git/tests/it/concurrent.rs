@@ -1,6 +1,8 @@
 //! Writers at the same time, and what killed ones leave behind.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -8,14 +10,19 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use refit_git::notes::{RECORDS, SENTENCES};
+use refit_git::notes::{Batch, RECORDS, SENTENCES};
+use refit_oci::ObjectId;
 
 use crate::{
-    fixture::{Fixture, git, id, open},
+    exchange::locks,
+    fixture::{Fixture, git, git_with, id, open},
     notes::{records, sentences},
 };
 
-const WRITERS: usize = 8;
+/// How many processes write at once, and what each writes: so many batches of so many records.
+const WRITERS: usize = 16;
+const BATCHES: usize = 5;
+const RECORDS_EACH: usize = 100;
 const LINES: usize = 6;
 
 fn write_lines(dir: &Path, writer: &str) {
@@ -29,62 +36,102 @@ fn write_lines(dir: &Path, writer: &str) {
     }
 }
 
-/// Half of the writers are threads, half are processes: this test started again with a name to write under.
+/// The batches of one writer: half of its records are on objects that all write to, half on its own.
+fn batches(writer: usize, head: &ObjectId) -> impl Iterator<Item = Batch> {
+    (0..BATCHES).map(move |number| {
+        let mut batch = Batch {
+            message: "Notes by refit".to_owned(),
+            ..Batch::default()
+        };
+        for record in 0..RECORDS_EACH {
+            let on = match record % 2 {
+                0 => record,
+                _ => 1000 * (writer + 1) + record,
+            };
+            let note = batch.records.entry(made_up(on)).or_default();
+            note.insert(format!("{writer} {number} {record}"));
+        }
+        let said = vec![format!("{writer} {number}")];
+        batch.sentences.insert(head.clone(), said);
+        batch
+    })
+}
+
+/// The id of no object.
+fn made_up(n: usize) -> ObjectId {
+    let spread = u64::try_from(n)
+        .unwrap()
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    format!("{spread:016x}{spread:016x}{n:08x}")
+        .parse()
+        .unwrap()
+}
+
+/// This test started again is one of the writers.
 #[test]
 fn writers_at_the_same_time_lose_nothing() {
     const WRITER: &str = "REFIT_TEST_WRITER";
     const DIR: &str = "REFIT_TEST_DIR";
     if let (Ok(writer), Some(dir)) = (std::env::var(WRITER), std::env::var_os(DIR)) {
-        write_lines(Path::new(&dir), &writer);
+        let dir = Path::new(&dir);
+        let (repo, head) = (open(dir), id(dir, "HEAD"));
+        for batch in batches(writer.parse().unwrap(), &head) {
+            repo.notes_append(&batch).unwrap();
+        }
         return;
     }
     let fixture = Fixture::with("//- a\n1");
     let dir = fixture.path();
-    let exe = std::env::current_exe().unwrap();
-    thread::scope(|scope| {
-        for writer in 0..WRITERS {
-            let (dir, exe) = (&dir, &exe);
-            scope.spawn(move || {
-                let name = format!("writer {writer}");
-                if writer % 2 == 0 {
-                    return write_lines(dir, &name);
-                }
-                let output = Command::new(exe)
-                    .args([
-                        "--exact",
-                        "concurrent::writers_at_the_same_time_lose_nothing",
-                    ])
-                    .env(WRITER, name)
-                    .env(DIR, dir)
-                    .output()
-                    .unwrap();
-                assert!(
-                    output.status.success(),
-                    "{}",
-                    String::from_utf8_lossy(&output.stdout)
-                );
-            });
-        }
-    });
-    let mut want: Vec<String> = (0..WRITERS)
-        .flat_map(|writer| (0..LINES).map(move |line| format!("writer {writer} {line}")))
+    let name = "concurrent::writers_at_the_same_time_lose_nothing";
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command
+                .args(["--exact", name])
+                .env(WRITER, writer.to_string());
+            command
+                .env(DIR, &dir)
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
         .collect();
-    want.sort();
+    for writer in writers {
+        let output = writer.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{said}");
+    }
+    let head = fixture.id("HEAD");
+    let mut want: BTreeMap<ObjectId, BTreeSet<String>> = BTreeMap::new();
+    for batch in (0..WRITERS).flat_map(|writer| batches(writer, &head)) {
+        for (on, lines) in batch.records {
+            want.entry(on).or_default().extend(lines);
+        }
+    }
     let repo = fixture.repo();
-    assert_eq!(repo.notes_of(RECORDS, &fixture.id("HEAD:a")).unwrap(), want);
-    let mut written = repo.notes_of(SENTENCES, &fixture.id("HEAD")).unwrap();
-    written.sort();
-    assert_eq!(written, want);
+    let all = repo.notes_all(RECORDS).unwrap();
+    let want: Vec<(ObjectId, Vec<String>)> = want
+        .into_iter()
+        .map(|(on, lines)| (on, lines.into_iter().collect()))
+        .collect();
+    assert_eq!(all, want, "each record once, and in order");
+    let mut said = repo.notes_of(SENTENCES, &head).unwrap();
+    said.sort();
+    said.dedup();
+    assert_eq!(said.len(), WRITERS * BATCHES);
     let commits = git(&dir, &["rev-list", "--count", RECORDS]);
     assert_eq!(
         commits,
-        (WRITERS * LINES).to_string(),
+        (WRITERS * BATCHES).to_string(),
         "one commit per batch"
     );
+    let listed = git(&dir, &["notes", "--ref=refit-records", "list"]);
+    assert_eq!(listed.lines().count(), want.len());
     assert_eq!(fixture.git(&["fsck", "--strict", "--no-dangling"]), "");
+    assert_eq!(locks(&dir.join(".git")), [""; 0]);
 }
 
-/// A killed process keeps no lock: this test started again writes until it is killed.
+/// A killed process keeps no lock and leaves no half: this test started again writes until it is killed.
 #[test]
 fn a_killed_writer_stops_nobody() {
     const DIR: &str = "REFIT_TEST_WRITE_FOREVER";
@@ -94,25 +141,148 @@ fn a_killed_writer_stops_nobody() {
         }
     }
     let fixture = Fixture::with("//- a\n1");
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "concurrent::a_killed_writer_stops_nobody"])
-        .env(DIR, fixture.path())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let (blob, head) = (fixture.id("HEAD:a"), fixture.id("HEAD"));
     let repo = fixture.repo();
-    while repo.notes_absent(SENTENCES).unwrap() {
-        thread::sleep(Duration::from_millis(5));
+    let lines = |reference, on| {
+        let lines = repo.notes_of(reference, on).unwrap();
+        lines.into_iter().collect::<BTreeSet<String>>()
+    };
+    for round in 0..10 {
+        let before = lines(RECORDS, &blob);
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "concurrent::a_killed_writer_stops_nobody"])
+            .env(DIR, fixture.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        // A few writes in, and each round at another moment of the one that is under way.
+        while lines(RECORDS, &blob).len() < before.len() + 2 {
+            thread::yield_now();
+        }
+        for _ in 0..round * 200 {
+            thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let (recorded, said) = (lines(RECORDS, &blob), lines(SENTENCES, &head));
+        assert!(recorded.is_superset(&before), "what was there stays");
+        assert!(recorded.is_superset(&said), "records are first");
+        assert!(recorded.len() <= said.len() + 1, "one batch was under way");
+        for lock in locks(&fixture.path().join(".git")) {
+            let file = fs::File::options().write(true).open(lock).unwrap();
+            let long_ago = SystemTime::now() - Duration::from_mins(1);
+            file.set_modified(long_ago).unwrap();
+        }
+        // Whoever repeats the batch completes what it left out, and clears what it left.
+        let mut recorded = recorded;
+        recorded.insert(format!("round {round}"));
+        let mut batch = Batch::default();
+        batch.records.insert(blob.clone(), recorded.clone());
+        batch
+            .sentences
+            .insert(head.clone(), recorded.iter().cloned().collect());
+        repo.notes_append(&batch).unwrap();
+        assert_eq!(lines(RECORDS, &blob), recorded);
+        assert_eq!(lines(SENTENCES, &head), recorded);
+        assert_eq!(locks(&fixture.path().join(".git")), [""; 0]);
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let blob = fixture.id("HEAD:a");
-    let before = repo.notes_of(RECORDS, &blob).unwrap();
-    repo.notes_append(&records(&[(&blob, &["~last"])])).unwrap();
-    let mut want = before;
-    want.push("~last".to_owned());
-    assert_eq!(repo.notes_of(RECORDS, &blob).unwrap(), want);
     assert_eq!(fixture.git(&["fsck", "--strict", "--no-dangling"]), "");
+}
+
+/// Notes that were not written one by one: `n` on objects that are not there, the text of each `line`.
+fn imported(n: usize) -> Fixture {
+    let fixture = Fixture::with("//- a\n1");
+    let mut stream = String::from("blob\nmark :1\ndata 5\nline\n\n");
+    for reference in [RECORDS, "refs/notes/other"].into_iter().filter(|_| n > 0) {
+        let by = "committer a <a@b> 1700000000 +0000";
+        writeln!(stream, "commit {reference}\n{by}\ndata 1\nx").unwrap();
+        for on in 0..n {
+            let on = made_up(on).to_string();
+            let path = if n > 256 {
+                format!("{}/{}", &on[..2], &on[2..])
+            } else {
+                on
+            };
+            writeln!(stream, "M 100644 :1 {path}").unwrap();
+        }
+    }
+    git_with(
+        &fixture.path(),
+        &["fast-import", "--quiet"],
+        stream.as_bytes(),
+    );
+    fixture
+}
+
+#[test]
+fn git_and_we_agree_on_any_number_of_notes() {
+    for n in [0, 100, 5_000, 70_000] {
+        let fixture = imported(n);
+        let repo = fixture.repo();
+        let (old, new) = (made_up(n.saturating_sub(1)), fixture.id("HEAD:a"));
+        repo.notes_append(&records(&[(&old, &["ours"]), (&new, &["ours"])]))
+            .unwrap();
+        let flag = "--ref=refit-records";
+        let listed = fixture.git(&["notes", flag, "list"]);
+        assert_eq!(listed.lines().count(), n.max(1) + 1, "{n}");
+        let shown = if n == 0 { "ours" } else { "line\nours" };
+        assert_eq!(
+            fixture.git(&["notes", flag, "show", old.as_str()]),
+            shown,
+            "{n}"
+        );
+        assert_eq!(
+            fixture.git(&["notes", flag, "show", new.as_str()]),
+            "ours",
+            "{n}"
+        );
+        assert_eq!(
+            repo.notes(RECORDS).unwrap().lines().count(),
+            if n == 0 { 2 } else { n + 2 }
+        );
+        // What another clone wrote, united by git and by us.
+        let append = [
+            "notes",
+            "--ref=other",
+            "append",
+            "--no-separator",
+            "-m",
+            "theirs",
+        ];
+        fixture.git(&[&append[..], &[old.as_str()]].concat());
+        fixture.git(&[
+            "update-ref",
+            "refs/refit/remote/x/refit-records",
+            "refs/notes/other",
+        ]);
+        fixture.git(&["update-ref", "refs/notes/by-git", RECORDS]);
+        let merge = [
+            "notes",
+            "--ref=by-git",
+            "merge",
+            "--quiet",
+            "-s",
+            "cat_sort_uniq",
+            "other",
+        ];
+        fixture.git(&merge);
+        repo.notes_unite("x").unwrap();
+        let of = |reference: &str| fixture.git(&["notes", reference, "show", old.as_str()]);
+        assert_eq!(of("--ref=by-git"), of(flag), "{n}");
+        let list = |reference: &str| {
+            let list = fixture.git(&["notes", reference, "list"]);
+            let mut lines: Vec<String> = list.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(list("--ref=by-git"), list(flag), "{n}");
+        assert_eq!(
+            fixture.git(&["fsck", "--strict", "--no-dangling"]),
+            "",
+            "{n}"
+        );
+        assert_eq!(locks(&fixture.path().join(".git")), [""; 0]);
+    }
 }
 
 /// Git takes no lock of ours: only compare-and-swap stands between it and us.

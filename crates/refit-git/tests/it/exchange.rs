@@ -124,25 +124,45 @@ fn the_same_lines_in_two_histories_still_meet() {
 #[test]
 fn many_clones_push_at_the_same_time() {
     let meeting = Meeting::new();
-    let names = ["one", "two", "three", "four", "five"];
+    let names = [
+        "one", "two", "three", "four", "five", "six", "seven", "eight",
+    ];
     let clones: Vec<Repo> = names.iter().map(|name| meeting.clone(name)).collect();
     thread::scope(|scope| {
         for (repo, name) in clones.iter().zip(names) {
             let meeting = &meeting;
             scope.spawn(move || {
-                for round in 0..2 {
-                    meeting.append(repo, &format!("{name} {round}"));
-                    repo.notes_push("origin").unwrap();
-                }
+                meeting.append(repo, name);
+                repo.notes_push("origin").unwrap();
             });
         }
     });
-    let mut want: Vec<String> = names
-        .iter()
-        .flat_map(|name| (0..2).map(move |round| format!("{name} {round}")))
-        .collect();
+    let mut want = names.map(str::to_owned);
     want.sort();
-    assert_eq!(meeting.lines(&open(&meeting.remote())), want);
+    let remote = meeting.remote();
+    assert_eq!(meeting.lines(&open(&remote)), want);
+    assert_eq!(git(&remote, &["fsck", "--strict", "--no-dangling"]), "");
+    for dir in names.map(|name| meeting.fixture.beside(name).join(".git")) {
+        assert_eq!(locks(&dir), [""; 0], "{}", dir.display());
+    }
+    assert_eq!(locks(&remote), [""; 0]);
+}
+
+/// The locks of refs that are held or were left.
+pub(crate) fn locks(git_dir: &std::path::Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut pending = vec![git_dir.join("refs")];
+    while let Some(folder) = pending.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                pending.push(path);
+            } else if path.extension().is_some_and(|end| end == "lock") {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    found
 }
 
 #[test]

@@ -5,6 +5,7 @@
     reason = "a fixture that can't be made fails its test"
 )]
 
+#[cfg(unix)]
 mod concurrent;
 mod config;
 mod damage;

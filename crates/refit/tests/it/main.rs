@@ -6,6 +6,7 @@ mod fixtures;
 mod sandbox;
 
 mod adopt;
+mod anywhere;
 mod asking;
 mod browser;
 mod ci;
