@@ -2,6 +2,7 @@
 
 mod graph;
 mod heads;
+mod hooks;
 mod large;
 mod scan;
 mod site;
@@ -22,7 +23,7 @@ struct Measurement {
     measure: fn(&Site) -> Outcome<Figure>,
 }
 
-const MEASUREMENTS: [Measurement; 11] = [
+const MEASUREMENTS: [Measurement; 13] = [
     Measurement {
         name: "demo",
         measure: demo,
@@ -30,6 +31,14 @@ const MEASUREMENTS: [Measurement; 11] = [
     Measurement {
         name: "hook-post-commit",
         measure: hook_post_commit,
+    },
+    Measurement {
+        name: "hooks-idle-1000",
+        measure: hooks::idle,
+    },
+    Measurement {
+        name: "hooks-ten-1000",
+        measure: hooks::ten,
     },
     Measurement {
         name: "graph-html-500",

@@ -63,13 +63,13 @@ pub(super) fn no_op(site: &Site) -> Outcome<Figure> {
 }
 
 /// The unpacked registry on a port of its own; killed when dropped.
-struct DockerRegistry {
+pub(super) struct DockerRegistry {
     child: Child,
-    host: String,
+    pub(super) host: String,
 }
 
 impl DockerRegistry {
-    fn start(site: &Site) -> Outcome<Self> {
+    pub(super) fn start(site: &Site) -> Outcome<Self> {
         if !engines::has("registry") {
             return Err(Failure(
                 "no registry; run `cargo xtask engines install`".to_owned(),

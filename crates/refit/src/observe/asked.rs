@@ -13,10 +13,10 @@ use refit_deps::{
     observe::{Answer, Failure, FailureKind},
 };
 use refit_oci::{Descriptor, Digest, Document, ImageConfig, Reference, Repository, media_type};
-use refit_registry::{DOCUMENT_LIMIT, Head, RegistryError};
+use refit_registry::{DOCUMENT_LIMIT, Head, Registries, RegistryError};
 
 use super::Observer;
-use crate::error::chain;
+use crate::{error::chain, project::Project};
 
 impl Observer<'_> {
     pub(super) async fn tag(&self, tag: &Reference) -> Answer<Digest> {
@@ -184,6 +184,31 @@ impl Observer<'_> {
     fn cached(&self, what: &str, digest: &Digest) -> PathBuf {
         self.project.own_dir().join(what).join(digest.hex())
     }
+}
+
+/// A document by digest, from the cache where it is there, for who asks for nothing else.
+pub(crate) async fn cached_document(
+    project: &Project,
+    registries: &Registries,
+    repository: &Repository,
+    digest: &Digest,
+) -> Result<Document, RegistryError> {
+    let host = repository.registry();
+    let cached = project.own_dir().join("documents").join(digest.hex());
+    if host != EMBEDDED_HOST
+        && let Some(bytes) = recall(&cached, digest, DOCUMENT_LIMIT)
+        && let Ok(document) = Document::decode(None, bytes)
+    {
+        return Ok(document);
+    }
+    let document = registries
+        .registry(host)
+        .document(repository, digest)
+        .await?;
+    if host != EMBEDDED_HOST {
+        remember(&cached, document.bytes());
+    }
+    Ok(document)
 }
 
 /// What the cache has under a digest, if it is that.

@@ -6,6 +6,8 @@ mod checked;
 mod gone;
 mod released;
 
+pub(crate) use asked::cached_document;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},

@@ -13,7 +13,10 @@ use refit_platform::best_match;
 use refit_registry::{Head, Patience, Registries, RegistryError};
 
 use super::touched::Touched;
-use crate::project::{Project, Snapshot};
+use crate::{
+    observe::cached_document,
+    project::{Project, Snapshot},
+};
 
 /// How many requests are under way at once.
 const CONCURRENCY: usize = 16;
@@ -47,7 +50,7 @@ pub(super) async fn resolve(
             stream::iter(&wanted).for_each_concurrent(CONCURRENCY, |(reference, platforms)| {
                 let (registries, resolved, failed) = (&registries, &resolved, &failed);
                 async move {
-                    let answer = resolve_one(registries, reference, platforms).await;
+                    let answer = resolve_one(project, registries, reference, platforms).await;
                     let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
                     match answer {
                         Ok(found) => {
@@ -86,6 +89,7 @@ pub(super) async fn resolve(
 }
 
 async fn resolve_one(
+    project: &Project,
     registries: &Registries,
     reference: &Reference,
     platforms: &BTreeSet<Platform>,
@@ -99,7 +103,8 @@ async fn resolve_one(
             });
         }
     };
-    let document = registry.document(reference.repository(), &digest).await?;
+    let repository = reference.repository();
+    let document = cached_document(project, registries, repository, &digest).await?;
     let resolution = |platform: &Platform| match &document {
         Document::Manifest(_) => Some((None, digest.clone())),
         Document::Index(index) => {
