@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use refit_oci::Platform;
 use refit_registry::CredentialSources;
 
+use crate::ui::Annotations;
+
 /// The user's configuration file instead of `refit/config.toml` in the XDG configuration folder.
 pub(crate) const REFIT_CONFIG: &str = "REFIT_CONFIG";
 /// The platform that `$BUILDPLATFORM` stands for, instead of Linux on this machine's processor.
@@ -39,6 +41,11 @@ pub(crate) const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// Digests of `.config/refit.toml` whose commands may run, as `refit trust` says them; `1` for any.
 pub(crate) const REFIT_TRUST: &str = "REFIT_TRUST";
+
+/// `true` in GitHub Actions, where problems are shown beside the code.
+pub(crate) const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
+/// `True` in Azure Pipelines.
+pub(crate) const TF_BUILD: &str = "TF_BUILD";
 
 /// Every variable with what it does, for `refit --help`.
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
@@ -79,6 +86,14 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     (
         XDG_RUNTIME_DIR,
         "where Podman's `containers/auth.json` is looked for",
+    ),
+    (
+        GITHUB_ACTIONS,
+        "`true`: problems are annotations of GitHub Actions, too",
+    ),
+    (
+        TF_BUILD,
+        "`true`: problems are issues of Azure Pipelines, too",
     ),
     (NO_COLOR, "any value turns colours off"),
     (
@@ -124,6 +139,8 @@ pub(crate) struct Terminal {
     pub(crate) stderr_width: Option<usize>,
     /// Whether colours are unwelcome whatever the terminal can do.
     pub(crate) no_color: bool,
+    /// The CI system that shows remarks beside the code, if this runs in one.
+    pub(crate) annotations: Option<Annotations>,
 }
 
 impl Environment {
@@ -245,6 +262,18 @@ impl Parsed<'_> {
     }
 }
 
+/// GitHub and Azure say of themselves that they run a process.
+fn annotations() -> Option<Annotations> {
+    let is_true = |name: &str| env::var(name).is_ok_and(|v| v.eq_ignore_ascii_case("true"));
+    if is_true(GITHUB_ACTIONS) {
+        Some(Annotations::Github)
+    } else if is_true(TF_BUILD) {
+        Some(Annotations::Azure)
+    } else {
+        None
+    }
+}
+
 fn terminal() -> Terminal {
     let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
     let columns = env::var("COLUMNS")
@@ -256,6 +285,7 @@ fn terminal() -> Terminal {
         stdout_width: std::io::stdout().is_terminal().then(width),
         stderr_width: std::io::stderr().is_terminal().then(width),
         no_color: dumb,
+        annotations: annotations(),
     }
 }
 

@@ -16,6 +16,7 @@ mod revision;
 mod run;
 mod secrets;
 mod sources;
+mod summary;
 mod trust;
 mod ui;
 mod user_config;

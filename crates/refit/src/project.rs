@@ -16,8 +16,10 @@ use refit_deps::{
     record::Records,
     scan::Scans,
 };
+use refit_dockerfile::Kind;
 use refit_git::{ChangeKind, Entry, Head, Mode, Repo, notes};
 use refit_oci::{Digest, ObjectId, Platform};
+use refit_platform::Target;
 use refit_registry::{Registries, Settings};
 
 use crate::{
@@ -25,6 +27,7 @@ use crate::{
     error::CommandError,
     secrets,
     trust::Trust,
+    ui::Place,
     user_config::{self, UserConfig},
 };
 
@@ -304,6 +307,17 @@ impl Snapshot {
     pub(crate) fn blob(&self, path: &str) -> Option<&ObjectId> {
         let entry = entry_at(&self.entries, path)?;
         (entry.mode != Mode::Submodule).then_some(&entry.id)
+    }
+
+    /// The line of a Dockerfile that names a target's base.
+    pub(crate) fn base_place(&self, target: &Target) -> Option<Place<'_>> {
+        let image = self.inventory.image(&target.image)?;
+        let resolved = self.scans.target(&target.image, &target.platform)?;
+        let base = resolved.found.iter().find(|f| f.kind == Kind::Base)?;
+        Some(Place {
+            file: &image.dockerfile,
+            position: Some((base.line, 1)),
+        })
     }
 
     /// The image of that name, or an error with the nearest ones.

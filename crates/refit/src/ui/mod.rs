@@ -1,5 +1,6 @@
 //! The terminal: data on stdout, everything said about it on stderr. Nothing else in refit prints.
 
+mod annotations;
 mod states;
 mod table;
 mod words;
@@ -15,6 +16,7 @@ use serde::Serialize;
 
 use crate::{environment::Terminal, error::CommandError};
 
+pub(crate) use annotations::{Annotations, Place, Severity};
 pub(crate) use states::{
     adopted, for_images, hint, reason, state_words, states, unaffected, widespread,
 };
@@ -71,6 +73,13 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 /// One JSON document, as every verb writes them.
 pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string_pretty(value).expect("results have only string keys")
+}
+
+fn place(problem: &Problem) -> Place<'_> {
+    Place {
+        file: &problem.file,
+        position: problem.position,
+    }
 }
 
 /// Where results and remarks go.
@@ -187,6 +196,7 @@ impl Ui {
     pub(crate) fn problem(&self, problem: &Problem) {
         self.error(&problem.to_string());
         self.below(problem);
+        self.annotate(Severity::Error, place(problem), &problem.message);
     }
 
     /// The same where the command does its job nevertheless.
@@ -194,6 +204,14 @@ impl Ui {
         self.warning(&problem.to_string());
         if self.verbosity >= Verbosity::Normal {
             self.below(problem);
+        }
+        self.annotate(Severity::Warning, place(problem), &problem.message);
+    }
+
+    /// Tells CI, where there is one, that something is to be said of a line of a file.
+    pub(crate) fn annotate(&self, severity: Severity, place: Place<'_>, message: &str) {
+        if let Some(annotations) = self.terminal.annotations {
+            self.stderr_line(&annotations.command(severity, place, message));
         }
     }
 

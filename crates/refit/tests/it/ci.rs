@@ -6,7 +6,7 @@ mod steps;
 use refit_testkit::registry::{Access, Image, Login, Options, TestRegistry, TokenService};
 
 use self::steps::{Event, Job, System};
-use crate::{assert_snapshot, sandbox::Sandbox};
+use crate::{assert_masked, assert_snapshot, sandbox::Sandbox};
 
 const SYSTEMS: [(System, &str); 3] = [
     (System::Github, "github"),
@@ -297,6 +297,31 @@ fn a_sweep_patches_a_base_that_moved_and_the_next_one_does_nothing() {
         assert_eq!(swept.code, 0, "{name}: {}{}", swept.stdout, swept.stderr);
         assert!(team.tag("web") != web && team.tag("api") != api, "{name}");
         assert_ne!(team.refs(), refs, "{name}: records are pushed");
+        if system == System::Github {
+            let summary = team.sandbox.read("../summary.md");
+            assert!(
+                summary.starts_with("### Sweep of `main`\n\n**Patched**\n"),
+                "{summary}"
+            );
+            assert!(summary.contains("/base/debian:12 "), "{summary}");
+            let output = team.sandbox.read("../github-output");
+            assert!(
+                output.starts_with(
+                    "body<<END_OF_STATUS\n<!-- refit:status -->\n0 of 2 targets stale, "
+                ),
+                "{output}"
+            );
+            assert!(output.ends_with("\nEND_OF_STATUS\n"), "{output}");
+        }
+        if system == System::Azure {
+            assert!(
+                swept
+                    .stdout
+                    .contains("##vso[task.uploadsummary]SANDBOX/tools/refit-sweep.md\n"),
+                "{}",
+                swept.stdout
+            );
+        }
         let (refs, n_writes) = (team.refs(), team.n_writes());
         let again = team.job(system, Event::Schedule, "");
         assert!(
@@ -306,4 +331,93 @@ fn a_sweep_patches_a_base_that_moved_and_the_next_one_does_nothing() {
         );
         assert_eq!((team.refs(), team.n_writes()), (refs, n_writes), "{name}");
     }
+}
+
+/// `gh`, whose issues are files.
+const GH: &str = r#"#!/bin/sh
+case "$1 $2" in
+"api --paginate") ls issues ;;
+"issue edit") [ "$4" = --body-file ] && cp "$5" "issues/$3" ;;
+"issue create") [ "$5" = --body-file ] && cp "$6" "issues/$(($(ls issues | wc -l) + 1))" ;;
+*) exit 1 ;;
+esac
+"#;
+
+#[test]
+fn one_issue_is_kept_current_and_there_is_never_a_second() {
+    let sandbox = Sandbox::with(SETTINGS);
+    sandbox.refit(&["init", "--ci", "github"]).ok();
+    let file: serde_json::Value = serde_saphyr::from_str(&sandbox.read(FILES[1].1)).unwrap();
+    let script = file["jobs"]["issue"]["steps"][0]["run"].as_str().unwrap();
+    sandbox.write("../tools/gh", GH);
+    let gh = sandbox.path("tools/gh");
+    std::fs::set_permissions(gh, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::create_dir(sandbox.root().join("issues")).unwrap();
+    for body in ["<!-- refit:status -->\none", "<!-- refit:status -->\ntwo"] {
+        let mut command = std::process::Command::new("bash");
+        let path = std::env::var("PATH").unwrap();
+        command
+            .args(["--noprofile", "--norc", "-eo", "pipefail", "-c", script])
+            .env(
+                "PATH",
+                format!("{}:{path}", sandbox.path("tools").display()),
+            )
+            .env("GH_REPO", "team/shop")
+            .env("RUNNER_TEMP", sandbox.path("."))
+            .env("BODY", body)
+            .env("RUN", "https://github.com/team/shop/actions/runs/1");
+        sandbox.run(command, "").ok();
+        let expected =
+            format!("{body}\n\nLast sweep: https://github.com/team/shop/actions/runs/1\n");
+        assert_eq!(sandbox.read("issues/1"), expected);
+        assert!(!sandbox.root().join("issues/2").exists());
+    }
+}
+
+#[test]
+fn what_is_wrong_is_shown_beside_the_code() {
+    let sandbox = Sandbox::with("//- web/Dockerfile\nFROM debian:12\nRUN --mount=oops x\n");
+    for (variable, said) in [
+        ("GITHUB_ACTIONS", "::error file=web/Dockerfile,line=2,col="),
+        (
+            "TF_BUILD",
+            "##vso[task.logissue type=error;sourcepath=web/Dockerfile;linenumber=2;columnnumber=",
+        ),
+    ] {
+        let ran = sandbox.refit_with(&["config", "check"], "", &[(variable, "true")]);
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    }
+    let elsewhere = sandbox.refit(&["config", "check"]).stderr;
+    assert!(
+        !elsewhere.contains("::error") && !elsewhere.contains("##vso"),
+        "{elsewhere}"
+    );
+}
+
+#[test]
+fn a_summary_says_what_is_stale_and_what_was_patched() {
+    let sandbox = crate::shop::stale();
+    sandbox
+        .refit(&["hold", "app", "--reason", "a | b, @team"])
+        .ok();
+    let ran = sandbox.refit_with(
+        &["status", "--summary", "../status.md"],
+        "",
+        &[("GITHUB_ACTIONS", "true")],
+    );
+    assert!(
+        ran.stderr.contains(
+            "::warning file=base/Dockerfile,line=1,col=1::base@linux/arm64 is stale: debian:12-slim "
+        ),
+        "{}",
+        ran.stderr
+    );
+    assert_masked!("ci-summary-status", sandbox.read("../status.md"));
+    sandbox.refit(&["sweep", "--summary", "../sweep.md"]).ok();
+    assert_masked!("ci-summary-sweep", sandbox.read("../sweep.md"));
+    // A second one is told below the first.
+    sandbox.refit(&["sweep", "--summary", "../sweep.md"]).ok();
+    let both = sandbox.read("../sweep.md");
+    assert_eq!(both.matches("### Sweep of `main`").count(), 2, "{both}");
+    assert!(both.contains("Nothing to do; "), "{both}");
 }

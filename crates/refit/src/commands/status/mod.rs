@@ -3,7 +3,10 @@
 mod rows;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use clap::Args;
 use refit_deps::{
@@ -18,7 +21,8 @@ use crate::{
     observe,
     packages::{self, Insides},
     project::Snapshot,
-    ui::{self, Format, count},
+    summary,
+    ui::{self, Format, Severity, count},
 };
 
 /// Show which images are stale, and why
@@ -39,6 +43,11 @@ pub(crate) struct StatusArgs {
     /// Also show the packages that changed inside of the bases that moved; reads their layers
     #[arg(long)]
     packages: bool,
+    /// Append how everything stands to this file, as Markdown: for an issue that is kept current
+    ///
+    /// Its first line is `<!-- refit:status -->`, by which the issue is found again.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    summary: Option<PathBuf>,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
@@ -75,6 +84,17 @@ pub(crate) async fn run(app: &App, args: &StatusArgs) -> Result<Exit, CommandErr
         Format::Human => {
             rows::print(app, tip, status, n_stale);
             packages::show(&app.ui, &insides);
+        }
+    }
+    if let Some(path) = &args.summary {
+        let text = summary::status(status, n_stale, app.environment.now());
+        summary::append(&app.dir.join(path), &text)?;
+    }
+    for row in status.rows.iter().filter(|row| row.word == Word::Stale) {
+        if let Some(place) = tip.base_place(&row.target) {
+            let why: Vec<String> = row.reasons.iter().map(ui::reason).collect();
+            let message = format!("{} is stale: {}", row.target, why.join("; "));
+            app.ui.annotate(Severity::Warning, place, &message);
         }
     }
     let exit = report::snapshot(app, tip);

@@ -3,8 +3,9 @@
 mod merge;
 mod nothing;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
+use refit_build::apply::Outcome;
 use refit_deps::{
     config::RebuildFrom,
     graph::Node,
@@ -26,8 +27,8 @@ use crate::{
     observe::Observer,
     packages::{self, Insides},
     project::{Project, Snapshot},
-    run,
-    ui::{Format, Ui},
+    run, summary,
+    ui::{Format, Severity, Ui},
     workshop,
 };
 
@@ -43,6 +44,7 @@ use crate::{
     refit sweep -n --packages         also what changed inside of the bases\n  \
     refit sweep\n  \
     refit sweep --base debian:12-slim  only what is built on it\n  \
+    refit sweep --summary summary.md   what was done, as Markdown\n  \
     refit sweep web --force            a fresh build although nothing changed")]
 pub(crate) struct SweepArgs {
     /// Only these images
@@ -60,6 +62,10 @@ pub(crate) struct SweepArgs {
     /// Rebuild although nothing changed, without layers from a cache; new bases are not waited for
     #[arg(long)]
     force: bool,
+    /// Append what was patched, what failed and what was left as it is to this file, as Markdown: in GitHub Actions
+    /// `$GITHUB_STEP_SUMMARY`
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    summary: Option<PathBuf>,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
@@ -77,6 +83,7 @@ pub(crate) async fn run(app: &App, args: &SweepArgs) -> Result<Exit, CommandErro
         claims: Claims::default(),
         observer: None,
         written: BTreeSet::new(),
+        summary: String::new(),
     };
     let mut exit = Exit::Fine;
     let mut documents: Vec<Value> = Vec::new();
@@ -92,6 +99,9 @@ pub(crate) async fn run(app: &App, args: &SweepArgs) -> Result<Exit, CommandErro
         let (document, line_exit) = sweep.line(&project, line, tip).await?;
         documents.extend(document);
         exit = exit.or(line_exit);
+    }
+    if let Some(path) = &args.summary {
+        summary::append(&app.dir.join(path), &sweep.summary)?;
     }
     if args.format.format == Format::Json {
         app.ui.json(&merge::lines(documents));
@@ -155,6 +165,8 @@ struct Sweep<'p> {
     observer: Option<Observer<'p>>,
     /// Repositories that this sweep has written to.
     written: BTreeSet<Repository>,
+    /// What is told in `--summary`.
+    summary: String,
 }
 
 impl<'p> Sweep<'p> {
@@ -215,6 +227,8 @@ impl<'p> Sweep<'p> {
                 run::nothing_json(&plan, requests)
             };
             packages::annotate(&mut document, &insides);
+            self.summary
+                .push_str(&summary::sweep(&observer.line.name, &plan, None));
             (Some(document), after)
         } else {
             if !json {
@@ -225,6 +239,9 @@ impl<'p> Sweep<'p> {
             if !json {
                 run::show_applied(&app.ui, &ran);
             }
+            annotate_failures(&app.ui, &observer.tip, &ran);
+            self.summary
+                .push_str(&summary::sweep(&observer.line.name, &plan, Some(&ran)));
             let repositories = plan.publications.iter().flat_map(|p| &p.tags);
             self.written
                 .extend(repositories.map(|tag| tag.repository().clone()));
@@ -275,6 +292,21 @@ impl<'p> Sweep<'p> {
         observer
             .resolve(|ground| plan::sweep(ground, &options))
             .await
+    }
+}
+
+/// Shows what failed at the lines that name the bases, where the tip still has them.
+fn annotate_failures(ui: &Ui, tip: &Snapshot, ran: &run::Ran) {
+    for done in &ran.applied.done {
+        let message = match &done.outcome {
+            Outcome::Failed(failed) => &failed.message,
+            Outcome::Skipped(why) => why,
+            Outcome::Built(_) | Outcome::Staged(_) | Outcome::Kept(_) => continue,
+        };
+        if let Some(place) = tip.base_place(&done.target) {
+            let message = format!("{}: {message}", done.target);
+            ui.annotate(Severity::Error, place, &message);
+        }
     }
 }
 

@@ -131,6 +131,7 @@ impl Job<'_> {
                 set("GITHUB_ACTIONS", "true");
                 set("GITHUB_PATH", &path("github-path"));
                 set("GITHUB_STEP_SUMMARY", &path("summary.md"));
+                set("RUNNER_TEMP", folder);
                 set("GITHUB_OUTPUT", &path("github-output"));
                 set("vars.REFIT_RELEASES", "");
                 set("github.event.before", &self.before);
@@ -163,6 +164,7 @@ impl Job<'_> {
                     Event::Schedule => "Schedule",
                 };
                 set("TF_BUILD", "True");
+                set("AGENT_TEMPDIRECTORY", &path("tools"));
                 set("$(Build.Reason)", reason);
                 set("$(Build.SourceBranch)", "refs/heads/main");
                 set("$(System.PullRequest.TargetBranch)", "refs/heads/main");
