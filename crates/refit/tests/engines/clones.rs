@@ -134,3 +134,36 @@ fn needs_engine_docker26_notes_travel_through_the_remote() {
         .mentions("notes of `origin`");
     assert_eq!(hub.digest("team/web:latest"), before);
 }
+
+#[test]
+fn needs_engine_docker26_records_are_restored_from_what_the_registry_holds() {
+    let (hub, bench) = lineage::released(Version::V26);
+    hub.push_base("1", "2");
+    bench.refit(&["sweep"]).exits(0);
+    hub.push_base("2", "2");
+    let asked = || {
+        let mut status = bench.refit(&["status", "--format", "json"]).exits(0).json();
+        status.as_object_mut().unwrap().remove("requests");
+        status
+    };
+    let before = asked();
+    let clone = bench.beside("clone");
+    bench
+        .git(&["clone", "--quiet", ".", clone.to_str().unwrap()])
+        .exits(0);
+    bench
+        .git_in(&clone, &["remote", "remove", "origin"])
+        .exits(0);
+    bench
+        .refit_in(&clone, &["notes", "restore", "--from-registry"])
+        .exits(0)
+        .mentions("6 publications and ");
+    let mut after = bench
+        .refit_in(&clone, &["status", "--format", "json"])
+        .exits(0)
+        .json();
+    after.as_object_mut().unwrap().remove("requests");
+    assert_eq!(after, before);
+    bench.refit_in(&clone, &["notes", "verify"]).exits(0);
+    bench.refit_in(&clone, &["sweep"]).exits(0);
+}

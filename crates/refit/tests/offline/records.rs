@@ -41,6 +41,49 @@ fn without_notes_the_annotations_are_enough() {
 }
 
 #[test]
+fn lost_records_are_restored_as_far_back_as_the_registry_has_them() {
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(LINEAGE);
+    shop.refit(&["build", "--push"]).exits(0);
+    bench.push_base("1", "one", "two");
+    shop.refit(&["sweep"]).exits(0);
+    bench.push_base("1", "three", "two");
+    let asked = || {
+        let mut status = shop.refit(&["status", "--format", "json"]).exits(0).json();
+        status.as_object_mut().unwrap().remove("requests");
+        status
+    };
+    let (before, first) = (
+        asked(),
+        bench.index("shop").annotations["dev.refit.replaces"].clone(),
+    );
+    shop.git(&["update-ref", "-d", "refs/notes/refit"]);
+    shop.git(&["update-ref", "-d", "refs/notes/refit-records"]);
+    let writes = bench.writes();
+    shop.refit(&["notes", "restore", "--from-registry"])
+        .exits(0)
+        .mentions("6 publications and ");
+    assert_eq!(bench.writes(), writes, "nothing is pushed");
+    assert_eq!(asked(), before);
+    assert_eq!(publishes(&shop, "shop").len(), 2);
+    // A rollback by hand is known as one again.
+    let published = bench.published("shop");
+    bench.retag("shop", &first.parse().unwrap());
+    let said = shop
+        .refit(&["sweep", "shop", "--dry-run", "--format", "json"])
+        .json();
+    assert_eq!(said["states"][0]["state"], "moved-elsewhere", "{said}");
+    bench.retag("shop", &published);
+    shop.refit(&["sweep"]).exits(0).omits("no records here");
+    assert_eq!(publishes(&shop, "shop").len(), 3);
+    shop.refit(&["notes", "verify"]).exits(0);
+    shop.refit(&["notes", "restore", "--from-registry"])
+        .exits(0)
+        .mentions("no record is missing");
+}
+
+#[test]
 fn an_unrecorded_push_becomes_the_head() {
     let bench = Bench::new();
     bench.push_base("1", "one", "one");
