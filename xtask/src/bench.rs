@@ -4,6 +4,7 @@ mod graph;
 mod heads;
 mod hooks;
 mod large;
+mod records;
 mod scan;
 mod site;
 mod sweep;
@@ -23,7 +24,7 @@ struct Measurement {
     measure: fn(&Site) -> Outcome<Figure>,
 }
 
-const MEASUREMENTS: [Measurement; 13] = [
+const MEASUREMENTS: [Measurement; 16] = [
     Measurement {
         name: "demo",
         measure: demo,
@@ -75,6 +76,18 @@ const MEASUREMENTS: [Measurement; 13] = [
     Measurement {
         name: "sweep-trust-records-10k",
         measure: large::trusting,
+    },
+    Measurement {
+        name: "records-100k-cold",
+        measure: records::cold,
+    },
+    Measurement {
+        name: "records-100k-cached",
+        measure: records::cached,
+    },
+    Measurement {
+        name: "records-commit-1000",
+        measure: records::commit,
     },
 ];
 

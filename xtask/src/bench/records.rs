@@ -1,0 +1,55 @@
+//! 100,000 records in git notes: loaded from packs, from what is cached, and 1,000 of them written at once.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use super::{Figure, Peer, site::Site};
+use crate::shell::{Failure, Outcome, cargo, output};
+
+/// What the benchmark told: it measures all rows on one repository.
+static TOLD: Mutex<Option<Vec<Value>>> = Mutex::new(None);
+
+/// Every note read from git, and cached.
+pub(super) fn cold(_: &Site) -> Outcome<Figure> {
+    figure("records-100k-cold", "git cat-file --batch")
+}
+
+/// Every note as it is cached.
+pub(super) fn cached(_: &Site) -> Outcome<Figure> {
+    figure("records-100k-cached", "git notes list")
+}
+
+/// A record more on each of 1,000 notes, in one commit. Git reads nothing of what is there.
+pub(super) fn commit(_: &Site) -> Outcome<Figure> {
+    figure("records-commit-1000", "git fast-import")
+}
+
+fn figure(what: &str, peer: &'static str) -> Outcome<Figure> {
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.is_none() {
+        let package = ["--quiet", "--package=refit-git", "--bench=notes"];
+        let printed = output(cargo(&["bench"]).args(package))?;
+        let lines = printed.lines();
+        let lines = lines.filter_map(|line| serde_json::from_str(line).ok());
+        *told = Some(lines.collect());
+    }
+    let line = told.iter().flatten().find(|line| line["what"] == what);
+    let missing = || Failure(format!("the benchmark of notes did not tell `{what}`"));
+    let line = line.ok_or_else(missing)?;
+    let ms = |name: &str| {
+        let ms = line[name].as_f64().ok_or_else(missing)?;
+        Ok(Duration::from_secs_f64(ms / 1e3))
+    };
+    Ok(Figure {
+        wall: ms("ms")?,
+        peer: Some(Peer {
+            name: peer,
+            wall: ms("peer_ms")?,
+        }),
+        detail: "100,000 records on 1,000 objects".to_owned(),
+    })
+}
