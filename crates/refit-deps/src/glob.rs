@@ -5,8 +5,9 @@ pub(crate) struct Glob {
     parts: Vec<Part>,
     /// How many characters a path must have.
     n_chars: usize,
-    /// What a path must begin with.
+    /// What a path must begin with, and end with.
     prefix: String,
+    suffix: String,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -48,13 +49,19 @@ impl Glob {
         Self {
             n_chars: parts.iter().filter(|part| part.is_one()).count(),
             prefix: parts.iter().map_while(literal).collect(),
+            suffix: {
+                let reversed = parts.iter().rev().map_while(literal);
+                let mut suffix: Vec<char> = reversed.collect();
+                suffix.reverse();
+                suffix.into_iter().collect()
+            },
             parts,
         }
     }
 
     /// Whether the whole path matches. No way is tried after another: it takes at most the square of the path's length.
     pub(crate) fn matches(&self, path: &str) -> bool {
-        if !path.starts_with(&self.prefix) {
+        if !path.starts_with(&self.prefix) || !path.ends_with(&self.suffix) {
             return false;
         }
         let text: Vec<char> = path.chars().collect();

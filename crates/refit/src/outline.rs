@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use refit_context::ignore_candidates;
-use refit_deps::config::CONFIG_PATH;
+use refit_deps::{config::CONFIG_PATH, glob_matches};
 use refit_dockerfile::looks_like_dockerfile;
 use refit_git::Mode;
 use refit_oci::ObjectId;
@@ -22,6 +22,8 @@ pub(crate) struct Outline {
     commit: ObjectId,
     /// Sorted, each once.
     images: BTreeSet<Paths>,
+    /// What they match is a Dockerfile by any name.
+    globs: Vec<String>,
 }
 
 /// Where an image comes from.
@@ -55,6 +57,7 @@ impl Outline {
             version: VERSION,
             commit,
             images,
+            globs: snapshot.inventory.globs.clone(),
         })
     }
 
@@ -99,6 +102,7 @@ impl Outline {
             path == CONFIG_PATH
                 || looks_like_dockerfile(&name(path))
                 || dockerfiles.contains(path.as_str())
+                || self.globs.iter().any(|glob| glob_matches(glob, path))
         })
     }
 
@@ -127,6 +131,7 @@ mod tests {
             version: VERSION,
             commit: "a".repeat(40).parse().unwrap(),
             images: paths.collect(),
+            globs: vec!["docker/*.build".to_owned()],
         }
     }
 
@@ -151,6 +156,8 @@ mod tests {
             ("new/Dockerfile.dev", true, false),
             ("new/Containerfile", true, false),
             (CONFIG_PATH, true, false),
+            ("docker/new.build", true, false),
+            ("docker/new.sh", false, false),
         ] {
             let paths = [path.to_owned()];
             let told = (web.is_outdated_by(&paths), web.is_touched_by(&paths));

@@ -41,6 +41,8 @@ pub struct Inventory {
     pub unlisted: Vec<String>,
     /// Whether there is a configuration file.
     pub configured: bool,
+    /// Its globs of Dockerfiles: whatever they match is one, by any name.
+    pub globs: Vec<String>,
     /// Where bases are copied to and built from, if they are.
     pub mirror: Option<BaseMirror>,
     /// The configuration's `[sweep]`.
@@ -112,6 +114,7 @@ pub fn read(files: &Files<'_>) -> Inventory {
             .filter(|p| !listed.contains(p.as_str()) && !ignored.iter().any(|g| g.matches(p)));
         inventory.unlisted = unlisted.cloned().collect();
         inventory.configured = true;
+        inventory.globs = config.images.iter().map(|e| e.files.clone()).collect();
         inventory.mirror = config.bases.mirror();
         inventory.sweep = config.sweep;
         inventory.ci = config.ci;

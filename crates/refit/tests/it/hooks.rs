@@ -203,3 +203,23 @@ fn what_was_remembered_of_the_images_never_hides_one() {
         (0, debian("15"))
     );
 }
+
+#[test]
+fn a_new_dockerfile_of_any_name_that_a_glob_lists_is_looked_at() {
+    let sandbox = hooked(
+        "//- .config/refit.toml\n[[images]]\nfiles = \"docker/*.build\"\nname = \"{suffix}\"\ncontext = \"src\"\n\
+         //- docker/web.build\nFROM debian:12\n//- src/a\na\n",
+    );
+    sandbox.write("docker/api.build", "FORM debian:12\n");
+    sandbox.git(&["add", "-A"]);
+    let ran = sandbox.try_git(&["commit", "-q", "-m", "Add another"]);
+    assert!(
+        ran.stderr.starts_with("error: docker/api.build:1:1: "),
+        "{}",
+        ran.all()
+    );
+    sandbox.write("docker/api.build", "FROM debian:13\n");
+    sandbox.commit("Add another");
+    let note = sandbox.git(&["notes", "--ref=refit", "show", "HEAD"]);
+    assert!(note.contains("debian:13 not resolved"), "{note}");
+}
