@@ -5,10 +5,15 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use gix::odb::pack::cache::lru::MemoryCappedHashmap;
+
 /// Handles beyond this many at rest are dropped.
 const AT_REST: usize = 16;
 /// Bytes of decoded objects that a handle remembers.
 const OBJECT_CACHE: usize = 8 << 20;
+/// Bytes of objects that others in a pack are told by the difference to: without them, each is decoded from the start of
+/// its chain.
+const PACK_CACHE: usize = 64 << 20;
 
 /// One opened repository and its idle handles.
 pub(crate) struct Pool {
@@ -44,6 +49,8 @@ impl Pool {
         let repo = idle.unwrap_or_else(|| {
             let mut repo = self.shared.to_thread_local();
             repo.object_cache_size_if_unset(OBJECT_CACHE);
+            repo.objects
+                .set_pack_cache(|| Box::new(MemoryCappedHashmap::new(PACK_CACHE)));
             repo
         });
         Handle {
