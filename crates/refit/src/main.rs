@@ -22,9 +22,9 @@ mod ui;
 mod user_config;
 mod workshop;
 
-use std::{process::ExitCode, time::Duration};
+use std::{path::Path, process::ExitCode, time::Duration};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::{
     cli::Cli,
@@ -39,7 +39,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // Usage errors end here, with clap's own words and exit code 2.
-    let cli = Cli::parse();
+    let cli = parse();
     let environment = match Environment::read() {
         Ok(environment) => environment,
         Err(error) => {
@@ -74,6 +74,18 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(exit.code())
+}
+
+/// The command line. Git runs a program `git-refit` of the PATH as `git refit`, and help then says so.
+fn parse() -> Cli {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let is_of_git = Path::new(&program).file_stem() == Some("git-refit".as_ref());
+    let command = if is_of_git {
+        Cli::command().bin_name("git refit")
+    } else {
+        Cli::command()
+    };
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
 fn execute(app: &App, cli: Cli) -> Result<Exit, CommandError> {

@@ -421,3 +421,75 @@ fn a_summary_says_what_is_stale_and_what_was_patched() {
     assert_eq!(both.matches("### Sweep of `main`").count(), 2, "{both}");
     assert!(both.contains("Nothing to do; "), "{both}");
 }
+
+#[test]
+fn the_doctor_compares_the_schedule_with_what_ci_does() {
+    let sandbox = Sandbox::with(SETTINGS);
+    let said = |sandbox: &Sandbox| {
+        let ran = sandbox.refit(&["doctor", "--format", "json"]);
+        let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        let checks = json["checks"].as_array().unwrap();
+        let check = checks
+            .iter()
+            .find(|check| check["check"] == "schedule")
+            .unwrap();
+        format!(
+            "{}: {}",
+            check["state"].as_str().unwrap(),
+            check["detail"].as_str().unwrap()
+        )
+    };
+    assert_eq!(
+        said(&sandbox),
+        "missing: `[sweep] schedule` says `0 4 * * *` and `30 12 * * 1-5`, and nothing here sweeps then"
+    );
+    sandbox
+        .refit(&["init", "--ci", "github", "--ci", "azure"])
+        .ok();
+    assert_eq!(
+        said(&sandbox),
+        "ok: .github/workflows/refit-sweep.yml and .azure/refit.yml: `0 4 * * *` and `30 12 * * 1-5`"
+    );
+    let path = FILES[1].1;
+    sandbox.write(
+        path,
+        &sandbox.read(path).replace("'0 4 * * *'", "'0  5 * * *'"),
+    );
+    assert_eq!(
+        said(&sandbox),
+        "wrong: `.github/workflows/refit-sweep.yml` sweeps `0 5 * * *` and `30 12 * * 1-5`, and `[sweep] schedule` says `0 4 * * *` and `30 12 * * 1-5`"
+    );
+}
+
+#[test]
+fn git_runs_refit_as_one_of_its_own_commands() {
+    let sandbox = Sandbox::with(SETTINGS);
+    std::fs::create_dir_all(sandbox.path("tools")).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_refit"), sandbox.path("tools/git-refit"))
+        .unwrap();
+    let git = |args: &[&str]| {
+        let mut command = std::process::Command::new("git");
+        let path = std::env::var("PATH").unwrap();
+        command.arg("refit").args(args);
+        command.env(
+            "PATH",
+            format!("{}:{path}", sandbox.path("tools").display()),
+        );
+        sandbox.run(command, "")
+    };
+    assert!(git(&["images", "--name-only"]).ok().contains("web"));
+    let help = git(&["-h"]).ok();
+    assert!(
+        help.contains("Usage: git refit [OPTIONS] <COMMAND>"),
+        "{help}"
+    );
+    let help = git(&["status", "-h"]).ok();
+    assert!(help.contains("Usage: git refit status [OPTIONS]"), "{help}");
+    assert_eq!(git(&["no-such-verb"]).code, 2);
+    assert!(
+        sandbox
+            .refit(&["-h"])
+            .ok()
+            .contains("Usage: refit [OPTIONS] <COMMAND>")
+    );
+}

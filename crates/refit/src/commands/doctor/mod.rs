@@ -4,6 +4,7 @@ mod credentials;
 mod engine;
 mod registries;
 mod repository;
+mod schedule;
 
 use std::collections::BTreeSet;
 
@@ -110,6 +111,7 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Exit, CommandErr
                 let images = &snapshot.inventory.images;
                 platforms = images.iter().flat_map(|i| i.platforms.clone()).collect();
                 pushed_to = credentials::pushed_to(&project, &snapshot.inventory);
+                checks.extend(schedule::check(&project, &snapshot.inventory.sweep));
             }
             checks.push(repository::records(&project));
             checks.extend(repository::remote(&project));
