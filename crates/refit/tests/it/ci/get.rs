@@ -9,15 +9,23 @@ use crate::sandbox::{Ran, Sandbox};
 
 const PROGRAM: &str = "#!/bin/sh\necho \"the one from the release: $*\"\n";
 
-/// Runs the step, with a release in a folder that has this file of sums.
-fn get(sums: Option<&str>) -> (Sandbox, Ran) {
-    let sandbox = Sandbox::with(super::SETTINGS);
+/// The step of a workflow that `init` writes.
+fn of_workflow(sandbox: &Sandbox) -> String {
     sandbox.refit(&["init", "--ci", "github"]).ok();
-    let file: Value =
-        serde_saphyr::from_str(&sandbox.read(".github/workflows/refit-sweep.yml")).unwrap();
+    let text = sandbox.read(".github/workflows/refit-sweep.yml");
+    let file: Value = serde_saphyr::from_str(&text).unwrap();
     let steps = file["jobs"]["sweep"]["steps"].as_array().unwrap();
     let step = steps.iter().find(|step| step["name"] == "Get refit");
-    let script = step.unwrap()["run"].as_str().unwrap();
+    step.unwrap()["run"].as_str().unwrap().to_owned()
+}
+
+/// This repository's own action.
+fn action() -> Value {
+    serde_saphyr::from_str(include_str!("../../../../../action.yml")).unwrap()
+}
+
+/// Runs a step, with a release in a folder that has this file of sums.
+fn get(script: &str, sandbox: &Sandbox, sums: Option<&str>, sum: &str) -> Ran {
     let version = env!("CARGO_PKG_VERSION");
     let name = name();
     sandbox.write(&format!("../releases/v{version}/{name}"), PROGRAM);
@@ -29,13 +37,13 @@ fn get(sums: Option<&str>) -> (Sandbox, Ran) {
         .args(["--noprofile", "--norc", "-eo", "pipefail", "-c", script])
         .env("PATH", "/usr/bin:/bin")
         .env("REFIT_VERSION", version)
+        .env("REFIT_SHA256", sum)
         .env(
             "REFIT_RELEASES",
             format!("file://{}", sandbox.path("releases").display()),
         )
         .env("GITHUB_PATH", sandbox.path("github-path"));
-    let ran = sandbox.run(command, "");
-    (sandbox, ran)
+    sandbox.run(command, "")
 }
 
 fn name() -> String {
@@ -50,24 +58,32 @@ fn sum(text: &str) -> String {
     hex::encode(Sha256::digest(text))
 }
 
+/// The steps of the workflow and of the action.
+fn scripts(sandbox: &Sandbox) -> [String; 2] {
+    let action = action();
+    let step = action["runs"]["steps"][0]["run"].as_str().unwrap();
+    [of_workflow(sandbox), step.to_owned()]
+}
+
 #[test]
 fn a_release_is_taken_if_its_sum_is_right() {
     let sums = format!("{}  other\n{}  {}\n", sum("other"), sum(PROGRAM), name());
-    let (sandbox, ran) = get(Some(&sums));
-    assert!(
-        ran.stdout
-            .ends_with("the one from the release: --version\n")
-            && ran.code == 0,
-        "{}{}",
-        ran.stdout,
-        ran.stderr
-    );
-    let bin = sandbox.path("home/.local/bin");
-    assert!(bin.join("refit").is_file());
-    assert_eq!(
-        sandbox.read("../github-path"),
-        format!("{}\n", bin.display())
-    );
+    for at in 0..2 {
+        let sandbox = Sandbox::with(super::SETTINGS);
+        let ran = get(&scripts(&sandbox)[at], &sandbox, Some(&sums), "");
+        assert!(
+            ran.stdout
+                .ends_with("the one from the release: --version\n")
+                && ran.code == 0,
+            "{}{}",
+            ran.stdout,
+            ran.stderr
+        );
+        let bin = sandbox.path("home/.local/bin");
+        assert!(bin.join("refit").is_file());
+        let path = format!("{}\n", bin.display());
+        assert_eq!(sandbox.read("../github-path"), path);
+    }
 }
 
 #[test]
@@ -75,9 +91,28 @@ fn a_release_with_another_sum_or_none_is_not_run() {
     let wrong = format!("{}  {}\n", sum("something else"), name());
     let longer = format!("{}  {}.sig\n", sum(PROGRAM), name());
     for sums in [Some(wrong.as_str()), Some(&longer), Some(""), None] {
-        let (sandbox, ran) = get(sums);
-        assert_ne!(ran.code, 0, "{sums:?}");
-        assert!(!ran.stdout.contains("the one from the release"), "{sums:?}");
-        assert!(!sandbox.path("home/.local/bin/refit").exists(), "{sums:?}");
+        for at in 0..2 {
+            let sandbox = Sandbox::with(super::SETTINGS);
+            let ran = get(&scripts(&sandbox)[at], &sandbox, sums, "");
+            assert_ne!(ran.code, 0, "{sums:?}");
+            assert!(!ran.stdout.contains("the one from the release"), "{sums:?}");
+            assert!(!sandbox.path("home/.local/bin/refit").exists(), "{sums:?}");
+        }
+    }
+}
+
+#[test]
+fn the_action_takes_a_sum_and_its_version_is_this_one() {
+    let action = action();
+    assert_eq!(
+        action["inputs"]["version"]["default"],
+        env!("CARGO_PKG_VERSION")
+    );
+    let script = action["runs"]["steps"][0]["run"].as_str().unwrap();
+    for (sum, is_right) in [(sum(PROGRAM), true), (sum("something else"), false)] {
+        let sandbox = Sandbox::with(super::SETTINGS);
+        let ran = get(script, &sandbox, None, &sum);
+        assert_eq!(ran.code == 0, is_right, "{}", ran.stderr);
+        assert_eq!(sandbox.path("home/.local/bin/refit").exists(), is_right);
     }
 }
