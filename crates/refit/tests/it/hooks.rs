@@ -223,3 +223,40 @@ fn a_new_dockerfile_of_any_name_that_a_glob_lists_is_looked_at() {
     let note = sandbox.git(&["notes", "--ref=refit", "show", "HEAD"]);
     assert!(note.contains("debian:13 not resolved"), "{note}");
 }
+
+/// The README's lines for other managers of hooks.
+#[test]
+fn a_hook_manager_needs_one_line_each() {
+    const README: &str = include_str!("../../../../README.md");
+    let sandbox = Sandbox::with("//- web/Dockerfile\nFROM debian:12\n");
+    for name in ["pre-commit", "post-commit"] {
+        let start = format!("! command -v refit >/dev/null || refit hook {name}");
+        let line = README
+            .lines()
+            .find(|line| line.starts_with(&start))
+            .unwrap();
+        let hook = sandbox.root().join(".git/hooks").join(name);
+        std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+        std::fs::write(&hook, format!("#!/bin/sh\n{line}\n")).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&hook, executable).unwrap();
+    }
+    sandbox.write("web/Dockerfile", "FORM debian:12\n");
+    sandbox.git(&["add", "-A"]);
+    assert_eq!(sandbox.try_git(&["commit", "-q", "-m", "Break it"]).code, 1);
+    // Where refit cannot tell, or is not there, nothing is stopped.
+    let commit = ["-c", "core.hooksPath=.git/hooks", "commit", "-q", "-m", "x"];
+    let without = std::process::Command::new("git")
+        .current_dir(sandbox.root())
+        .args(["-c", "user.name=a", "-c", "user.email=a@b.c"])
+        .args(commit)
+        .env("PATH", "/usr/bin:/bin")
+        .output()
+        .unwrap();
+    assert!(without.status.success(), "{without:?}");
+    sandbox.write("web/Dockerfile", "FROM debian:13\n");
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-q", "-m", "Mend it"]);
+    let note = sandbox.git(&["notes", "--ref=refit", "show", "HEAD"]);
+    assert_eq!(note, "web: debian:13 not resolved (linux/amd64)\n");
+}
