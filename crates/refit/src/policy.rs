@@ -16,6 +16,7 @@ use crate::{
     error::CommandError,
     observe::Observer,
     project::{Project, Snapshot},
+    ui::{self, Ui},
 };
 
 /// What breaks the policy, and what of it could not be told.
@@ -27,6 +28,16 @@ pub(crate) struct Checked {
     pub(crate) unknown: BTreeMap<Reference, String>,
     /// There was not enough time to look at all of them.
     pub(crate) cut_short: bool,
+}
+
+impl Checked {
+    /// Says what could not be looked at.
+    pub(crate) fn tell_unknown(&self, ui: &Ui) {
+        for (reference, why) in &self.unknown {
+            let name = ui::reference(reference);
+            ui.warning(&format!("`[policy]` can't be checked for {name}: {why}"));
+        }
+    }
 }
 
 /// Which bases a registry is asked for, and how long there is time for it; none: as long as it takes.

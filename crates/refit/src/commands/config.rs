@@ -11,7 +11,7 @@ use crate::{
     error::{CommandError, Exit},
     policy::{self, Asking, Checked},
     project::Snapshot,
-    ui::{self, Format, count},
+    ui::{Format, count},
 };
 
 /// Check the configuration
@@ -114,11 +114,7 @@ pub(crate) async fn run(app: &App, verb: ConfigVerb) -> Result<Exit, CommandErro
             app.ui.problem(&finding.problem);
         }
     }
-    for (reference, why) in &checked.unknown {
-        let name = ui::reference(reference);
-        app.ui
-            .warning(&format!("`[policy]` can't be checked for {name}: {why}"));
-    }
+    checked.tell_unknown(&app.ui);
     let n_warnings = checked.findings.iter().filter(|f| f.warns).count();
     let n_problems = snapshot.problems.len() + checked.findings.len() - n_warnings;
     let images = count(snapshot.inventory.images.len(), "image");

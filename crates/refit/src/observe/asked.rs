@@ -42,26 +42,15 @@ impl Observer<'_> {
         repository: &Repository,
         digest: &Digest,
     ) -> Answer<Arc<Document>> {
-        let host = repository.registry();
-        let cached = self.cached("documents", digest);
-        if host != EMBEDDED_HOST
-            && let Some(bytes) = recall(&cached, digest, DOCUMENT_LIMIT)
-            && let Ok(document) = Document::decode(None, bytes)
-        {
+        if let Some(document) = recalled_document(self.project, repository, digest) {
             return Answer::Found(Arc::new(document));
         }
         if self.is_known_to_be_gone(repository, digest) {
             return Answer::Missing;
         }
-        let registry = self.registries.registry(host);
-        let answer = self.ask(host, registry.document(repository, digest)).await;
-        match answer {
-            Answer::Found(document) => {
-                if host != EMBEDDED_HOST {
-                    remember(&cached, document.bytes());
-                }
-                Answer::Found(Arc::new(document))
-            }
+        let fetched = fetched_document(self.project, &self.registries, repository, digest);
+        match self.ask(repository.registry(), fetched).await {
+            Answer::Found(document) => Answer::Found(Arc::new(document)),
             Answer::Missing => {
                 self.note_gone(repository, digest);
                 Answer::Missing
@@ -110,7 +99,7 @@ impl Observer<'_> {
         limit: u64,
     ) -> Answer<Vec<u8>> {
         let host = repository.registry();
-        let cached = self.cached("blobs", &descriptor.digest);
+        let cached = cached(self.project, "blobs", &descriptor.digest);
         if host != EMBEDDED_HOST
             && let Some(bytes) = recall(&cached, &descriptor.digest, limit)
         {
@@ -180,35 +169,55 @@ impl Observer<'_> {
     fn offline(&self) -> MutexGuard<'_, BTreeMap<String, Failure>> {
         self.offline.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn cached(&self, what: &str, digest: &Digest) -> PathBuf {
-        self.project.own_dir().join(what).join(digest.hex())
-    }
 }
 
-/// A document by digest, from the cache where it is there, for who asks for nothing else.
+/// A document by digest, from the cache where it is there: what a digest names never changes.
 pub(crate) async fn cached_document(
     project: &Project,
     registries: &Registries,
     repository: &Repository,
     digest: &Digest,
 ) -> Result<Document, RegistryError> {
-    let host = repository.registry();
-    let cached = project.own_dir().join("documents").join(digest.hex());
-    if host != EMBEDDED_HOST
-        && let Some(bytes) = recall(&cached, digest, DOCUMENT_LIMIT)
-        && let Ok(document) = Document::decode(None, bytes)
-    {
-        return Ok(document);
+    match recalled_document(project, repository, digest) {
+        Some(document) => Ok(document),
+        None => fetched_document(project, registries, repository, digest).await,
     }
-    let document = registries
-        .registry(host)
-        .document(repository, digest)
-        .await?;
+}
+
+fn recalled_document(
+    project: &Project,
+    repository: &Repository,
+    digest: &Digest,
+) -> Option<Document> {
+    if repository.registry() == EMBEDDED_HOST {
+        return None;
+    }
+    let bytes = recall(
+        &cached(project, "documents", digest),
+        digest,
+        DOCUMENT_LIMIT,
+    )?;
+    Document::decode(None, bytes).ok()
+}
+
+/// The registry's answer, remembered.
+async fn fetched_document(
+    project: &Project,
+    registries: &Registries,
+    repository: &Repository,
+    digest: &Digest,
+) -> Result<Document, RegistryError> {
+    let host = repository.registry();
+    let registry = registries.registry(host);
+    let document = registry.document(repository, digest).await?;
     if host != EMBEDDED_HOST {
-        remember(&cached, document.bytes());
+        remember(&cached(project, "documents", digest), document.bytes());
     }
     Ok(document)
+}
+
+fn cached(project: &Project, what: &str, digest: &Digest) -> PathBuf {
+    project.own_dir().join(what).join(digest.hex())
 }
 
 /// What the cache has under a digest, if it is that.

@@ -22,8 +22,8 @@ pub(crate) const PUSH_NOTES: &str = "refit.pushNotes";
 
 /// Do what a git hook is there for; `refit init --hooks` installs them
 ///
-/// pre-commit refuses a commit that breaks a Dockerfile or the repository's `[policy]`. post-commit records what its images are built on, and never
-/// fails. post-rewrite carries the sentences of rewritten commits over. pre-push does nothing unless
+/// pre-commit refuses a commit that breaks a Dockerfile or the repository's `[policy]`. post-commit records what its
+/// images are built on, and never fails. post-rewrite carries the sentences of rewritten commits over. pre-push does nothing unless
 /// `git config refit.pushNotes true` is set, and then pushes the notes first.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Example:\n  refit hook post-commit")]

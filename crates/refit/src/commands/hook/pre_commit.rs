@@ -18,7 +18,6 @@ use crate::{
     outline::Outline,
     policy::{Asking, check},
     project::Snapshot,
-    ui,
 };
 
 pub(super) async fn run(app: &App) -> Result<Exit, CommandError> {
@@ -45,9 +44,9 @@ pub(super) async fn run(app: &App) -> Result<Exit, CommandError> {
         wanted: &is_new,
         budget: Some(app.environment.hook_budget),
     };
-    let checked = check(&project, &staged, asking).await?;
+    let mut checked = check(&project, &staged, asking).await?;
     let (mut warnings, broken): (Vec<Finding>, Vec<Finding>) = {
-        let findings = checked.findings.into_iter();
+        let findings = std::mem::take(&mut checked.findings).into_iter();
         findings.partition(|finding| finding.warns)
     };
     errors.extend(broken.into_iter().map(|finding| finding.problem));
@@ -60,11 +59,7 @@ pub(super) async fn run(app: &App) -> Result<Exit, CommandError> {
     for warning in &warnings {
         app.ui.problem_as_warning(&warning.problem);
     }
-    for (reference, why) in &checked.unknown {
-        let name = ui::reference(reference);
-        app.ui
-            .warning(&format!("`[policy]` can't be checked for {name}: {why}"));
-    }
+    checked.tell_unknown(&app.ui);
     if checked.cut_short {
         app.ui
             .warning("the registries of new bases did not answer in time");
