@@ -1,6 +1,9 @@
 //! From verdicts to a plan: waves, publications, order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use hashbrown::HashMap;
 use refit_oci::{Digest, Platform, Reference};
@@ -23,21 +26,32 @@ impl Evaluator<'_> {
         let mut verdicts = self.collect(images);
         let mut plan = Plan::default();
         self.drop_partial_releases(&mut verdicts);
+        let mut steps: Vec<&Step> = Vec::new();
         for (target, verdict) in &verdicts {
             match verdict {
-                Verdict::Step(step) => plan.steps.push(Step::clone(step)),
+                Verdict::Step(step) => steps.push(step),
                 Verdict::Kept(_) => plan.kept.push(target.clone()),
                 Verdict::Left | Verdict::Absent => {}
             }
         }
-        set_waves(&mut plan.steps);
-        plan.steps
-            .sort_by(|a, b| (a.wave, &a.target).cmp(&(b.wave, &b.target)));
-        for name in publication_order(&plan.steps) {
-            if let Some(image) = self.lookup.ground.inventory.image(&name) {
+        let waves = waves(&steps);
+        for name in publication_order(&steps) {
+            if let Some(image) = self.lookup.ground.inventory.image(name) {
                 plan.publications.extend(self.publish(image, &verdicts));
             }
         }
+        drop(steps);
+        self.forget_verdicts();
+        let steps = verdicts.into_values().filter_map(|verdict| match verdict {
+            Verdict::Step(step) => Some(Rc::unwrap_or_clone(step)),
+            _ => None,
+        });
+        plan.steps = steps
+            .zip(waves)
+            .map(|(step, wave)| Step { wave, ..step })
+            .collect();
+        // They are sorted by target already.
+        plan.steps.sort_by_key(|step| step.wave);
         plan.states = self.take_states();
         plan.states
             .sort_by(|a, b| (&a.image, &a.platform).cmp(&(&b.image, &b.platform)));
@@ -273,8 +287,8 @@ fn of_image<'v>(
         .collect()
 }
 
-/// A step's wave is one more than the latest of its parents'. Verdicts of a cycle never become steps of each other.
-fn set_waves(steps: &mut [Step]) {
+/// The wave of each step: one more than the latest of its parents'. Verdicts of a cycle never become steps of each other.
+fn waves(steps: &[&Step]) -> Vec<usize> {
     let at: HashMap<&Target, usize> = steps.iter().map(|step| &step.target).zip(0..).collect();
     let mut children: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
     let mut n_parents = vec![0_usize; steps.len()];
@@ -286,7 +300,6 @@ fn set_waves(steps: &mut [Step]) {
             }
         }
     }
-    drop(at);
     let mut waves = vec![1; steps.len()];
     let mut ready: Vec<usize> = (0..steps.len()).filter(|at| n_parents[*at] == 0).collect();
     while let Some(parent) = ready.pop() {
@@ -298,14 +311,12 @@ fn set_waves(steps: &mut [Step]) {
             }
         }
     }
-    for (step, wave) in steps.iter_mut().zip(waves) {
-        step.wave = wave;
-    }
+    waves
 }
 
 /// Images with steps, parents before children.
-fn publication_order(steps: &[Step]) -> Vec<String> {
-    let mut parents: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+fn publication_order<'s>(steps: &[&'s Step]) -> Vec<&'s str> {
+    let mut parents: BTreeMap<&'s str, BTreeSet<&'s str>> = BTreeMap::new();
     for step in steps {
         let entry = parents.entry(&step.target.image).or_default();
         entry.extend(
@@ -325,7 +336,7 @@ fn publication_order(steps: &[Step]) -> Vec<String> {
             children.entry(parent).or_default().push(child);
         }
     }
-    let mut order: Vec<String> = Vec::new();
+    let mut order = Vec::new();
     let mut now: Vec<&str> = Vec::new();
     now.extend(waiting.extract_if(.., |_, n| *n == 0).map(|(name, _)| name));
     loop {
@@ -338,7 +349,7 @@ fn publication_order(steps: &[Step]) -> Vec<String> {
         }
         let mut next = Vec::new();
         for name in now {
-            order.push(name.to_owned());
+            order.push(name);
             for child in children.get(name).into_iter().flatten() {
                 if let Some(n) = waiting.get_mut(child) {
                     *n -= 1;

@@ -320,6 +320,11 @@ impl<'a> Evaluator<'a> {
         Verdict::Left
     }
 
+    /// Lets go of all verdicts: what they hold is then the plan's alone.
+    pub(super) fn forget_verdicts(&self) {
+        self.verdicts.take();
+    }
+
     /// Everything that was reported.
     pub(super) fn take_states(&self) -> Vec<State> {
         self.states.take().all

@@ -55,44 +55,46 @@ type Pinning<'p> = dyn Fn(&ResolvedFile) -> Answered<(Vec<PlannedPin>, Compariso
 
 impl Evaluator<'_> {
     /// The pins of a Dockerfile, and of what triggers of its bases brought in when it was last built on the same bases:
-    /// `built` has that, and the bases' configs need not be asked for.
+    /// `built` has that, and the bases' configs need not be asked for. With them, how they compare with `built`; none
+    /// if that is empty.
     pub(super) fn recorded_pins(
         &self,
         image: &Image,
         file: &ResolvedFile,
         candidates: &[Candidate<'_>],
         built: &[Candidate<'_>],
-    ) -> Answered<Vec<PlannedPin>> {
+    ) -> Answered<(Vec<PlannedPin>, Option<Comparison>)> {
         let mut pins = match self.pins(image, file, candidates)? {
             Ok(pins) => pins,
             Err(kind) => return Some(Err(kind)),
         };
-        let mut same = None;
-        for candidate in built {
-            let compared = self.compare(&pins, std::slice::from_ref(candidate))?;
-            if compared.reasons.is_empty() {
-                same = Some(candidate);
-                break;
-            }
+        if built.is_empty() {
+            return Some(Ok((pins, None)));
         }
-        let Some(built) = same else {
-            return Some(Ok(pins));
+        let compared = self.compare(&pins, built)?;
+        let nearest = compared.nearest.and_then(|at| built.get(at));
+        let Some(same) = nearest.filter(|_| compared.reasons.is_empty()) else {
+            return Some(Ok((pins, Some(compared))));
         };
         let written = |pin: &&Pin| {
             pins.iter()
                 .any(|there| pin.same_dependency(there.reference(), there.platform()))
         };
-        let more = built.pins.iter().filter(|pin| !written(pin));
+        let more = same.pins.iter().filter(|pin| !written(pin));
         let more: Vec<_> = more
             .map(|pin| self.pin(image, &recorded(pin), candidates))
             .collect();
+        if more.is_empty() {
+            return Some(Ok((pins, Some(compared))));
+        }
         for pin in more {
             match pin? {
                 Ok(pin) => pins.push(pin),
                 Err(kind) => return Some(Err(kind)),
             }
         }
-        Some(Ok(pins))
+        let compared = self.compare(&pins, built)?;
+        Some(Ok((pins, Some(compared))))
     }
 
     /// All that a target is built from.
@@ -116,7 +118,22 @@ impl Evaluator<'_> {
                 .into_iter()
                 .filter(|(stage, _)| read.insert(*stage))
                 .collect();
-            if unread.is_empty() {
+            let answers: Vec<_> = unread
+                .into_iter()
+                .map(|(stage, pin)| (stage, self.triggers(pin)))
+                .collect();
+            let mut grown = false;
+            for (stage, answer) in answers {
+                match answer? {
+                    Ok(expressions) if expressions.is_empty() => {}
+                    Ok(expressions) => {
+                        triggers.insert(stage, expressions);
+                        grown = true;
+                    }
+                    Err(kind) => return Some(Err(kind)),
+                }
+            }
+            if !grown {
                 let source = self.source(wanted, &triggers)?;
                 return Some(source.map(|source| Whole {
                     pins: distinct(pins),
@@ -125,17 +142,6 @@ impl Evaluator<'_> {
                     triggers,
                     source,
                 }));
-            }
-            let answers: Vec<_> = unread
-                .into_iter()
-                .map(|(stage, pin)| (stage, self.triggers(pin)))
-                .collect();
-            for (stage, answer) in answers {
-                match answer? {
-                    Ok(expressions) if expressions.is_empty() => {}
-                    Ok(expressions) => _ = triggers.insert(stage, expressions),
-                    Err(kind) => return Some(Err(kind)),
-                }
             }
         }
     }

@@ -117,12 +117,15 @@ impl Evaluator<'_> {
             ));
         }
         let same = of_source(&candidates, &source.id);
-        let pins = match self.recorded_pins(&tip.image, &file, &candidates, &same)? {
-            Ok(pins) => pins,
+        let (pins, compared) = match self.recorded_pins(&tip.image, &file, &candidates, &same)? {
+            Ok(found) => found,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
         let nearest = if same.is_empty() { &candidates } else { &same };
-        let compared = self.compare(&pins, nearest)?;
+        let compared = match compared {
+            Some(compared) => compared,
+            None => self.compare(&pins, nearest)?,
+        };
         if let Some(manifest) = manifest.filter(|_| !same.is_empty() && compared.reasons.is_empty())
         {
             self.note_unaffected(image, platform, &compared);

@@ -96,8 +96,9 @@ impl Evaluator<'_> {
             _ => Vec::new(),
         };
         let watched = self.report_pinned(&entry, platform, &file);
-        let pins = match self.recorded_pins(&entry, &file, &candidates, &candidates)? {
-            Ok(pins) => pins,
+        let recorded = self.recorded_pins(&entry, &file, &candidates, &candidates)?;
+        let (pins, compared) = match recorded {
+            Ok(found) => found,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
         watched?;
@@ -114,7 +115,10 @@ impl Evaluator<'_> {
             if candidates.is_empty() {
                 return Some(self.state(&image.name, Some(platform), StateKind::source_unknown()));
             }
-            let compared = self.compare(&pins, &candidates)?;
+            let compared = match compared {
+                Some(compared) => compared,
+                None => self.compare(&pins, &candidates)?,
+            };
             if !self.scope.force && compared.reasons.is_empty() {
                 checked = self.verdict_of_check(image, platform, manifest, &pins)?;
                 if checked == Checked::Fine {

@@ -47,25 +47,28 @@ impl<'a> Evaluator<'a> {
             Ok(pins) => pins,
             Err(kind) => return Some(Err(kind)),
         };
-        let compared = self.compare(&pins, target.candidates)?;
-        let pins = match self.without_waiting(target, pins, &compared)? {
-            Ok(pins) => pins,
+        let mut compared = self.compare(&pins, target.candidates)?;
+        let (pins, any_waits) = match self.without_waiting(target, pins, &compared)? {
+            Ok(taken) => taken,
             Err(kind) => return Some(Err(kind)),
         };
-        let compared = self.compare(&pins, target.candidates)?;
+        if any_waits {
+            compared = self.compare(&pins, target.candidates)?;
+        }
         Some(Ok((pins, compared)))
     }
 
-    /// The pins with the bases that are not taken replaced by what the target was built on. An error is a base without
-    /// a digest before: the target is left alone. None while something is unknown.
+    /// The pins with the bases that are not taken replaced by what the target was built on, and whether there are any.
+    /// An error is a base without a digest before: the target is left alone. None while something is unknown.
     fn without_waiting(
         &self,
         target: &Compared<'_>,
         pins: Vec<PlannedPin>,
         found: &Comparison,
-    ) -> Option<Result<Vec<PlannedPin>, StateKind>> {
+    ) -> Option<Result<(Vec<PlannedPin>, bool), StateKind>> {
         let nearest = found.nearest.map(|at| &target.candidates[at]);
         let mut taken = Vec::new();
+        let mut any_waits = false;
         let mut blocked = None;
         let mut complete = Some(());
         for planned in pins {
@@ -101,6 +104,7 @@ impl<'a> Evaluator<'a> {
                 None => complete = None,
                 Some(Answer::Found(_)) => {
                     self.state(&target.image.name, Some(target.platform), kind);
+                    any_waits = true;
                     let pin = Pin {
                         kind: pin.kind,
                         ..before.clone()
@@ -115,7 +119,7 @@ impl<'a> Evaluator<'a> {
             }
         }
         complete?;
-        Some(blocked.map_or(Ok(taken), Err))
+        Some(blocked.map_or(Ok((taken, any_waits)), Err))
     }
 
     /// An error is why a pin's new digest is not taken.
