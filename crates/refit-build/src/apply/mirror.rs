@@ -1,11 +1,11 @@
 //! Copies bases into the mirror before anything is built on them there. What is there already costs one request.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use futures_util::{StreamExt as _, stream};
 use refit_deps::plan::{BaseCopy, Plan};
 use refit_oci::{Digest, Repository};
-use refit_registry::{Place, Uploaded, copy_once};
+use refit_registry::{Place, RegistryError, Uploaded, copy_once};
 
 use super::{Failed, Site, pinned::Settled};
 
@@ -22,19 +22,31 @@ pub struct Mirrored {
 pub(super) type Unmirrored = BTreeMap<(Repository, Digest), Failed>;
 
 /// Copies what the plan names, in its order. A failure is that of the targets that are built on it, and of nothing
-/// else.
+/// else; a mirror that is out of reach is not asked again for each further base.
 pub(super) async fn bases(plan: &Plan, site: &Site<'_>) -> Vec<Mirrored> {
     // The mirror is pushed to: what is said to be there has to be there, and not in some cache before it.
     let pushed_to = plan.mirrors.iter().map(|copy| copy.to.clone());
     site.registries.never_mirror(pushed_to);
     // Manifests of one repository have layers in common, which are sent once if one follows the other.
     let repositories = plan.mirrors.chunk_by(|a, b| a.to == b.to);
+    let down = OnceLock::new();
+    let down = &down;
     let copies = repositories.map(|copies| async move {
         let mut all = Vec::new();
         for copy in copies {
+            let outcome = match down.get() {
+                Some(error) => Err(failed(copy, error)),
+                None => base(copy, site).await.map_err(|error| {
+                    let failed = failed(copy, &error);
+                    if is_down(&error, copy) {
+                        down.get_or_init(|| error);
+                    }
+                    failed
+                }),
+            };
             let mirrored = Mirrored {
                 copy: copy.clone(),
-                outcome: base(copy, site).await,
+                outcome,
             };
             site.workshop.mirrored(&mirrored);
             all.push(mirrored);
@@ -45,7 +57,18 @@ pub(super) async fn bases(plan: &Plan, site: &Site<'_>) -> Vec<Mirrored> {
     copies.concat().await
 }
 
-async fn base(copy: &BaseCopy, site: &Site<'_>) -> Result<Uploaded, Failed> {
+/// Whether it is the mirror that did not answer, and not where the base is.
+fn is_down(error: &RegistryError, copy: &BaseCopy) -> bool {
+    let of_mirror = |host: &str| host == copy.to.registry() && host != copy.from.registry();
+    match error {
+        RegistryError::Unreachable { host, .. } | RegistryError::TimedOut { host, .. } => {
+            of_mirror(host)
+        }
+        _ => false,
+    }
+}
+
+async fn base(copy: &BaseCopy, site: &Site<'_>) -> Result<Uploaded, RegistryError> {
     let BaseCopy { from, manifest, to } = copy;
     let origin = site.registries.registry(from.registry());
     let mirror = site.registries.registry(to.registry());
@@ -59,20 +82,22 @@ async fn base(copy: &BaseCopy, site: &Site<'_>) -> Result<Uploaded, Failed> {
             repository: to,
         },
     );
-    let copied = copy_once(places.0, places.1, manifest, &copy.tag()).await;
-    copied.map_err(|error| {
-        let cause = Failed::of(&error);
-        let (from, short) = (from.familiar(), manifest.short());
-        let hint = || "`[bases] mirror` in .config/refit.toml says where to".to_owned();
-        Failed {
-            message: format!(
-                "its base `{from}` {short} can't be copied to `{to}`: {}",
-                cause.message
-            ),
-            excerpt: None,
-            hint: Some(error.hint().unwrap_or_else(hint)),
-        }
-    })
+    copy_once(places.0, places.1, manifest, &copy.tag()).await
+}
+
+fn failed(copy: &BaseCopy, error: &RegistryError) -> Failed {
+    let cause = Failed::of(error);
+    let BaseCopy { from, manifest, to } = copy;
+    let (from, short) = (from.familiar(), manifest.short());
+    let hint = || "`[bases] mirror` in .config/refit.toml says where to".to_owned();
+    Failed {
+        message: format!(
+            "its base `{from}` {short} can't be copied to `{to}`: {}",
+            cause.message
+        ),
+        excerpt: None,
+        hint: Some(error.hint().unwrap_or_else(hint)),
+    }
 }
 
 /// The failures among them.

@@ -209,6 +209,46 @@ fn a_base_that_can_not_be_copied_fails_what_is_built_on_it_and_nothing_else() {
 }
 
 #[test]
+fn a_mirror_that_is_out_of_reach_is_given_up_once_for_all_bases() {
+    let bench = Bench::new();
+    let mirror = Mirror::of(&bench.hub);
+    let second =
+        "\n[[image]]\nname = \"second\"\ncontext = \"web\"\nbuild-args = { BASE = \"2\" }\n";
+    let files = SINGLE
+        .replace(
+            "context = \"web\"\n",
+            &format!("context = \"web\"\n{second}"),
+        )
+        .replace("FROM HUB/base/os:1", "ARG BASE=1\nFROM HUB/base/os:$BASE");
+    for tag in ["1", "2"] {
+        bench.push_base(tag, tag, tag);
+    }
+    let shop = bench.repository(&mirror.configured(&files));
+    shop.refit(&["build", "--push"]).exits(0);
+    for tag in ["1", "2"] {
+        bench.push_base(tag, &format!("{tag} anew"), tag);
+    }
+    mirror
+        .server
+        .fail("HEAD", &mirror.path, usize::MAX, Fault::Disconnect);
+    mirror.server.forget_requests();
+    let swept = shop.refit(&["sweep", "--format", "json"]).exits(1).json();
+    let failed = swept["failed"].as_array().unwrap().iter();
+    let failed: Vec<&str> = failed.map(|f| f["message"].as_str().unwrap()).collect();
+    let why = format!("`{}` cannot be reached", mirror.server.host());
+    assert!(
+        failed.len() == 2 && failed.iter().all(|m| m.contains(&why)),
+        "{failed:?}"
+    );
+    let asked = ["1 anew", "2 anew"].map(|patch| {
+        let tag = format!("base-{}", manifest("linux/amd64", patch).hex());
+        mirror.server.count("HEAD", &tag)
+    });
+    // As often as anything is asked, and that for one of the two.
+    assert!(asked == [5, 0] || asked == [0, 5], "{asked:?}");
+}
+
+#[test]
 fn a_base_whose_registry_is_gone_after_the_copy_is_built_on() {
     let bench = Bench::new();
     let mut origin = TestRegistry::start(Options::default());
