@@ -24,7 +24,7 @@ struct Measurement {
     measure: fn(&Site) -> Outcome<Figure>,
 }
 
-const MEASUREMENTS: [Measurement; 16] = [
+const MEASUREMENTS: [Measurement; 18] = [
     Measurement {
         name: "demo",
         measure: demo,
@@ -86,8 +86,16 @@ const MEASUREMENTS: [Measurement; 16] = [
         measure: records::cached,
     },
     Measurement {
+        name: "records-100k-all",
+        measure: records::all,
+    },
+    Measurement {
         name: "records-commit-1000",
-        measure: records::commit,
+        measure: records::first,
+    },
+    Measurement {
+        name: "records-commit-1000-more",
+        measure: records::more,
     },
 ];
 

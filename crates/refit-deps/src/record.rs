@@ -3,6 +3,7 @@
 mod compact;
 mod had;
 mod kinds;
+mod lazy;
 mod set;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ pub use had::HadRecord;
 pub use kinds::{
     AdoptRecord, AdoptedPlatform, BuildRecord, DepsRecord, HoldRecord, PublishRecord, SeenRecord,
 };
+pub use lazy::{About, Lines, about};
 pub use set::Records;
 
 /// The version of the record format.

@@ -113,14 +113,14 @@ pub fn run(
 /// Lines about runs that published, and were killed before they said so: by commit, `2026-11-22 run 01J…: web built`.
 ///
 /// What was published after `before` may still be said by whoever published it.
-pub fn left_out<'s>(
+pub fn left_out(
     records: &Records,
-    said: impl Iterator<Item = &'s str>,
+    said: impl Iterator<Item: AsRef<str>>,
     before: Timestamp,
 ) -> BTreeMap<ObjectId, Vec<String>> {
     // `2026-11-22 sweep 01J…: …`
-    let id = |line: &'s str| -> Option<&'s str> { line.split(' ').nth(2)?.strip_suffix(':') };
-    let said: HashSet<&str> = said.filter_map(id).collect();
+    let id = |line: &str| Some(line.split(' ').nth(2)?.strip_suffix(':')?.to_owned());
+    let said: HashSet<String> = said.filter_map(|line| id(line.as_ref())).collect();
     let mut runs: BTreeMap<(&str, &ObjectId), (Timestamp, BTreeSet<String>)> = BTreeMap::new();
     for publish in records.publishes() {
         let (Some(commit), Ok(at)) = (&publish.commit, publish.at.parse::<Timestamp>()) else {

@@ -15,6 +15,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bulk;
 mod child;
 mod config;
 mod environment;
@@ -25,6 +26,7 @@ mod handles;
 mod history;
 mod id;
 pub mod notes;
+mod pack;
 mod promised;
 mod refs;
 mod repo;

@@ -12,6 +12,7 @@ mod outline;
 mod packages;
 mod policy;
 mod project;
+mod recorded;
 mod revision;
 mod run;
 mod secrets;

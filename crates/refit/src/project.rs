@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use refit_deps::{
@@ -25,6 +26,7 @@ use refit_registry::{Registries, Settings};
 use crate::{
     environment::Environment,
     error::CommandError,
+    recorded::{self, Recorded},
     secrets,
     trust::Trust,
     ui::Place,
@@ -273,9 +275,10 @@ impl Project {
     /// Every record of the notes.
     pub(crate) fn records(&self) -> Result<Records, CommandError> {
         let present = !self.repo.notes_absent(notes::RECORDS)?;
-        let notes = self.repo.notes(notes::RECORDS)?;
-        let mut records = Records::read(notes.lines(), present);
-        records.damaged = notes.damaged().len();
+        let notes = self.repo.notes_by(notes::RECORDS, recorded::KEYS)?;
+        let damaged = notes.damaged().len();
+        let mut records = Records::over(Arc::new(Recorded(notes)), present);
+        records.damaged = damaged;
         Ok(records)
     }
 

@@ -1,17 +1,27 @@
 //! All records of a repository, and the questions that they answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
 use refit_oci::{Digest, ObjectId, Reference};
 
-use super::{AdoptRecord, BuildRecord, DepsRecord, HoldRecord, PublishRecord, Record};
+use super::{
+    AdoptRecord, BuildRecord, DepsRecord, HoldRecord, Lines, PublishRecord, Record,
+    lazy::{Lazy, parsed},
+};
 use crate::{adopt::Recipe, source::SourceId};
 
 /// All records of a repository, ready to be asked.
+///
+/// Of a hundred thousand, what an image is asked for is a handful: builds, publications and dependencies that lie in
+/// [`Lines`] are read when something asks for them.
 #[derive(Clone, Debug, Default)]
 pub struct Records {
+    lazy: Option<Lazy>,
     builds: HashMap<Digest, Vec<BuildRecord>>,
     publishes: HashMap<String, Vec<PublishRecord>>,
     /// The ids and indexes of all of them.
@@ -21,8 +31,7 @@ pub struct Records {
     deps: Vec<DepsRecord>,
     pub(super) seen: BTreeMap<(Reference, Digest), BTreeSet<Timestamp>>,
     pub(super) holds: Vec<HoldRecord>,
-    /// Lines that are no record of a known type and version.
-    pub unread: usize,
+    unread: usize,
     /// Whether the notes ref is there at all: without it, rollbacks and holds are unknown.
     pub present: bool,
     /// Notes that could not be read: what they say is unknown.
@@ -31,23 +40,66 @@ pub struct Records {
 
 impl Records {
     /// Reads lines in any order.
-    pub fn read<'a>(lines: impl IntoIterator<Item = &'a str>, present: bool) -> Self {
+    pub fn read(lines: impl IntoIterator<Item: AsRef<str>>, present: bool) -> Self {
         let mut records = Self {
             present,
             ..Self::default()
         };
         for line in lines {
-            match Record::parse(line) {
-                Some(record) => records.add(record),
-                None if line.trim().is_empty() => {}
-                None => records.unread += 1,
-            }
+            let line = line.as_ref();
+            records.add_line(line, Record::parse(line));
         }
         records
     }
 
+    /// Records that are read as they are asked for.
+    pub fn over(lines: Arc<dyn Lines>, present: bool) -> Self {
+        let mut records = Self {
+            present,
+            ..Self::default()
+        };
+        for number in lines.others() {
+            let line = lines.line(number);
+            records.add_line(&line, Record::parse(&line));
+        }
+        records.lazy = Some(Lazy::new(lines));
+        records
+    }
+
+    fn add_line(&mut self, line: &str, record: Option<Record>) {
+        match record {
+            Some(record) => self.add(record),
+            None if line.trim().is_empty() => {}
+            None => self.unread += 1,
+        }
+    }
+
+    /// The same records, all of them read.
+    fn all(&self) -> &Self {
+        let Some(lazy) = &self.lazy else { return self };
+        lazy.all.get_or_init(|| {
+            let mut all = Self {
+                present: self.present,
+                damaged: self.damaged,
+                ..Self::default()
+            };
+            for (line, record) in parsed(&*lazy.lines) {
+                all.add_line(&line, record);
+            }
+            Box::new(all)
+        })
+    }
+
+    /// Lines that are no record of a known type and version.
+    pub fn unread(&self) -> usize {
+        self.all().unread
+    }
+
     /// Adds one record.
     pub fn add(&mut self, record: Record) {
+        if self.lazy.is_some() {
+            *self = self.all().clone();
+        }
         match record {
             Record::Build(build) => {
                 let known = self.builds.entry(build.manifest.clone()).or_default();
@@ -109,21 +161,25 @@ impl Records {
         image: &'i str,
         manifest: &Digest,
     ) -> impl Iterator<Item = &'a BuildRecord> + use<'a, 'i> {
-        self.builds
-            .get(manifest)
-            .into_iter()
-            .flatten()
+        let read = self.builds.get(manifest).into_iter().flatten();
+        let lines = self.lazy.as_ref().map(|lazy| {
+            lazy.builds_of(manifest, |build| {
+                let known = self.builds.get(&build.manifest);
+                known.is_none_or(|known| !known.contains(build))
+            })
+        });
+        read.chain(lines.into_iter().flatten())
             .filter(move |build| build.image == image)
     }
 
     /// All builds, in the order of their manifests.
     pub fn builds(&self) -> impl Iterator<Item = &BuildRecord> {
-        by_key(&self.builds)
+        by_key(&self.all().builds)
     }
 
     /// All `deps` records.
     pub fn deps(&self) -> &[DepsRecord] {
-        &self.deps
+        &self.all().deps
     }
 
     /// When `digest` was seen first under a tag. What lies in the future was written by a clock that is ahead, and says
@@ -158,7 +214,7 @@ impl Records {
 
     /// All publish records, by image.
     pub fn publishes(&self) -> impl Iterator<Item = &PublishRecord> {
-        by_key(&self.publishes)
+        by_key(&self.all().publishes)
     }
 
     /// What was published of `image` under the tag `lead`.
@@ -167,10 +223,14 @@ impl Records {
         image: &str,
         lead: &'a Reference,
     ) -> impl Iterator<Item = &'a PublishRecord> {
-        self.publishes
-            .get(image)
-            .into_iter()
-            .flatten()
+        let read = self.publishes.get(image).into_iter().flatten();
+        let lines = self.lazy.as_ref().map(|lazy| {
+            lazy.publishes_of(image, |publish| {
+                let known = self.publishes.get(&publish.image);
+                known.is_none_or(|known| !known.contains(publish))
+            })
+        });
+        read.chain(lines.into_iter().flatten())
             .filter(move |publish| publish.tags.first() == Some(lead))
     }
 

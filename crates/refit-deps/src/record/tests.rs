@@ -1,13 +1,18 @@
 //! Folding loses nothing: whatever is asked has the same answer before and after, in whatever order replicas meet.
 
-use std::collections::BTreeSet;
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    ops::{Range, RangeInclusive},
+    sync::Arc,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::{collection::vec, prelude::*};
 use refit_oci::{Digest, Reference};
 use serde_json::json;
 
-use super::{Cutoff, Live, Record, Records, Unread, fold};
+use super::{About, Cutoff, Lines, Live, Record, Records, Unread, about, fold};
 use crate::lineage::users::{Query, known_digests, uses};
 
 const IMAGES: [&str; 2] = ["base", "web"];
@@ -85,13 +90,54 @@ fn read(lines: &BTreeSet<String>) -> Records {
     Records::read(lines.iter().map(String::as_str), true)
 }
 
+/// Lines as what is cached of notes has them.
+struct Kept {
+    lines: Vec<String>,
+    order: Vec<(About, usize)>,
+}
+
+impl Lines for Kept {
+    fn n_lines(&self) -> usize {
+        self.lines.len()
+    }
+
+    fn line(&self, number: usize) -> Cow<'_, str> {
+        Cow::Borrowed(&self.lines[number])
+    }
+
+    fn about(&self, range: RangeInclusive<About>) -> Range<usize> {
+        let start = self
+            .order
+            .partition_point(|(about, _)| about < range.start());
+        start
+            ..self
+                .order
+                .partition_point(|(about, _)| about <= range.end())
+    }
+
+    fn at(&self, place: usize) -> usize {
+        self.order[place].1
+    }
+}
+
+fn read_late(lines: &BTreeSet<String>) -> Records {
+    let lines: Vec<String> = lines.iter().cloned().collect();
+    let about = |(number, line): (usize, &String)| (about(line), number);
+    let mut order: Vec<_> = lines.iter().enumerate().map(about).collect();
+    order.sort_unstable();
+    Records::over(Arc::new(Kept { lines, order }), true)
+}
+
 /// Everything that anything asks, in words.
 fn answers(lines: &BTreeSet<String>) -> Vec<String> {
-    let records = read(lines);
+    answers_of(&read(lines))
+}
+
+fn answers_of(records: &Records) -> Vec<String> {
     let mut said = Vec::new();
     let mut say = |what: String| said.push(what);
-    say(format!("{:#?}", uses(&records, &Query::default())));
-    say(format!("{:?}", known_digests(&records)));
+    say(format!("{:#?}", uses(records, &Query::default())));
+    say(format!("{:?}", known_digests(records)));
     let now: Timestamp = time(60).parse().unwrap();
     say(format!("{:?}", records.holds(now)));
     for image in IMAGES {
@@ -152,6 +198,18 @@ proptest! {
         prop_assert_eq!(answers(&twice), before);
         let (again, dropped) = compact(&twice, second);
         prop_assert_eq!((again, dropped), (twice, BTreeSet::new()));
+    }
+
+    /// Some of them folded, so that what is read at once and what is read late overlap.
+    #[test]
+    fn records_that_are_read_late_answer_as_if_they_were_read_at_once(
+        lines in lines(), before in 0..60_u8,
+    ) {
+        let (folded, _) = compact(&lines, before);
+        let all: BTreeSet<String> = lines.union(&folded).cloned().collect();
+        for lines in [&lines, &folded, &all] {
+            prop_assert_eq!(answers_of(&read_late(lines)), answers(lines));
+        }
     }
 
     /// Two that do not know all of each other's fold on their own, and meet with a third that folded nothing.
@@ -223,5 +281,33 @@ fn a_line_that_is_not_read_is_unknown_or_damaged() {
             (Unread::Malformed(why), None) => assert!(!why.is_empty(), "{line}"),
             (found, None) => panic!("{line}: {found:?}"),
         }
+    }
+}
+
+#[test]
+fn only_lines_that_plainly_say_what_they_are_about_are_read_late() {
+    let build = line(0, [1, 0, 3, 3]);
+    let publish = line(2, [1, 0, 3, 3]);
+    let kinds = [&build, &publish].map(|line| about(line).kind);
+    assert!(kinds[0] != 0 && kinds[1] != 0 && kinds[0] != kinds[1]);
+    for odd in [
+        build.replace("\"v\":1", "\"v\":2"),
+        build.replace("\"v\":1", "\"v\":1.0"),
+        build.replace("\"v\":1", "\"v\":1,\"v\":1"),
+        build.replace(
+            "\"manifest\":\"sha256:03",
+            "\"manifest\":\"sha256:\\u0030\\u0033",
+        ),
+        publish.replace("\"web\"", "\"w\\u0065b\""),
+        publish.replace("\"web\"", "\"web\",\"manifest\":\"x\""),
+        build[..build.len() - 1].to_owned(),
+        line(4, [1, 0, 3, 3]),
+        "by hand".to_owned(),
+    ] {
+        assert!(odd != build && odd != publish);
+        assert_eq!(about(&odd).kind, 0, "{odd}");
+        let lines = BTreeSet::from([odd, build.clone(), publish.clone()]);
+        assert_eq!(answers_of(&read_late(&lines)), answers(&lines));
+        assert_eq!(read_late(&lines).unread(), read(&lines).unread());
     }
 }

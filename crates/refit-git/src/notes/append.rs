@@ -92,15 +92,17 @@ impl Repo {
             Option<gix::ObjectId>,
         ) -> Result<Option<gix::ObjectId>, NotesError>,
     ) -> Result<Option<ObjectId>, NotesError> {
-        let repo = self.writer()?;
+        let mut repo = self.writer()?;
         let deadline = Instant::now() + PATIENCE;
         let mut wait = Duration::from_millis(5);
         loop {
             lock.remove_stale_ref_lock(self.common_dir(), reference)?;
             let tip = self.commit_of_ref(reference)?.map(|tip| id::theirs(&tip));
+            write::in_memory(&mut repo);
             let Some(commit) = next(&repo, tip)? else {
                 return Ok(None);
             };
+            write::flush(&mut repo)?;
             let expected = match tip {
                 Some(tip) => PreviousValue::MustExistAndMatch(tip.into()),
                 None => PreviousValue::MustNotExist,

@@ -80,8 +80,8 @@ impl Fault {
 }
 
 /// Whether bytes are those that an id is the hash of: loose objects are read without looking.
-pub(super) fn is_whole(repo: &gix::Repository, id: gix::ObjectId, text: &[u8]) -> bool {
-    let hash = gix::objs::compute_hash(repo.object_hash(), gix::objs::Kind::Blob, text);
+pub(super) fn is_whole(kind: gix::hash::Kind, id: gix::ObjectId, text: &[u8]) -> bool {
+    let hash = gix::objs::compute_hash(kind, gix::objs::Kind::Blob, text);
     hash.is_ok_and(|hash| hash == id)
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::compacted;
+use super::{
+    compacted,
+    table::{Keys, Line},
+};
 
 /// How the notes of a ref take new lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +53,41 @@ pub(crate) fn add<'a>(
         }
     };
     (united != note).then_some(united)
+}
+
+/// A note's text, and where in it its lines lie.
+pub(super) struct Located {
+    pub(super) text: String,
+    pub(super) lines: Vec<Line>,
+}
+
+impl Located {
+    /// A line's text.
+    pub(super) fn line(&self, line: &Line) -> &str {
+        let start = usize::try_from(line.start).unwrap_or(usize::MAX);
+        let end = start.saturating_add(line.length as usize);
+        self.text.get(start..end).unwrap_or_default()
+    }
+}
+
+/// Finds a note's lines. One that isn't UTF-8 is no record; what matters is that writers keep it.
+pub(super) fn located(note: Vec<u8>, keys: Keys) -> Located {
+    let text = String::from_utf8(note);
+    let text = text.unwrap_or_else(|note| String::from_utf8_lossy(note.as_bytes()).into_owned());
+    let mut start = 0;
+    let mut lines = Vec::new();
+    for line in text.split('\n') {
+        if !line.is_empty() {
+            lines.push(Line {
+                start,
+                length: u32::try_from(line.len()).unwrap_or(u32::MAX),
+                checksum: crc32fast::hash(line.as_bytes()),
+                key: (keys.of)(line),
+            });
+        }
+        start += line.len() as u64 + 1;
+    }
+    Located { text, lines }
 }
 
 fn push_line(note: &mut Vec<u8>, line: &[u8]) {

@@ -6,10 +6,12 @@ mod compacted;
 mod damage;
 mod decide;
 mod lines;
+mod loaded;
 mod lock;
 mod push;
 mod read;
 mod remote;
+mod table;
 mod verify;
 mod write;
 
@@ -23,9 +25,10 @@ use refit_oci::ObjectId;
 pub use append::Appended;
 pub use compacted::compacted;
 pub use damage::{Damage, Fault};
+pub use loaded::Notes;
 pub use push::Pushed;
-pub use read::Notes;
 pub use remote::{United, tracking_ref};
+pub use table::{Key, Keys};
 pub use verify::Verified;
 
 use crate::{ChildError, GitError};

@@ -1,20 +1,19 @@
 //! Reading notes: all of a ref, or one object's.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap},
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use gix::{bstr::ByteSlice, note::plumbing::State, objs::tree::EntryKind};
 use refit_oci::ObjectId;
 
 use super::{
     NotesError,
-    cache::{self, Cached, Place},
+    cache::{Files, Texts},
     damage::{Damage, Fault},
-    lines,
+    lines::{self, Located},
+    loaded::Notes,
+    table::{Keys, Line, Note, Table},
 };
-use crate::{GitError, Repo, id, tree};
+use crate::{GitError, Repo, bulk, id, tree};
 
 /// Annotated object → the blobs of its note: one, unless a writer broke git's rules.
 pub(crate) type Listing = BTreeMap<ObjectId, Vec<gix::ObjectId>>;
@@ -25,7 +24,7 @@ impl Repo {
         let notes = self.notes(reference)?;
         let mut all: Vec<(ObjectId, Vec<String>)> = Vec::new();
         for (annotated, lines) in notes.iter() {
-            let lines = lines.map(str::to_owned);
+            let lines = lines.map(std::borrow::Cow::into_owned);
             match all.last_mut() {
                 Some((last, there)) if *last == annotated => there.extend(lines),
                 _ => all.push((annotated, lines.collect())),
@@ -38,68 +37,75 @@ impl Repo {
     ///
     /// What cannot be read is left out and named by [`Notes::damaged`]: one damaged note stops nothing else.
     pub fn notes(&self, reference: &str) -> Result<Notes, NotesError> {
+        self.notes_by(reference, Keys::NONE)
+    }
+
+    /// The same, of which the lines about something can be asked for: those alone are then read.
+    pub fn notes_by(&self, reference: &str, keys: Keys) -> Result<Notes, NotesError> {
         let Some(commit) = self.commit_of_ref(reference)? else {
             return Ok(Notes::default());
         };
         let hash = self.handle().object_hash();
-        let cached = Cached::read(self, reference, hash);
+        let files = Files::of(self, reference);
+        let (before, mut texts) = files.read(hash, keys.version).unwrap_or_default();
         let tree = self.reading(|repo| tree::tree_of(repo, &commit))?;
-        if cached.tree == Some(tree) {
-            return Ok(Notes {
-                cached,
-                damaged: Vec::new(),
-            });
+        if before.tree == Some(tree) {
+            return Ok(Notes::new(self, files, (before, texts), Vec::new()));
         }
         let mut damaged = Vec::new();
         let listing = self.reading(|repo| {
             damaged.clear();
-            changed(repo, tree, &cached, &mut damaged)
+            changed(repo, tree, &before, &mut damaged)
         })?;
-        let texts: HashMap<gix::ObjectId, &Place> =
-            cached.places.iter().map(|place| (place.1, place)).collect();
-        let unread = listing.iter().map(|(_, blob)| blob);
-        let unread: BTreeSet<&gix::ObjectId> = unread.filter(|b| !texts.contains_key(*b)).collect();
-        let blobs: Vec<ObjectId> = unread.iter().map(id::ours).collect();
-        self.fetch_promised(&blobs)?;
-        let repo = self.handle();
-        let mut read: HashMap<gix::ObjectId, String> = HashMap::new();
-        let mut faults: HashMap<gix::ObjectId, Fault> = HashMap::new();
-        for (blob, id) in unread.into_iter().zip(&blobs) {
-            match tree::blob(&repo, id) {
-                // A line that isn't UTF-8 is no record; what matters is that writers keep it.
-                Ok(text) => {
-                    read.insert(*blob, String::from_utf8_lossy(&text).into_owned());
+        let known: HashMap<gix::ObjectId, usize> = (0..)
+            .zip(&before.notes)
+            .map(|(at, note)| (note.blob, at))
+            .collect();
+        let unread = listing.iter().map(|(_, blob)| *blob);
+        let unread: BTreeSet<gix::ObjectId> = unread.filter(|b| !known.contains_key(b)).collect();
+        let unread: Vec<gix::ObjectId> = unread.into_iter().collect();
+        self.fetch_promised(&unread.iter().map(|id| id::ours(*id)).collect::<Vec<_>>())?;
+        let read = bulk::blobs(self, &unread, |at, text| match text {
+            Ok(text) => Ok((unread[at], Ok(lines::located(text, keys)))),
+            Err(error) => Fault::of(error).map(|fault| (unread[at], Err(fault))),
+        });
+        let read: Result<HashMap<_, _>, GitError> = read.into_iter().collect();
+        let read = read?;
+        let mut table = Table {
+            generation: before.generation,
+            keys: keys.version,
+            ..Table::default()
+        };
+        for (annotated, blob) in listing {
+            match (known.get(&blob), read.get(&blob)) {
+                (Some(note), _) => {
+                    let lines = before.lines[before.lines_of(*note)].iter().copied();
+                    table.push(annotated, blob, lines);
                 }
-                Err(error) => {
-                    faults.insert(*blob, Fault::of(error)?);
+                (None, Some(Ok(located))) => {
+                    let there = there(&before, &texts, annotated);
+                    let lines = added(located, &there, &mut texts);
+                    table.push(annotated, blob, lines);
                 }
+                (None, Some(Err(fault))) => damaged.push(Damage {
+                    annotated: Some(id::ours(annotated)),
+                    object: id::ours(blob),
+                    fault: fault.clone(),
+                }),
+                (None, None) => {} // all that are not known were asked for
             }
         }
-        let mut notes = Vec::with_capacity(listing.len());
-        for (annotated, blob) in listing {
-            let text = match (texts.get(&blob), read.get(&blob), faults.get(&blob)) {
-                (Some(place), ..) => cached.text(place),
-                (None, Some(text), _) => text,
-                (None, None, fault) => {
-                    damaged.extend(fault.map(|fault| Damage {
-                        annotated: Some(id::ours(annotated)),
-                        object: id::ours(blob),
-                        fault: fault.clone(),
-                    }));
-                    continue;
-                }
-            };
-            notes.push((annotated, blob, Cow::Borrowed(text)));
-        }
+        table.sort();
         // What lacks something is not what the tree holds: the next reader looks whether it is there again.
-        let known = if damaged.is_empty() {
+        table.tree = Some(if damaged.is_empty() {
             tree
         } else {
             gix::ObjectId::null(hash)
-        };
-        let cached = cache::assemble(known, notes.into_iter());
-        cache::write(self, reference, &cached);
-        Ok(Notes { cached, damaged })
+        });
+        if before.tree.is_none() || before.keys == keys.version {
+            files.write(&mut table, &texts);
+        }
+        Ok(Notes::new(self, files, (table, texts), damaged))
     }
 
     /// The lines of one object's note; none if it has no note or the ref is absent.
@@ -131,35 +137,38 @@ impl Repo {
     }
 }
 
-/// The notes of a ref.
-#[derive(Default)]
-pub struct Notes {
-    cached: Cached,
-    damaged: Vec<Damage>,
+/// The lines that the note on an object had, by their texts.
+fn there(before: &Table, texts: &Texts, annotated: gix::ObjectId) -> HashMap<String, Line> {
+    let first = before
+        .notes
+        .partition_point(|note| note.annotated < annotated);
+    let notes = before.notes[first..].iter();
+    let n_notes = notes.take_while(|note| note.annotated == annotated).count();
+    let lines = (first..first + n_notes).flat_map(|note| before.lines_of(note));
+    let lines = lines.filter_map(|line| before.lines.get(line));
+    let read = lines.filter_map(|line| Some((texts.get(line)?.into_owned(), *line)));
+    read.collect()
 }
 
-impl Notes {
-    /// Each note's object and lines, in the order of the objects; an object whose note a writer split comes twice.
-    pub fn iter(&self) -> impl Iterator<Item = (ObjectId, impl Iterator<Item = &str>)> {
-        let places = self.cached.places.iter();
-        places.map(|place| (id::ours(place.0), lines_of(self.cached.text(place))))
+/// Where the lines of a note lie, once those that are new do.
+fn added(located: &Located, there: &HashMap<String, Line>, texts: &mut Texts) -> Vec<Line> {
+    let start = texts.length();
+    if there.is_empty() {
+        texts.new.extend_from_slice(located.text.as_bytes());
     }
-
-    /// What could not be read.
-    pub fn damaged(&self) -> &[Damage] {
-        &self.damaged
-    }
-
-    /// The lines of all notes.
-    pub fn lines(&self) -> impl Iterator<Item = &str> {
-        let places = self.cached.places.iter();
-        let texts = places.map(|place| self.cached.text(place));
-        texts.flat_map(lines_of)
-    }
-}
-
-fn lines_of(text: &str) -> impl Iterator<Item = &str> {
-    text.split('\n').filter(|line| !line.is_empty())
+    let place = |line: &Line| {
+        if there.is_empty() {
+            let start = start + line.start;
+            return Line { start, ..*line };
+        }
+        let text = located.line(line);
+        there.get(text).copied().unwrap_or_else(|| {
+            let start = texts.length();
+            texts.new.extend_from_slice(text.as_bytes());
+            Line { start, ..*line }
+        })
+    };
+    located.lines.iter().map(place).collect()
 }
 
 /// The notes of a notes commit.
@@ -167,7 +176,7 @@ pub(crate) fn listing(repo: &gix::Repository, commit: &ObjectId) -> Result<Listi
     let mut listing = Listing::new();
     let tree = tree::tree_of(repo, commit)?;
     let mut damaged = Vec::new();
-    let all = changed(repo, tree, &Cached::default(), &mut damaged)?;
+    let all = changed(repo, tree, &Table::default(), &mut damaged)?;
     if let Some(damage) = damaged.into_iter().next() {
         // Whoever unites with less than all loses the rest.
         return Err(GitError::Damaged(Box::new(damage)));
@@ -183,20 +192,18 @@ pub(crate) fn listing(repo: &gix::Repository, commit: &ObjectId) -> Result<Listi
 fn changed(
     repo: &gix::Repository,
     tree: gix::ObjectId,
-    cached: &Cached,
+    before: &Table,
     damaged: &mut Vec<Damage>,
 ) -> Result<Vec<(gix::ObjectId, gix::ObjectId)>, GitError> {
     let hex_len = repo.object_hash().len_in_hex();
     let mut found = Vec::new();
-    let mut pending = vec![(String::new(), tree, cached.tree)];
-    while let Some((prefix, id, before)) = pending.pop() {
-        if before == Some(id) {
-            found.extend(below(&prefix, &cached.places));
+    let mut pending = vec![(String::new(), tree, before.tree)];
+    while let Some((prefix, id, was)) = pending.pop() {
+        if was == Some(id) {
+            found.extend(below(&prefix, &before.notes));
             continue;
         }
-        let subtrees = before
-            .map(|before| subtrees(repo, before))
-            .unwrap_or_default();
+        let subtrees = was.map(|was| subtrees(repo, was)).unwrap_or_default();
         let entries = match entries(repo, id) {
             Ok(entries) => entries,
             Err(error) => {
@@ -276,12 +283,12 @@ fn subtrees(repo: &gix::Repository, tree: gix::ObjectId) -> HashMap<String, gix:
 }
 
 /// The cached notes on objects whose ids begin so.
-fn below(prefix: &str, places: &[Place]) -> impl Iterator<Item = (gix::ObjectId, gix::ObjectId)> {
-    let key = |place: &Place| place.0.to_hex_with_len(prefix.len()).to_string();
-    let start = places.partition_point(|place| key(place).as_str() < prefix);
-    let all = places[start..].iter();
-    all.take_while(move |place| key(place) == prefix)
-        .map(|place| (place.0, place.1))
+fn below(prefix: &str, notes: &[Note]) -> impl Iterator<Item = (gix::ObjectId, gix::ObjectId)> {
+    let key = |note: &Note| note.annotated.to_hex_with_len(prefix.len()).to_string();
+    let start = notes.partition_point(|note| key(note).as_str() < prefix);
+    let all = notes[start..].iter();
+    all.take_while(move |note| key(note) == prefix)
+        .map(|note| (note.annotated, note.blob))
 }
 
 /// Whether an id is of the repository's hash; the library panics on others.

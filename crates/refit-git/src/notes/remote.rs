@@ -1,5 +1,7 @@
 //! Fetching notes beside ours, and uniting them line by line: never straight onto our refs.
 
+use std::collections::BTreeMap;
+
 use refit_oci::ObjectId;
 
 use super::{
@@ -8,7 +10,7 @@ use super::{
     lock::Lock,
     read, write,
 };
-use crate::{Repo, child::FETCH, history, id, tree};
+use crate::{Repo, bulk, child::FETCH, history, id, tree};
 
 /// The commits our refs were moved to by uniting; `None` where theirs brought nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -90,16 +92,21 @@ fn unite(
         return Ok(Some(id::theirs(theirs)));
     }
     let there = read::listing(repo, &ours)?;
-    let mut new = Vec::new();
-    for (annotated, blobs) in read::listing(repo, theirs)? {
-        if there.get(&annotated) != Some(&blobs) {
-            let mut text = Vec::new();
-            for blob in blobs {
-                text.extend(git.blob(&id::ours(blob))?);
-                text.push(b'\n');
-            }
-            new.push((annotated, text));
-        }
+    let theirs_alone = read::listing(repo, theirs)?
+        .into_iter()
+        .filter(|(annotated, blobs)| there.get(annotated) != Some(blobs));
+    let (annotated, blobs): (Vec<ObjectId>, Vec<_>) = theirs_alone
+        .flat_map(|(annotated, blobs)| blobs.into_iter().map(move |b| (annotated.clone(), b)))
+        .unzip();
+    git.fetch_promised(&blobs.iter().map(id::ours).collect::<Vec<_>>())?;
+    let texts: Result<Vec<_>, _> = bulk::blobs(git, &blobs, |_, text| text)
+        .into_iter()
+        .collect();
+    let mut new: BTreeMap<ObjectId, Vec<u8>> = BTreeMap::new();
+    for (annotated, text) in annotated.into_iter().zip(texts?) {
+        let note = new.entry(annotated).or_default();
+        note.extend(text);
+        note.push(b'\n');
     }
     let new = new
         .iter()

@@ -65,7 +65,7 @@ impl Repo {
                         continue;
                     }
                 };
-                if !damage::is_whole(&repo, id::theirs(note), &text) {
+                if !damage::is_whole(repo.object_hash(), id::theirs(note), &text) {
                     found(note, Fault::OtherBytes);
                 }
                 check_lines(&text, reference == RECORDS, |fault| found(note, fault));

@@ -1,11 +1,11 @@
 //! The objects of new notes: blobs, the tree that names them, the commit.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io::Write,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use gix::note::plumbing::State;
+use gix::{
+    note::plumbing::State,
+    objs::{Kind, Write as _},
+};
 use refit_oci::ObjectId;
 
 use super::{
@@ -13,9 +13,9 @@ use super::{
     damage::{self, Fault},
     lines::{self, Rule},
 };
-use crate::{GitError, Repo, id, tree};
+use crate::{GitError, Repo, bulk, id, pack, tree};
 
-/// From this many blobs on they go into one pack rather than a file each: an order of magnitude fewer system calls.
+/// From this many objects on they go into one pack rather than a file each: an order of magnitude fewer system calls.
 const PACK_FROM: usize = 500;
 
 /// The notes tree of `tip` with lines added; `None` if all are there.
@@ -31,25 +31,97 @@ pub(super) fn tree<'a, L: Iterator<Item = &'a [u8]>>(
         None => gix::ObjectId::empty_tree(repo.object_hash()),
     };
     let mut state = State::new(root, repo).map_err(GitError::reading("the notes tree"))?;
-    let mut changed: BTreeMap<gix::ObjectId, Vec<u8>> = BTreeMap::new();
-    for (annotated, new) in new {
-        let (key, there) = there(git, repo, &mut state, annotated)?;
-        let there = changed.get(&key).unwrap_or(&there);
-        let new: Vec<&[u8]> = new.collect(); // lines that need not outlive what is there
-        if let Some(note) = lines::add(rule, there, new.into_iter()) {
-            changed.insert(key, note);
-        }
+    let mut adding: Vec<Adding<'a>> = Vec::new();
+    for (annotated, lines) in new {
+        let key = id::theirs(annotated);
+        let there = state.get(&key, repo);
+        adding.push(Adding {
+            key,
+            there: there.map_err(GitError::reading(format!("the note of `{key}`")))?,
+            lines: lines.collect(),
+        });
     }
+    let changed = changed(git, repo, &mut state, rule, &adding)?;
     if changed.is_empty() {
         return Ok(None);
     }
-    let notes: Vec<&[u8]> = changed.values().map(Vec::as_slice).collect();
-    let blobs = write_blobs(git, repo, &notes)?;
-    let writing = || NotesError::writing("the notes tree");
-    for (key, blob) in changed.keys().zip(blobs) {
-        state.edit(*key, Some(blob), repo).map_err(writing())?;
+    for (key, note) in changed {
+        let writing = || NotesError::writing("a note");
+        let blob = repo
+            .objects
+            .write_buf_with_known_id(Kind::Blob, &note.text, note.id);
+        let blob = blob.map_err(writing())?;
+        state.edit(key, Some(blob), repo).map_err(writing())?;
     }
-    Ok(Some(state.write(repo).map_err(writing())?))
+    let tree = state.write(repo);
+    Ok(Some(tree.map_err(NotesError::writing("the notes tree"))?))
+}
+
+/// Lines for one object.
+struct Adding<'a> {
+    key: gix::ObjectId,
+    /// Its note.
+    there: Option<gix::ObjectId>,
+    lines: Vec<&'a [u8]>,
+}
+
+/// A note's blob that is not written yet.
+struct NewNote {
+    id: gix::ObjectId,
+    text: Vec<u8>,
+}
+
+impl NewNote {
+    fn of(text: Vec<u8>, hash: gix::hash::Kind) -> Result<Self, NotesError> {
+        let id = gix::objs::compute_hash(hash, Kind::Blob, &text);
+        let id = id.map_err(NotesError::writing("a note"))?;
+        Ok(Self { id, text })
+    }
+}
+
+/// The notes that get another text, by what they are on.
+fn changed(
+    git: &Repo,
+    repo: &gix::Repository,
+    state: &mut State,
+    rule: Rule,
+    adding: &[Adding<'_>],
+) -> Result<BTreeMap<gix::ObjectId, NewNote>, NotesError> {
+    let hash = repo.object_hash();
+    let noted: Vec<(gix::ObjectId, &Adding<'_>)> = adding
+        .iter()
+        .filter_map(|adding| Some((adding.there?, adding)))
+        .collect();
+    let blobs: Vec<gix::ObjectId> = noted.iter().map(|(blob, _)| *blob).collect();
+    git.fetch_promised(&blobs.iter().map(id::ours).collect::<Vec<_>>())?;
+    // None: it is not as it was written.
+    let united = bulk::blobs(git, &blobs, |at, text| {
+        let (blob, adding) = &noted[at];
+        let text = text
+            .ok()
+            .filter(|text| damage::is_whole(hash, *blob, text))?;
+        let united = lines::add(rule, &text, adding.lines.iter().copied());
+        Some(united.map(|text| NewNote::of(text, hash)).transpose())
+    });
+    let mut changed = BTreeMap::new();
+    let mut damaged: Vec<&Adding<'_>> = Vec::new();
+    for ((_, adding), united) in noted.into_iter().zip(united) {
+        match united.transpose()? {
+            Some(note) => changed.extend(note.map(|note| (adding.key, note))),
+            None => damaged.push(adding),
+        }
+    }
+    let absent = adding.iter().filter(|adding| adding.there.is_none());
+    for adding in absent.chain(damaged) {
+        let (key, there) = there(git, repo, state, adding.key)?;
+        let there = changed
+            .get(&key)
+            .map_or(&there, |note: &NewNote| &note.text);
+        if let Some(note) = lines::add(rule, there, adding.lines.iter().copied()) {
+            changed.insert(key, NewNote::of(note, hash)?);
+        }
+    }
+    Ok(changed)
 }
 
 /// The note of an object, and what it is on.
@@ -59,9 +131,8 @@ fn there(
     git: &Repo,
     repo: &gix::Repository,
     state: &mut State,
-    annotated: &ObjectId,
+    mut key: gix::ObjectId,
 ) -> Result<(gix::ObjectId, Vec<u8>), NotesError> {
-    let mut key = id::theirs(annotated);
     let mut seen = BTreeSet::new();
     loop {
         let there = state
@@ -71,7 +142,9 @@ fn there(
             return Ok((key, Vec::new()));
         };
         match git.blob(&id::ours(blob)) {
-            Ok(text) if damage::is_whole(repo, blob, &text) => return Ok((key, text)),
+            Ok(text) if damage::is_whole(repo.object_hash(), blob, &text) => {
+                return Ok((key, text));
+            }
             Ok(_) if !seen.insert(key) => return Ok((key, Vec::new())),
             Ok(_) => key = blob,
             Err(error) if !seen.insert(key) => return Err(error.into()),
@@ -83,32 +156,37 @@ fn there(
     }
 }
 
-fn write_blobs(
-    git: &Repo,
-    repo: &gix::Repository,
-    notes: &[&[u8]],
-) -> Result<Vec<gix::ObjectId>, NotesError> {
-    if notes.len() >= PACK_FROM {
-        let mut stream = Vec::new();
-        for note in notes {
-            write!(stream, "blob\ndata {}\n", note.len()).expect("writing to memory works");
-            stream.extend_from_slice(note);
-            stream.push(b'\n');
-        }
-        let finished = git.run_git_with(&["fast-import", "--quiet"], Some(stream))?;
-        if !finished.success() {
-            return Err(finished.error().into());
-        }
-    }
-    let blob = |note: &&[u8]| {
-        if notes.len() >= PACK_FROM {
-            gix::objs::compute_hash(repo.object_hash(), gix::objs::Kind::Blob, note)
-        } else {
-            repo.write_blob(note).map(gix::Id::detach)
-        }
+/// Keeps what a handle writes in memory, until [`flush`].
+pub(super) fn in_memory(repo: &mut gix::Repository) {
+    repo.objects.take_object_memory();
+    repo.objects.enable_object_memory();
+}
+
+/// Writes what a handle has in memory.
+pub(super) fn flush(repo: &mut gix::Repository) -> Result<(), NotesError> {
+    let memory = repo.objects.take_object_memory().unwrap_or_default();
+    let new = memory
+        .iter()
+        .filter(|(id, _)| !repo.objects.exists_without_refresh(id));
+    let mut new: Vec<_> = new
+        .map(|(id, (kind, bytes))| (*id, *kind, bytes.as_slice()))
+        .collect();
+    // Objects are in place before what names them.
+    let rank = |kind| match kind {
+        Kind::Blob => 0,
+        Kind::Tree => 1,
+        Kind::Commit | Kind::Tag => 2,
     };
-    let blobs: Result<Vec<_>, _> = notes.iter().map(blob).collect();
-    blobs.map_err(NotesError::writing("notes"))
+    new.sort_unstable_by_key(|(id, kind, _)| (rank(*kind), *id));
+    if new.len() >= PACK_FROM {
+        let folder = repo.objects.store_ref().path().join("pack");
+        return pack::write(&folder, repo.object_hash(), &new);
+    }
+    for (id, kind, bytes) in new {
+        let written = repo.objects.write_buf_with_known_id(kind, bytes, id);
+        written.map_err(NotesError::writing(format!("{kind} `{id}`")))?;
+    }
+    Ok(())
 }
 
 /// A notes commit by whoever git knows here.

@@ -45,7 +45,7 @@ impl World {
         let mut world = Self {
             large,
             graph,
-            records: Records::read([], true),
+            records: Records::read([""; 0], true),
             bases_moved: false,
             answers: Answers::default(),
             line,

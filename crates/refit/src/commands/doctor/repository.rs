@@ -112,7 +112,7 @@ pub(super) fn records(project: &Project) -> Check {
         ),
         Ok(records) => {
             let (n_deps, n_builds) = (records.deps().len(), records.builds().count());
-            let unread = match records.unread {
+            let unread = match records.unread() {
                 0 => String::new(),
                 n => format!(", {} of another version", count(n, "line")),
             };
