@@ -5,7 +5,7 @@ use refit_oci::{Digest, ImageConfig, Platform, Reference};
 use serde::{Deserialize, Serialize};
 
 /// One dependency and what it resolved to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Pin {
     /// How the target depends on it.
     #[serde(with = "kind_text")]

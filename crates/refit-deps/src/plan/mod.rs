@@ -133,7 +133,7 @@ pub enum Action {
 }
 
 /// A pin, or the step whose result will be one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PlannedPin {
     /// Known.
     Known {

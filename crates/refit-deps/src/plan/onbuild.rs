@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use hashbrown::HashSet;
 use refit_dockerfile::{Found, FoundSource, Resolved as ResolvedFile, Source as From};
 use refit_oci::{Digest, ObjectId, Platform, Reference, Repository};
 use refit_platform::Target;
@@ -294,15 +295,15 @@ fn bases<'p>(file: &ResolvedFile, pins: &'p [PlannedPin]) -> Vec<(usize, &'p Pla
     bases.collect()
 }
 
-/// Each pin once.
-fn distinct(pins: Vec<PlannedPin>) -> Vec<PlannedPin> {
-    let mut once: Vec<PlannedPin> = Vec::new();
-    for pin in pins {
-        if !once.contains(&pin) {
-            once.push(pin);
-        }
-    }
-    once
+/// Each pin once, in their order.
+fn distinct(mut pins: Vec<PlannedPin>) -> Vec<PlannedPin> {
+    let is_new: Vec<bool> = {
+        let mut known = HashSet::with_capacity(pins.len());
+        pins.iter().map(|pin| known.insert(pin)).collect()
+    };
+    let mut is_new = is_new.into_iter();
+    pins.retain(|_| is_new.next() == Some(true));
+    pins
 }
 
 /// A recorded dependency as if the Dockerfile had it.
