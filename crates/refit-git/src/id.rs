@@ -4,10 +4,11 @@ use refit_oci::ObjectId;
 
 /// Our id for the library's.
 pub(crate) fn ours(id: impl AsRef<gix::oid>) -> ObjectId {
-    id.as_ref()
-        .to_hex()
-        .to_string()
-        .parse()
+    let mut hex = [0; gix::hash::Kind::longest().len_in_hex()];
+    let n = id.as_ref().hex_to_buf(&mut hex).len();
+    let hex = std::str::from_utf8(&hex[..n]);
+    hex.ok()
+        .and_then(|hex| hex.parse().ok())
         .expect("a full id prints as lower-case hex")
 }
 

@@ -8,6 +8,9 @@ use crate::{GitError, Repo, id};
 /// No real repository comes near; a crafted tree that repeats its subtrees does.
 const MAX_ENTRIES: usize = 8_000_000;
 
+/// Listing a whole commit is cheaper than looking up more paths than these.
+const MANY_PATHS: usize = 1_000;
+
 /// A file of a tree or an index.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
@@ -52,6 +55,54 @@ impl Repo {
         })
     }
 
+    /// As [`Repo::tree`], from a listing that differs from the commit at these paths and at no other: only they are
+    /// looked up. Both are in bytewise order.
+    pub fn tree_beside(
+        &self,
+        near: &[Entry],
+        differing: &[String],
+        commit: &ObjectId,
+    ) -> Result<Vec<Entry>, GitError> {
+        if differing.len() > MANY_PATHS {
+            return self.tree(commit);
+        }
+        self.reading(|repo| {
+            let root = tree_of(repo, commit)?;
+            let mut found = Vec::new();
+            let mut folders = Vec::new();
+            for path in differing {
+                match at(repo, root, path)? {
+                    None => {}
+                    // A sparse index has a whole folder at one path.
+                    Some((EntryKind::Tree, id)) => {
+                        let below = list(repo, id)?.into_iter();
+                        found.extend(below.map(|entry| Entry {
+                            path: format!("{path}/{}", entry.path),
+                            ..entry
+                        }));
+                        folders.push(format!("{path}/"));
+                    }
+                    Some((kind, id)) => found.push(Entry {
+                        path: path.clone(),
+                        mode: mode(kind).expect("all but folders have one"),
+                        id: id::ours(id),
+                    }),
+                }
+            }
+            let is_same = |entry: &&Entry| {
+                differing.binary_search(&entry.path).is_err()
+                    && !folders.iter().any(|folder| entry.path.starts_with(folder))
+            };
+            let mut entries: Vec<Entry> = Vec::with_capacity(near.len() + found.len());
+            entries.extend(near.iter().filter(is_same).cloned());
+            entries.extend(found);
+            // Two sorted runs.
+            entries.sort_by(|a, b| a.path.cmp(&b.path));
+            entries.dedup_by(|a, b| a.path == b.path);
+            Ok(entries)
+        })
+    }
+
     /// The bytes of a blob, as stored.
     pub fn blob(&self, id: &ObjectId) -> Result<Vec<u8>, GitError> {
         self.reading(|repo| blob(repo, id))
@@ -64,20 +115,10 @@ impl Repo {
         path: &str,
     ) -> Result<Option<(ObjectId, Vec<u8>)>, GitError> {
         self.reading(|repo| {
-            let mut found = (EntryKind::Tree, tree_of(repo, commit)?);
-            for name in components(path) {
-                if found.0 != EntryKind::Tree {
-                    return Ok(None);
-                }
-                match child(repo, found.1, name)? {
-                    Some(entry) => found = entry,
-                    None => return Ok(None),
-                }
-            }
-            match found.0 {
-                EntryKind::Tree | EntryKind::Commit => Ok(None),
-                EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link => {
-                    let id = id::ours(found.1);
+            match at(repo, tree_of(repo, commit)?, path)? {
+                None | Some((EntryKind::Tree | EntryKind::Commit, _)) => Ok(None),
+                Some((EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link, id)) => {
+                    let id = id::ours(id);
                     let bytes = blob(repo, &id)?;
                     Ok(Some((id, bytes)))
                 }
@@ -141,21 +182,14 @@ pub(crate) fn list(repo: &gix::Repository, root: gix::ObjectId) -> Result<Vec<En
             let entry = entry.map_err(GitError::reading(format!("tree `{tree}`")))?;
             let path = join(&prefix, entry.filename())?;
             let id = entry.object_id();
-            let mode = match entry.mode().kind() {
-                EntryKind::Tree => {
-                    pending.push((path, id));
-                    continue;
-                }
-                EntryKind::Blob => Mode::File,
-                EntryKind::BlobExecutable => Mode::Executable,
-                EntryKind::Link => Mode::Symlink,
-                EntryKind::Commit => Mode::Submodule,
-            };
-            entries.push(Entry {
-                path,
-                mode,
-                id: id::ours(id),
-            });
+            match mode(entry.mode().kind()) {
+                None => pending.push((path, id)),
+                Some(mode) => entries.push(Entry {
+                    path,
+                    mode,
+                    id: id::ours(id),
+                }),
+            }
         }
         if entries.len() + pending.len() > MAX_ENTRIES {
             return Err(GitError::TooLarge {
@@ -178,6 +212,36 @@ pub(crate) fn children(
             kind: "tree",
             id: id::ours(tree),
         })
+}
+
+/// Whatever lies at a path below a tree.
+fn at(
+    repo: &gix::Repository,
+    root: gix::ObjectId,
+    path: &str,
+) -> Result<Option<(EntryKind, gix::ObjectId)>, GitError> {
+    let mut found = (EntryKind::Tree, root);
+    for name in components(path) {
+        if found.0 != EntryKind::Tree {
+            return Ok(None);
+        }
+        match child(repo, found.1, name)? {
+            Some(entry) => found = entry,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(found))
+}
+
+/// None of a folder.
+fn mode(kind: EntryKind) -> Option<Mode> {
+    match kind {
+        EntryKind::Tree => None,
+        EntryKind::Blob => Some(Mode::File),
+        EntryKind::BlobExecutable => Some(Mode::Executable),
+        EntryKind::Link => Some(Mode::Symlink),
+        EntryKind::Commit => Some(Mode::Submodule),
+    }
 }
 
 fn child(

@@ -1,13 +1,17 @@
 //! Git object ids: of commits, trees and blobs.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr};
 
+use arrayvec::ArrayString;
 use serde::{Deserialize, Serialize};
 
 /// A full git object id in lower-case hex: 40 digits (SHA-1) or 64 (SHA-256).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ObjectId(Arc<str>);
+pub struct ObjectId(ArrayString<LONGEST>);
+
+/// The digits of a SHA-256.
+const LONGEST: usize = 64;
 
 /// Why a text is no object id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,11 +35,9 @@ impl FromStr for ObjectId {
 
     fn from_str(text: &str) -> Result<Self, ObjectIdError> {
         let lower_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        if matches!(text.len(), 40 | 64) && text.bytes().all(lower_hex) {
-            Ok(Self(text.into()))
-        } else {
-            Err(ObjectIdError(text.to_owned()))
-        }
+        let is_good = matches!(text.len(), 40 | LONGEST) && text.bytes().all(lower_hex);
+        let id = is_good.then(|| ArrayString::from(text).ok()).flatten();
+        id.map(Self).ok_or_else(|| ObjectIdError(text.to_owned()))
     }
 }
 

@@ -234,6 +234,24 @@ fn staged_is(fixture: &Fixture, want: &[&str]) {
     let git: Vec<&str> = git.lines().collect();
     assert_eq!(git, want, "git");
     assert_eq!(fixture.repo().staged_paths().unwrap(), want);
+    head_is_listed_beside_the_index(fixture);
+}
+
+/// Where the index is, HEAD need not be listed to be known.
+fn head_is_listed_beside_the_index(fixture: &Fixture) {
+    let repo = fixture.repo();
+    let git = std::process::Command::new("git")
+        .current_dir(fixture.path())
+        .args(["rev-parse", "--verify", "-q", "HEAD"])
+        .output()
+        .unwrap();
+    if !git.status.success() {
+        return; // nothing is committed
+    }
+    let head = fixture.id("HEAD");
+    let (staged, paths) = (repo.staged().unwrap(), repo.staged_paths().unwrap());
+    let beside = repo.tree_beside(&staged, &paths, &head).unwrap();
+    assert_eq!(beside, repo.tree(&head).unwrap());
 }
 
 #[test]
@@ -335,6 +353,13 @@ proptest::proptest! {
         lay(&fixture, &after);
         let git = fixture.git(&["diff", "--cached", "--name-only", "--no-renames"]);
         let git: Vec<String> = git.lines().map(str::to_owned).collect();
-        proptest::prop_assert_eq!(fixture.repo().staged_paths().unwrap(), git);
+        let repo = fixture.repo();
+        proptest::prop_assert_eq!(repo.staged_paths().unwrap(), git);
+        head_is_listed_beside_the_index(&fixture);
+        fixture.git(&["commit", "-q", "--allow-empty", "-m", "after"]);
+        let (old, new) = (fixture.id("HEAD~"), fixture.id("HEAD"));
+        let paths = repo.paths_between(Some(&old), &new).unwrap();
+        let beside = repo.tree_beside(&repo.tree(&new).unwrap(), &paths, &old);
+        proptest::prop_assert_eq!(beside.unwrap(), repo.tree(&old).unwrap());
     }
 }
