@@ -144,6 +144,27 @@ pub(crate) fn buildkit_frontend() -> Outcome<PathBuf> {
     Ok(place)
 }
 
+/// The folder with musl's headers for a processor, as Debian calls it; unpacked if they are missing.
+pub(crate) fn musl(architecture: &str) -> Outcome<PathBuf> {
+    let name = format!("musl/{architecture}");
+    let place = folder().join(&name);
+    if !place.join("usr/include").is_dir() {
+        fs::create_dir_all(folder()).map_err(io_failure(&folder()))?;
+        let config = private_apt("trixie")?;
+        run(apt_get().env("APT_CONFIG", &config).arg("update"))?;
+        unpack(&name, &[&format!("musl-dev:{architecture}")], &config)?;
+    }
+    Ok(place)
+}
+
+/// Installs Debian's package for a program that is missing.
+pub(crate) fn get_program(program: &str, package: &str) -> Outcome {
+    if has_program(program) {
+        return Ok(());
+    }
+    install_packages(&[package])
+}
+
 /// Installs what is missing; a second run does next to nothing.
 pub(crate) fn install() -> Outcome {
     if !has_program("apt-get") || !has_program("dpkg-deb") {
@@ -159,6 +180,10 @@ pub(crate) fn install() -> Outcome {
 fn install_tools() -> Outcome {
     let missing = TOOLS.iter().filter(|(program, _)| !has_program(program));
     let packages: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    install_packages(&packages)
+}
+
+fn install_packages(packages: &[&str]) -> Outcome {
     if packages.is_empty() {
         return Ok(());
     }

@@ -9,6 +9,7 @@ mod bench;
 mod bless;
 mod ci;
 mod demo;
+mod dist;
 mod edges;
 mod engines;
 mod fuzz;
@@ -28,6 +29,7 @@ const USAGE: &str = "usage: cargo xtask CHORE
   bless [--engines]        rewrite snapshots with what the code prints now
   bench [NAME…]            what a user waits for, on the release build
   fuzz [TARGET] [SECONDS]  feeds what reads bytes from outside (needs `cargo install cargo-fuzz`)
+  dist [TARGET…]           static executables, archives and the image of a release, in target/releases
   engines install          put the real engines that tests use into target/engines
   edges                    check which crate uses which";
 
@@ -51,6 +53,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["bless", args @ ..] => bless::bless(args),
         ["bench", names @ ..] => bench::bench(names),
         ["fuzz", args @ ..] => fuzz::fuzz(args),
+        ["dist", targets @ ..] => dist::dist(targets),
         ["engines", "install"] => engines::install(),
         ["edges"] => edges::check(),
         [] | ["-h" | "--help" | "help"] => {

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         adopt, build, completions, config, context, demo, deps, doctor, hold, hook, images, init,
-        logs, notes, runs, status, sweep, trust,
+        logs, man, notes, runs, status, sweep, trust,
     },
     environment,
     observe::OwnTags,
@@ -130,6 +130,8 @@ pub(crate) enum Verb {
     Doctor(doctor::DoctorArgs),
     Demo(demo::DemoArgs),
     Completions(completions::CompletionsArgs),
+    #[command(hide = true)]
+    Man(man::ManArgs),
 }
 
 fn exit_codes() -> &'static str {

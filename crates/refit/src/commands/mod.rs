@@ -13,6 +13,7 @@ pub(crate) mod hook;
 pub(crate) mod images;
 pub(crate) mod init;
 pub(crate) mod logs;
+pub(crate) mod man;
 pub(crate) mod notes;
 pub(crate) mod report;
 pub(crate) mod runs;
@@ -68,5 +69,6 @@ pub(crate) async fn run(app: &App, verb: Verb) -> Result<Exit, CommandError> {
         Verb::Doctor(args) => doctor::run(app, &args).await,
         Verb::Demo(args) => demo::run(app, &args),
         Verb::Completions(args) => Ok(completions::run(app, &args)),
+        Verb::Man(args) => man::run(app, &args),
     }
 }

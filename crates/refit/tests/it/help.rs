@@ -37,6 +37,7 @@ const VERBS: &[&[&str]] = &[
     &["doctor"],
     &["demo"],
     &["completions"],
+    &["man"],
 ];
 
 #[test]
