@@ -14,6 +14,7 @@ pub use compact::{Cutoff, Folded, Live, fold};
 pub use had::HadRecord;
 pub use kinds::{
     AdoptRecord, AdoptedPlatform, BuildRecord, DepsRecord, HoldRecord, PublishRecord, SeenRecord,
+    SweptRecord,
 };
 pub use lazy::{About, Lines, about};
 pub use set::Records;
@@ -33,6 +34,8 @@ pub enum Record {
     Publish(PublishRecord),
     /// When a base's digest was seen first.
     Seen(SeenRecord),
+    /// When a line was swept.
+    Swept(SweptRecord),
     /// What is not to be touched, or not to be taken.
     Hold(HoldRecord),
     /// What a moving tag holds that another tool put there: from now on it is ours to patch.
@@ -82,6 +85,7 @@ impl Record {
             Self::Build(record) => &record.image,
             Self::Publish(record) => &record.image,
             Self::Seen(record) => &record.image,
+            Self::Swept(record) => &record.image,
             Self::Hold(record) => &record.image,
             Self::Adopt(record) => &record.image,
             Self::Had(record) => &record.image,

@@ -10,13 +10,14 @@ use std::{
 use jiff::Timestamp;
 use refit_build::apply::{Outcome, Published};
 use refit_deps::{
-    plan::{Plan, Status, StatusRow, Word},
+    plan::{Plan, StatusRow, Word},
     reason::{State, StateKind},
 };
 use refit_oci::{Digest, Reference};
 
 use crate::{
     error::CommandError,
+    observe::Standing,
     run::Ran,
     ui::{self, count},
 };
@@ -78,7 +79,8 @@ pub(crate) fn sweep(line: &str, plan: &Plan, ran: Option<&Ran>) -> String {
 }
 
 /// How everything stands.
-pub(crate) fn status(status: &Status, n_stale: usize, now: Timestamp) -> String {
+pub(crate) fn status(standing: &Standing, n_stale: usize, now: Timestamp) -> String {
+    let status = &standing.status;
     let at = now.strftime("%Y-%m-%d %H:%M UTC");
     let of = count(status.rows.len(), "target");
     let mut text = format!("{MARKER}\n{n_stale} of {of} stale, {at}.\n\n");
@@ -101,6 +103,11 @@ pub(crate) fn status(status: &Status, n_stale: usize, now: Timestamp) -> String 
     };
     let all: Vec<State> = status.rows.iter().flat_map(of_row).collect();
     text.push_str(&states(&all));
+    let sweeps = standing.swept.all().iter();
+    let sweeps: Vec<_> = sweeps
+        .map(|(line, at)| [code(line), at.strftime("%Y-%m-%d %H:%M UTC").to_string()])
+        .collect();
+    text.push_str(&table("Last sweeps", ["Line", "When"], &sweeps));
     text
 }
 

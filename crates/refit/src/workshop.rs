@@ -114,9 +114,11 @@ impl LineWorkshop<'_> {
                 Record::Build(build) => build.commit.as_ref(),
                 Record::Publish(publish) => publish.commit.as_ref(),
                 Record::Deps(deps) => Some(&deps.commit),
-                Record::Seen(_) | Record::Hold(_) | Record::Had(_) | Record::Compacted { .. } => {
-                    self.observer.line.commit.as_ref()
-                }
+                Record::Seen(_)
+                | Record::Swept(_)
+                | Record::Hold(_)
+                | Record::Had(_)
+                | Record::Compacted { .. } => self.observer.line.commit.as_ref(),
                 Record::Adopt(adopt) => Some(&adopt.commit),
             };
             match self.dockerfile_blob(record.image(), commit)? {

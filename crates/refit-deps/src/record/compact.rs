@@ -35,6 +35,8 @@ pub struct Live {
     over: BTreeSet<String>,
     /// When a digest was seen first.
     seen: BTreeMap<(String, Digest), Timestamp>,
+    /// When a line was swept last.
+    swept: BTreeMap<String, Timestamp>,
 }
 
 impl Live {
@@ -60,6 +62,7 @@ impl Live {
             live.seen
                 .extend(first.map(|at| ((reference.to_string(), digest.clone()), at)));
         }
+        live.swept.clone_from(&records.swept);
         live.over = over(&records.holds, cutoff);
         live
     }
@@ -74,6 +77,11 @@ impl Live {
                     .get(&(seen.reference.to_string(), seen.digest.clone()));
                 let at: Option<Timestamp> = seen.at.parse().ok();
                 first.is_some_and(|first| at.is_some_and(|at| at > *first))
+            }
+            Record::Swept(swept) => {
+                let last = self.swept.get(&swept.line);
+                let at: Option<Timestamp> = swept.at.parse().ok();
+                last.is_some_and(|last| at.is_some_and(|at| at < *last))
             }
             _ => false,
         }
@@ -93,6 +101,7 @@ impl Live {
                 cutoff.has(&deps.at) && self.newest.get(&key) != Some(&deps.at)
             }
             Record::Seen(_)
+            | Record::Swept(_)
             | Record::Hold(_)
             | Record::Adopt(_)
             | Record::Had(_)

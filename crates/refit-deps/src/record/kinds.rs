@@ -107,6 +107,17 @@ pub struct SeenRecord {
     pub at: String,
 }
 
+/// A sweep over all images of a line. For people; it decides nothing, and only the newest of a line says anything.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SweptRecord {
+    /// An image of the line, whose Dockerfile the record is a note on.
+    pub image: String,
+    /// The line.
+    pub line: String,
+    /// RFC 3339, UTC.
+    pub at: String,
+}
+
 /// A decision that an image is not to be patched, or a base's digest not to be taken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HoldRecord {

@@ -30,6 +30,7 @@ pub struct Records {
     adoptions: BTreeMap<(String, ObjectId), AdoptRecord>,
     deps: Vec<DepsRecord>,
     pub(super) seen: BTreeMap<(Reference, Digest), BTreeSet<Timestamp>>,
+    pub(super) swept: BTreeMap<String, Timestamp>,
     pub(super) holds: Vec<HoldRecord>,
     unread: usize,
     /// Whether the notes ref is there at all: without it, rollbacks and holds are unknown.
@@ -125,6 +126,12 @@ impl Records {
                     self.seen.entry(key).or_default().insert(at);
                 }
             }
+            Record::Swept(swept) => {
+                if let Ok(at) = swept.at.parse() {
+                    let last = self.swept.entry(swept.line).or_insert(at);
+                    *last = at.max(*last);
+                }
+            }
             Record::Hold(hold) => self.holds.push(hold),
             Record::Had(had) => had.records().for_each(|record| self.add(record)),
             Record::Compacted { .. } => {}
@@ -192,6 +199,11 @@ impl Records {
     ) -> Option<Timestamp> {
         let times = self.seen.get(&(tag.clone(), digest.clone()))?;
         times.first().filter(|at| **at <= now).copied()
+    }
+
+    /// When each line was swept last.
+    pub fn swept(&self) -> &BTreeMap<String, Timestamp> {
+        &self.swept
     }
 
     /// All holds that no other record has ended and whose time is not over.

@@ -63,12 +63,15 @@ fn line(kind: u8, [a, b, c, day]: [u8; 4]) -> String {
         3 => {
             json!({"v":1,"type":"deps","image":image,"platform":platform,"source":source,"commit":commit,"deps":deps,"at":at})
         }
-        _ => match b % 3 {
+        _ => match b % 4 {
             0 => {
                 json!({"v":1,"type":"seen","image":image,"reference":"debian:12","digest":digest(c),"at":at})
             }
             1 => json!({"v":1,"type":"hold","id":format!("hold {c}"),"image":image,"at":at,
                 "until":(c % 2 == 0).then(|| time(day.saturating_add(3)))}),
+            2 => {
+                json!({"v":1,"type":"swept","image":image,"line":format!("line {}", c % 3),"at":at})
+            }
             _ => {
                 json!({"v":1,"type":"hold","id":format!("end {c}"),"ends":[format!("hold {c}")],"image":image,"at":at})
             }
@@ -140,6 +143,7 @@ fn answers_of(records: &Records) -> Vec<String> {
     say(format!("{:?}", known_digests(records)));
     let now: Timestamp = time(60).parse().unwrap();
     say(format!("{:?}", records.holds(now)));
+    say(format!("{:?}", records.swept()));
     for image in IMAGES {
         let lead = lead(image);
         say(format!("{:?}", records.heads(image, &lead)));

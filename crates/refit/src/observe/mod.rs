@@ -55,6 +55,8 @@ pub(crate) struct Observer<'p> {
     /// When the observation began.
     pub(crate) now: Timestamp,
     pub(crate) own_tags: OwnTags,
+    /// Whether all images of the line are swept: what then is recorded as the line's last sweep.
+    pub(crate) is_full_sweep: bool,
     snapshots: Mutex<BTreeMap<ObjectId, Arc<Snapshot>>>,
     answers: Mutex<Answers>,
     /// Registry hosts that did not answer, with what happened: they are not waited for a second time.
@@ -105,6 +107,7 @@ impl<'p> Observer<'p> {
             records,
             now: project.environment.now(),
             own_tags: OwnTags::default(),
+            is_full_sweep: false,
             snapshots: Mutex::new(snapshots),
             answers: Mutex::default(),
             offline: Mutex::default(),
@@ -261,6 +264,33 @@ pub(crate) struct Standing {
     pub(crate) requests: Requests,
     /// How many notes could not be read.
     pub(crate) damaged: usize,
+    /// When each line was swept last.
+    pub(crate) swept: LastSweeps,
+}
+
+/// When lines were swept last, as the records of this clone know it.
+#[derive(Debug)]
+pub(crate) struct LastSweeps {
+    /// The line that is checked out.
+    line: String,
+    all: BTreeMap<String, Timestamp>,
+}
+
+impl LastSweeps {
+    /// All of them, by line.
+    pub(crate) fn all(&self) -> &BTreeMap<String, Timestamp> {
+        &self.all
+    }
+
+    /// The last one of the line that is checked out; of a branch that nobody sweeps, the last of another, which is
+    /// named.
+    pub(crate) fn last(&self) -> Option<(Option<&str>, Timestamp)> {
+        if let Some(at) = self.all.get(&self.line) {
+            return Some((None, *at));
+        }
+        let others = self.all.iter().max_by_key(|(_, at)| **at);
+        others.map(|(line, at)| (Some(line.as_str()), *at))
+    }
 }
 
 /// How every target of the commit that is checked out stands; of the working tree where there is no commit yet.
@@ -290,5 +320,9 @@ pub(crate) async fn status(project: &Project, own_tags: OwnTags) -> Result<Stand
         tip: observer.tip,
         requests,
         damaged: observer.records.damaged,
+        swept: LastSweeps {
+            line: observer.line.name,
+            all: observer.records.swept().clone(),
+        },
     })
 }

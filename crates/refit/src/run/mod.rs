@@ -16,7 +16,7 @@ use refit_build::apply::{self, Applied, Failed, Outcome, Site};
 use refit_deps::{
     plan::{Action, Plan},
     reason::Reason,
-    record::Record,
+    record::{Record, SweptRecord},
     sentence::{self, BaseMove},
 };
 use refit_git::notes::{Batch, SENTENCES};
@@ -35,6 +35,10 @@ pub(crate) use shown::{announce, show_applied, show_plan};
 
 /// How many targets are built at the same time on this machine.
 const SLOTS: usize = 2;
+
+/// How often a sweep that has nothing to do records that it was there: the records of every quarter of an hour would
+/// outgrow those of builds.
+const IDLE_SWEEPS: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a run came to.
 pub(crate) struct Ran {
@@ -64,7 +68,7 @@ pub(crate) async fn apply(
     let run = project.archive().start(id, kind, settings)?;
     let watch = TerminalWatch { ui: &app.ui };
     let first = match kind {
-        RunKind::Sweep => seen(observer, plan),
+        RunKind::Sweep => seen(observer, plan, SignedDuration::ZERO),
         _ => Vec::new(),
     };
     let workshop = LineWorkshop {
@@ -146,7 +150,7 @@ fn secrets_of(observer: &Observer<'_>, plan: &Plan) -> SecretStore {
     SecretStore::of(observer.project, images.values())
 }
 
-/// Keeps what a sweep without steps has seen of bases: how long they are waited for counts from there.
+/// Keeps what a sweep without steps has seen of bases: how long they are waited for counts from there; and that it was.
 pub(crate) fn keep_seen(
     app: &App,
     observer: &Observer<'_>,
@@ -160,16 +164,35 @@ pub(crate) fn keep_seen(
         secrets: &SecretStore::default(),
         message: "refit: bases that moved".to_owned(),
         remote,
-        observed: Mutex::new(seen(observer, plan)),
+        observed: Mutex::new(seen(observer, plan, IDLE_SWEEPS)),
         kept: Mutex::default(),
     };
     workshop.keep_observed()
 }
 
-fn seen(observer: &Observer<'_>, plan: &Plan) -> Vec<Record> {
+fn seen(observer: &Observer<'_>, plan: &Plan, every: SignedDuration) -> Vec<Record> {
     let seen = plan.seen.iter();
-    seen.map(|seen| Record::Seen(seen.record(observer.now)))
-        .collect()
+    let seen = seen.map(|seen| Record::Seen(seen.record(observer.now)));
+    let knows_all = !plan.states.iter().any(|state| state.kind.is_unknown());
+    let swept = swept(observer, every).filter(|_| observer.is_full_sweep && knows_all);
+    seen.chain(swept).collect()
+}
+
+/// The record of a sweep, unless there is one that is younger than `every`. A sweep without steps makes none where there
+/// is no other record: that records are missing must stay visible.
+fn swept(observer: &Observer<'_>, every: SignedDuration) -> Option<Record> {
+    let Observer { line, now, .. } = observer;
+    let image = observer.tip.inventory.images.first()?;
+    let last = observer.records.swept().get(&line.name);
+    let is_due = last.is_none_or(|last| now.duration_since(*last) >= every);
+    let others = observer.records.present || every.is_zero();
+    (others && is_due).then(|| {
+        Record::Swept(SweptRecord {
+            image: image.name.clone(),
+            line: line.name.clone(),
+            at: now.to_string(),
+        })
+    })
 }
 
 /// The id of a run that begins now.

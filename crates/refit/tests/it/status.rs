@@ -147,3 +147,45 @@ mod archive {
         );
     }
 }
+
+#[test]
+fn every_clone_knows_when_the_last_sweep_was() {
+    let shop = crate::shop::stale();
+    let at = |minutes: u64, args: &[&str]| {
+        let time = (1_780_000_000 + minutes * 60).to_string();
+        shop.refit_with(args, "", &[("SOURCE_DATE_EPOCH", &time)])
+    };
+    let records = || shop.git(&["rev-parse", "refs/notes/refit-records"]);
+    let said = at(0, &["status"]).ok();
+    assert!(!said.contains("last sweep"), "{said}");
+
+    at(0, &["sweep"]).ok();
+    let said = at(180, &["status"]).ok();
+    assert!(said.ends_with("\nlast sweep 3 hours ago\n"), "{said}");
+
+    // One that finds nothing to do is recorded once an hour, and one of some images only is none.
+    let before = records();
+    at(59, &["sweep"]).ok();
+    at(90, &["sweep", "web"]).ok();
+    assert_eq!(records(), before);
+    at(120, &["sweep"]).ok();
+    let said = at(180, &["status"]).ok();
+    assert!(said.ends_with("\nlast sweep 1 hour ago\n"), "{said}");
+
+    let clone = shop.path("clone");
+    let clone = clone.to_str().unwrap();
+    shop.git(&["clone", "-q", ".", clone]);
+    shop.refit(&["-C", clone, "notes", "fetch"]).ok();
+    shop.git(&["-C", clone, "checkout", "-q", "-b", "topic"]);
+    let said = at(180, &["-C", clone, "status", "--summary", "../status.md"]).ok();
+    assert!(
+        said.ends_with("\nlast sweep of `main` 1 hour ago\n"),
+        "{said}"
+    );
+    let json = at(180, &["-C", clone, "status", "--format", "json"]).json();
+    let swept = serde_json::json!({ "main": "2026-05-28T22:26:40Z" });
+    assert_eq!(json["last_sweeps"], swept);
+    let summary = shop.read("../status.md");
+    let row = "**Last sweeps**\n\n| Line | When |\n|---|---|\n| `main` | 2026-05-28 22:26 UTC |\n";
+    assert!(summary.contains(row), "{summary}");
+}

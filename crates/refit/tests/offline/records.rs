@@ -52,6 +52,8 @@ fn lost_records_are_restored_as_far_back_as_the_registry_has_them() {
     let asked = || {
         let mut status = shop.refit(&["status", "--format", "json"]).exits(0).json();
         status.as_object_mut().unwrap().remove("requests");
+        // No image says when it was swept.
+        status["last_sweeps"] = serde_json::json!({});
         status
     };
     let (before, first) = (

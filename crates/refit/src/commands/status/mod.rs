@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::Args;
+use jiff::Timestamp;
 use refit_deps::{
     plan::{Status, StatusRow, Word},
     reason::StateKind,
@@ -18,7 +19,7 @@ use super::{App, report};
 use crate::{
     cli::{FormatArgs, TrustArgs},
     error::{CommandError, Exit},
-    observe,
+    observe::{self, LastSweeps},
     packages::{self, Insides},
     project::Snapshot,
     summary,
@@ -72,7 +73,7 @@ pub(crate) async fn run(app: &App, args: &StatusArgs) -> Result<Exit, CommandErr
     };
     match args.format.format {
         Format::Json => {
-            let view = view::view(status, n_stale, standing.requests);
+            let view = view::view(&standing, n_stale);
             if args.packages {
                 let mut document = serde_json::to_value(view).unwrap_or_default();
                 packages::annotate(&mut document, &insides);
@@ -83,11 +84,14 @@ pub(crate) async fn run(app: &App, args: &StatusArgs) -> Result<Exit, CommandErr
         }
         Format::Human => {
             rows::print(app, tip, status, n_stale);
+            if let Some(said) = last_sweep(&standing.swept, app.environment.now()) {
+                app.ui.data(&said);
+            }
             packages::show(&app.ui, &insides);
         }
     }
     if let Some(path) = &args.summary {
-        let text = summary::status(status, n_stale, app.environment.now());
+        let text = summary::status(&standing, n_stale, app.environment.now());
         summary::append(&app.dir.join(path), &text)?;
     }
     for row in status.rows.iter().filter(|row| row.word == Word::Stale) {
@@ -106,6 +110,13 @@ pub(crate) async fn run(app: &App, args: &StatusArgs) -> Result<Exit, CommandErr
     } else {
         exit
     })
+}
+
+/// `last sweep 3 hours ago`; a sweep without anything to do is recorded once an hour.
+fn last_sweep(swept: &LastSweeps, now: Timestamp) -> Option<String> {
+    let (other, at) = swept.last()?;
+    let of = other.map_or_else(String::new, |line| format!(" of `{line}`"));
+    Some(format!("last sweep{of} {}", ui::age(at, now)))
 }
 
 /// Says what nobody patches yet, and how that is changed.

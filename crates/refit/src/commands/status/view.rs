@@ -1,13 +1,14 @@
 //! `refit status --format json`.
 
-use refit_deps::{
-    plan::{PlanView, Status},
-    reason::Reason,
-};
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use refit_deps::{plan::PlanView, reason::Reason};
 use refit_oci::Platform;
-use refit_registry::Requests;
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use crate::observe::Standing;
 
 #[derive(Debug, Serialize)]
 pub(super) struct StatusView<'a> {
@@ -16,6 +17,8 @@ pub(super) struct StatusView<'a> {
     states: Value,
     stale: usize,
     total: usize,
+    /// When each line was swept last.
+    last_sweeps: &'a BTreeMap<String, Timestamp>,
     requests: Value,
 }
 
@@ -29,7 +32,8 @@ struct TargetView<'a> {
 }
 
 /// How every target stands, sorted by target.
-pub(super) fn view(status: &Status, stale: usize, requests: Requests) -> StatusView<'_> {
+pub(super) fn view(standing: &Standing, stale: usize) -> StatusView<'_> {
+    let (status, requests) = (&standing.status, standing.requests);
     let targets = status.rows.iter().map(|row| TargetView {
         target: row.target.to_string(),
         image: &row.target.image,
@@ -44,6 +48,7 @@ pub(super) fn view(status: &Status, stale: usize, requests: Requests) -> StatusV
         states: plan.get("states").cloned().unwrap_or_else(|| json!([])),
         stale,
         total: status.rows.len(),
+        last_sweeps: standing.swept.all(),
         requests: json!({ "head": requests.head, "get": requests.get }),
     }
 }

@@ -188,6 +188,7 @@ impl<'p> Sweep<'p> {
             None => Observer::new(project, line, tip, project.registries())?,
         };
         observer.own_tags = args.trust.own_tags();
+        observer.is_full_sweep = args.images.is_empty() && args.base.is_none();
         let asked_before = observer.registries.requests();
         let images = &observer.tip.inventory.images;
         if !observer.records.present && images.iter().any(|image| image.lead_tag().is_some()) {
