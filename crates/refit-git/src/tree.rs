@@ -114,14 +114,12 @@ impl Repo {
         commit: &ObjectId,
         path: &str,
     ) -> Result<Option<(ObjectId, Vec<u8>)>, GitError> {
-        self.reading(|repo| {
-            match at(repo, tree_of(repo, commit)?, path)? {
-                None | Some((EntryKind::Tree | EntryKind::Commit, _)) => Ok(None),
-                Some((EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link, id)) => {
-                    let id = id::ours(id);
-                    let bytes = blob(repo, &id)?;
-                    Ok(Some((id, bytes)))
-                }
+        self.reading(|repo| match at(repo, tree_of(repo, commit)?, path)? {
+            None | Some((EntryKind::Tree | EntryKind::Commit, _)) => Ok(None),
+            Some((EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link, id)) => {
+                let id = id::ours(id);
+                let bytes = blob(repo, &id)?;
+                Ok(Some((id, bytes)))
             }
         })
     }
