@@ -181,6 +181,51 @@ fn recorded(
     })
 }
 
+/// Whether the published index says what its record says, where something is about to be built because of it. Records are
+/// hints that whoever may push notes can forge: a patch from another commit, or an index with a manifest in it that it
+/// never held, would be more than a hint's doing. What was adopted says nothing of itself: its record is a decision.
+pub(crate) fn proven(
+    lookup: &Lookup<'_>,
+    image: &Image,
+    published: &Published,
+) -> Option<Result<(), StateKind>> {
+    let (Some(lead), Some(record)) = (image.lead_tag(), &published.record) else {
+        return Some(Ok(()));
+    };
+    if lookup.ground.records.is_adoption(record) {
+        return Some(Ok(()));
+    }
+    let index = match index_of_ours(lookup, image, &lead, &published.index)? {
+        Ok(Some(index)) => index,
+        Ok(None) => {
+            let digest = published.index.clone();
+            return Some(Err(StateKind::Foreign { tag: lead, digest }));
+        }
+        Err(state) => return Some(Err(state)),
+    };
+    let forged = |message: String| Some(Err(StateKind::ReleaseSourceGone { message }));
+    let said = |commit: Option<&ObjectId>| {
+        commit.map_or("none".to_owned(), |commit| commit.short().to_owned())
+    };
+    let commit = revision(index);
+    if commit != published.commit {
+        return forged(format!(
+            "its record names commit {}, and its index {}",
+            said(published.commit.as_ref()),
+            said(commit.as_ref())
+        ));
+    }
+    let held: Vec<&Digest> = index.manifests.iter().map(|held| &held.digest).collect();
+    let mut manifests = published.platforms.iter();
+    match manifests.find(|(_, manifest)| !held.contains(manifest)) {
+        None => Some(Ok(())),
+        Some((platform, manifest)) => forged(format!(
+            "its record names {} for {platform}, which its index does not hold",
+            manifest.short()
+        )),
+    }
+}
+
 /// The commit that an index of ours names.
 pub fn revision(index: &Index) -> Option<ObjectId> {
     let commit = index.annotations.get(annotations::REVISION)?;

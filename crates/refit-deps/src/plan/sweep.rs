@@ -18,7 +18,7 @@ use crate::{
     key::{EngineKind, Key},
     observe::{Answer, Ground, Relation, Release, Resolved},
     pin::Pin,
-    publication::{Publication, Published, Unrecorded},
+    publication::{Publication, Published, Unrecorded, proven},
     reason::{Reason, StateKind},
     scan::Triggers,
 };
@@ -127,22 +127,53 @@ impl Evaluator<'_> {
                 }
             }
         }
+        self.built_anew(Suspect {
+            image,
+            entry: &entry,
+            platform,
+            published,
+            release: &release,
+            commit,
+            candidates: &candidates,
+            checked,
+        })
+    }
+
+    /// Builds a target anew, unless what its bases make it execute shows that nothing differs.
+    fn built_anew(&self, suspect: Suspect<'_>) -> Option<Verdict> {
+        let Suspect {
+            image,
+            entry,
+            platform,
+            published,
+            release,
+            commit,
+            candidates,
+            mut checked,
+        } = suspect;
+        let manifest = published.platforms.get(platform);
         let Some(source) = release.sources.get(platform) else {
             let kind = unlisted(published, platform);
             return Some(self.state(&image.name, Some(platform), kind));
         };
         let wanted = Wanted {
-            image: &entry,
+            image: entry,
             platform,
             commit: commit.as_ref(),
             source: &source.id,
         };
         let target = Compared {
-            image: &entry,
+            image: entry,
             platform,
-            candidates: &candidates,
+            candidates,
             published: Some(published),
         };
+        // While that is not known it is asked for, and children go on as if it were: a chain needs no rounds of its own.
+        if !published.adopted
+            && let Some(Err(kind)) = proven(&self.lookup, image, published)
+        {
+            return Some(self.state(&image.name, None, kind));
+        }
         let whole = match self.whole(wanted, &|file| self.taken(&target, file))? {
             Ok(whole) => whole,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
@@ -158,7 +189,7 @@ impl Evaluator<'_> {
             self.note_unaffected(image, platform, &whole.compared);
             return Some(Verdict::Kept(manifest.clone()));
         }
-        let engine = EngineKind::choose(image.engine, &entry, &whole.file);
+        let engine = EngineKind::choose(image.engine, entry, &whole.file);
         let step = Step {
             target: Target {
                 image: image.name.clone(),
@@ -370,6 +401,20 @@ impl Evaluator<'_> {
     pub(super) fn line(&self) -> &str {
         &self.lookup.ground.line.name
     }
+}
+
+/// A published target that is not plainly fresh.
+struct Suspect<'s> {
+    image: &'s Image,
+    /// What was released, as it is treated now.
+    entry: &'s Image,
+    platform: &'s Platform,
+    published: &'s Published,
+    release: &'s Release,
+    commit: Option<ObjectId>,
+    /// How it may have been built.
+    candidates: &'s [Candidate<'s>],
+    checked: Checked,
 }
 
 /// What a patch is built from, and the commit that has it.

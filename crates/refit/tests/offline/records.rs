@@ -279,3 +279,71 @@ fn forged_records_change_nothing() {
         .exits(0)
         .mentions("nothing to do: 6 targets are");
 }
+
+#[test]
+fn what_only_a_forged_record_says_is_built_by_nobody() {
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(LINEAGE);
+    let older = shop.git(&["rev-parse", "HEAD"]);
+    shop.write("//- web/site\nhello again\n");
+    shop.commit("another page");
+    shop.refit(&["build", "--push"]).exits(0);
+    let released = bench.published("web");
+    let never_held = bench.manifests("base")["linux/arm64"].clone();
+    bench.push_base("1", "two", "two");
+
+    let real = publishes(&shop, "web").remove(0).to_string();
+    let forged = |key: &str, value: Value| {
+        let mut forged: Value = serde_json::from_str(&real).unwrap();
+        forged[key] = value;
+        forged.to_string()
+    };
+    let mut platforms: Value = serde_json::from_str::<Value>(&real).unwrap()["platforms"].take();
+    platforms["linux/arm64"] = json!(never_held);
+    let dockerfile = shop.git(&["rev-parse", "HEAD:web/Dockerfile"]);
+    let note = shop.git(&["notes", "--ref=refit-records", "show", &dockerfile]);
+    for (forged, said) in [
+        (forged("commit", json!(older)), "its record names commit"),
+        (
+            forged("platforms", platforms),
+            "which its index does not hold",
+        ),
+    ] {
+        let lines = note.lines().map(|line| {
+            let is_real = line.contains(r#""type":"publish""#);
+            if is_real { forged.as_str() } else { line }
+        });
+        let note = lines.collect::<Vec<_>>().join("\n");
+        let add = [
+            "notes",
+            "--ref=refit-records",
+            "add",
+            "-f",
+            "-m",
+            &note,
+            &dockerfile,
+        ];
+        shop.git(&add);
+        let plan = shop
+            .refit(&["sweep", "--dry-run", "--format", "json"])
+            .json();
+        let steps = texts(&plan["steps"], "target");
+        assert!(steps.contains(&"base@linux/amd64".to_owned()), "{plan:#}");
+        assert!(
+            !steps.iter().any(|step| step.starts_with("web@")),
+            "{plan:#}"
+        );
+        let states = plan["states"].as_array().unwrap();
+        let web = states.iter().find(|state| state["image"] == "web").unwrap();
+        assert_eq!(web["state"], "release-source-gone");
+        let message = web["message"].as_str().unwrap();
+        assert!(message.contains(said), "{message}");
+    }
+    shop.refit(&["sweep"]).mentions("web: release-source-gone");
+    assert_eq!(bench.published("web"), released);
+    assert_eq!(
+        bench.file("base", "linux/amd64", "etc/patch").unwrap(),
+        "two"
+    );
+}

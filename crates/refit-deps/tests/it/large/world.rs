@@ -9,7 +9,7 @@ use refit_deps::{
 };
 use refit_oci::{
     Descriptor, Digest, Document, Exact, ImageConfig, Index, ObjectId, Platform, Reference,
-    media_type,
+    annotations, media_type,
 };
 
 use super::{Large, Published, Size, files, source_of};
@@ -91,7 +91,10 @@ impl World {
             self.answers.tags.insert(tag, answer);
         }
         for (repository, digest) in needs.documents {
-            let answer = Answer::Found(Arc::new(self.base_index(&repository.to_string(), &digest)));
+            let document = self.own_index(repository.last_component(), &digest);
+            let document =
+                document.unwrap_or_else(|| self.base_index(&repository.to_string(), &digest));
+            let answer = Answer::Found(Arc::new(document));
             self.answers.documents.insert((repository, digest), answer);
         }
         for (repository, manifest) in needs.configs {
@@ -121,18 +124,26 @@ impl World {
     fn base_index(&self, repository: &str, digest: &Digest) -> Document {
         let patch = self.names().patch;
         let platforms = [Platform::linux_amd64(), Platform::linux_arm64()];
-        let entries = platforms.into_iter().map(|platform| {
-            let manifest = base_digest(repository, &platform.to_string(), patch);
-            let mut entry = Descriptor::new(media_type::OCI_MANIFEST, manifest, 1);
-            entry.platform = Some(platform);
-            entry
-        });
-        Document::Index(Exact {
-            value: Index::new(entries.collect(), BTreeMap::new()),
-            bytes: Vec::new(),
-            digest: digest.clone(),
-            media_type: media_type::OCI_INDEX.to_owned(),
-        })
+        let held = |platform: &Platform| base_digest(repository, &platform.to_string(), patch);
+        index(
+            digest,
+            platforms.iter().map(|p| (p, held(p))),
+            BTreeMap::new(),
+        )
+    }
+
+    /// What is published of an image.
+    fn own_index(&self, name: &str, digest: &Digest) -> Option<Document> {
+        let names = self.names();
+        let image = self.large.inventory.image(name)?;
+        let said = [
+            (annotations::IMAGE, name.to_owned()),
+            (annotations::REVISION, names.commit.to_string()),
+        ];
+        let said = said.map(|(key, value)| (key.to_owned(), value)).into();
+        let platforms = image.platforms.iter();
+        let held = platforms.map(|platform| (platform, names.manifest(name, platform)));
+        (names.index(name) == *digest).then(|| index(digest, held, said))
     }
 
     fn release(&self, name: &str) -> Answer<Arc<Release>> {
@@ -179,6 +190,24 @@ impl Published for Names<'_> {
     fn index(&self, image: &str) -> Digest {
         Digest::sha256(image.as_bytes())
     }
+}
+
+fn index<'p>(
+    digest: &Digest,
+    held: impl Iterator<Item = (&'p Platform, Digest)>,
+    said: BTreeMap<String, String>,
+) -> Document {
+    let entries = held.map(|(platform, manifest)| {
+        let mut entry = Descriptor::new(media_type::OCI_MANIFEST, manifest, 1);
+        entry.platform = Some(platform.clone());
+        entry
+    });
+    Document::Index(Exact {
+        value: Index::new(entries.collect(), said),
+        bytes: Vec::new(),
+        digest: digest.clone(),
+        media_type: media_type::OCI_INDEX.to_owned(),
+    })
 }
 
 fn base_digest(repository: &str, what: &str, patch: usize) -> Digest {
