@@ -131,7 +131,8 @@ impl Evaluator<'_> {
         records.is_adoption(record) && !same
     }
 
-    fn adopted_manifest(
+    /// One platform's manifest, explained where the configuration names the platform.
+    pub(super) fn adopted_manifest(
         &self,
         image: &Image,
         origin: &Origin,

@@ -2,13 +2,16 @@
 
 use refit_oci::{Digest, Index, Platform, Reference, annotations};
 
+use super::evaluate::{Adopting, Evaluator, Scope};
 use crate::{
+    adopt::How,
     image::Image,
-    observe::{Absent, Answer, Ground, Lookup, Resolved},
-    pin,
-    publication::{index_of_ours, platforms, revision},
+    observe::{Answer, Ground, Lookup, Resolved},
+    pin::{self, Pin},
+    publication::{Published, Unrecorded, index_of_ours, platforms, revision},
     reason::{State, StateKind, TagOwner},
     record::{BuildRecord, PublishRecord, Record},
+    source::SourceId,
 };
 
 /// How far back is looked, image by image: what was published before has been written over this often.
@@ -29,13 +32,21 @@ pub struct RestorePlan {
 
 /// Follows each image's lead tag, and what its index replaced, until there is a record or nothing of ours.
 pub fn restore(ground: &Ground<'_>) -> Resolved<RestorePlan> {
-    let lookup = Lookup::new(ground);
+    let adopting = Adopting {
+        unrecorded: Unrecorded::Read,
+        ..Adopting::default()
+    };
+    let scope = Scope {
+        adopting,
+        ..Scope::default()
+    };
+    let evaluator = Evaluator::new(ground, scope);
     let mut plan = RestorePlan::default();
     for image in &ground.inventory.images {
         let Some(lead) = image.lead_tag() else {
             continue; // nothing tells what was published
         };
-        match restored(&lookup, image, &lead) {
+        match restored(&evaluator, image, &lead) {
             None => {} // something is unknown, and was asked for
             Some(Ok(records)) if records.is_empty() => plan.known.push(image.name.clone()),
             Some(Ok(records)) => plan.records.extend(records),
@@ -46,13 +57,14 @@ pub fn restore(ground: &Ground<'_>) -> Resolved<RestorePlan> {
             }),
         }
     }
-    lookup.finish(plan)
+    evaluator.lookup.finish(plan)
 }
 
 /// Some registry's answer, or none while it has not been asked.
 type Restored = Option<Result<Vec<Record>, StateKind>>;
 
-fn restored(lookup: &Lookup<'_>, image: &Image, lead: &Reference) -> Restored {
+fn restored(evaluator: &Evaluator<'_>, image: &Image, lead: &Reference) -> Restored {
+    let lookup = &evaluator.lookup;
     let tip = match lookup.tag(lead)? {
         Answer::Found(digest) => digest,
         Answer::Missing => return Some(Err(nothing(lookup, image, lead))),
@@ -81,7 +93,11 @@ fn restored(lookup: &Lookup<'_>, image: &Image, lead: &Reference) -> Restored {
     let mut records = Vec::new();
     for (digest, index) in chain.iter().rev() {
         for (platform, manifest) in platforms(index) {
-            let build = build(lookup, image, index, (&platform, &manifest))?;
+            let of = (&platform, &manifest);
+            let mut build = build(lookup, image, index, of)?;
+            if let Err(Missing::Unsaid) = build {
+                build = attested(evaluator, image, (digest, index), of)?;
+            }
             records.extend(build.ok().map(Record::Build));
         }
         let mut tags = vec![lead.clone()];
@@ -132,19 +148,27 @@ fn replaced(index: &Index) -> Option<Digest> {
     index.annotations.get(annotations::REPLACES)?.parse().ok()
 }
 
-/// The build that a manifest says it is of; absent where it says nothing, or a record says it.
+/// Why there is nothing to record of a build.
+enum Missing {
+    /// A record says it, or the manifest is gone.
+    Nothing,
+    /// The manifest says nothing of itself: another tool made it, and a patch of ours kept it.
+    Unsaid,
+}
+
+/// The build that a manifest says it is of.
 fn build(
     lookup: &Lookup<'_>,
     image: &Image,
     index: &Index,
     (platform, manifest): (&Platform, &Digest),
-) -> Option<Result<BuildRecord, Absent>> {
+) -> Option<Result<BuildRecord, Missing>> {
     let mut records = lookup.ground.records.builds_of(&image.name, manifest);
     if records.any(|build| build.platform == *platform) {
-        return Some(Err(Absent));
+        return Some(Err(Missing::Nothing));
     }
     let Answer::Found(document) = lookup.document(image.destination(), manifest)? else {
-        return Some(Err(Absent));
+        return Some(Err(Missing::Nothing));
     };
     let written = document.annotations();
     let source = written.get(annotations::SOURCE);
@@ -153,15 +177,59 @@ fn build(
         source.and_then(|text| text.parse().ok()),
         pins.and_then(|text| pin::from_annotation(text)),
     ) else {
-        return Some(Err(Absent));
+        return Some(Err(Missing::Unsaid));
     };
-    let said = |key: &str| index.annotations.get(key).cloned();
     Some(Ok(BuildRecord {
+        commit: revision(index),
+        ..record(image, index, (platform, manifest), (source, deps))
+    }))
+}
+
+/// The build that BuildKit's provenance beside a manifest proves, from the commit that is in the line's history.
+fn attested(
+    evaluator: &Evaluator<'_>,
+    image: &Image,
+    (digest, index): (&Digest, &Index),
+    (platform, manifest): (&Platform, &Digest),
+) -> Option<Result<BuildRecord, Missing>> {
+    let published = Published {
+        index: digest.clone(),
+        platforms: platforms(index),
+        commit: revision(index),
+        record: None,
+        adopted: true,
+    };
+    let Ok(origin) = evaluator.origin(image, &published)? else {
+        return Some(Err(Missing::Nothing));
+    };
+    let adopted = evaluator.adopted_manifest(image, &origin, platform, (&published, manifest))?;
+    let explained = adopted.ok().and_then(|adopted| adopted.explained);
+    let proven = explained.filter(|(_, explained)| {
+        let is_whole = explained.assumed.is_empty() && explained.unknown.is_empty();
+        explained.how == How::Provenance && is_whole
+    });
+    let Some((source, explained)) = proven else {
+        return Some(Err(Missing::Nothing));
+    };
+    Some(Ok(BuildRecord {
+        commit: Some(origin.commit.clone()),
+        ..record(image, index, (platform, manifest), (source, explained.pins))
+    }))
+}
+
+fn record(
+    image: &Image,
+    index: &Index,
+    (platform, manifest): (&Platform, &Digest),
+    (source, deps): (SourceId, Vec<Pin>),
+) -> BuildRecord {
+    let said = |key: &str| index.annotations.get(key).cloned();
+    BuildRecord {
         image: image.name.clone(),
         platform: platform.clone(),
         line: said(annotations::LINE),
         source,
-        commit: revision(index),
+        commit: None,
         deps,
         base_diff_ids: Vec::new(),
         manifest: manifest.clone(),
@@ -171,7 +239,7 @@ fn build(
         run: RUN.to_owned(),
         log: None,
         at: said(annotations::CREATED).unwrap_or_default(),
-    }))
+    }
 }
 
 fn nothing(lookup: &Lookup<'_>, image: &Image, lead: &Reference) -> StateKind {

@@ -25,7 +25,7 @@ use crate::{
 ///
 /// Every index and manifest that refit pushed says from which commit and source it was built, on which digests, and what
 /// it replaced. From that come the records of builds and publications that are missing, as far back as the registry has
-/// them. Holds, adoptions and the output of builds are not in a registry: `refit hold` and `refit adopt` record those
+/// them; of a manifest that another tool made and a patch kept, from BuildKit's provenance beside it. Holds, adoptions and the output of builds are not in a registry: `refit hold` and `refit adopt` record those
 /// again. Nothing is pushed: `refit notes push` does.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  \

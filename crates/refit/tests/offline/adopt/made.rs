@@ -15,6 +15,8 @@ pub(super) struct Made {
     base: String,
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
+    /// Of the index.
+    indexed: BTreeMap<String, String>,
 }
 
 /// The manifest of `base/os` for linux/amd64 with that patch.
@@ -29,7 +31,14 @@ impl Made {
             base: base.to_owned(),
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
+            indexed: BTreeMap::new(),
         }
+    }
+
+    /// With an annotation on the index, where it is pushed with provenance.
+    pub(super) fn indexed(mut self, key: &str, value: &str) -> Self {
+        self.indexed.insert(key.to_owned(), value.to_owned());
+        self
     }
 
     pub(super) fn labelled(mut self, key: &str, value: &str) -> Self {
@@ -130,7 +139,7 @@ impl Made {
                 ..attestation.descriptor()
             },
         ];
-        let index = Exact::encode(media_type::OCI_INDEX, Index::new(entries, BTreeMap::new()));
+        let index = Exact::encode(media_type::OCI_INDEX, Index::new(entries, self.indexed));
         hub.put_document(&repository, "latest", &Document::Index(index))
     }
 }

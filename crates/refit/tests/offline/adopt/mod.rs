@@ -3,6 +3,7 @@
 mod day_one;
 mod evidence;
 mod made;
+mod restored;
 mod sources;
 mod taken;
 
