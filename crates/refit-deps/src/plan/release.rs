@@ -108,13 +108,9 @@ impl Evaluator<'_> {
             && let Answer::Found(released) = self.lookup.release(&image.name, Some(commit))?
             && released.relation == Relation::Newer
         {
-            return Some(self.state(
-                &image.name,
-                None,
-                StateKind::NewerIsPublished {
-                    commit: commit.clone(),
-                },
-            ));
+            let commit = commit.clone();
+            let newer = StateKind::NewerIsPublished { commit };
+            return Some(self.state(&image.name, None, newer));
         }
         let same = of_source(&candidates, &source.id);
         let (pins, compared) = match self.recorded_pins(&tip.image, &file, &candidates, &same)? {
