@@ -32,6 +32,7 @@ pub struct Repo {
     common_dir: PathBuf,
     work_dir: Option<PathBuf>,
     environment: Environment,
+    signs_notes: bool,
     pub(crate) checkouts: Checkouts,
 }
 
@@ -111,6 +112,7 @@ impl Repo {
             work_dir: repo.workdir().map(Path::to_owned),
             pool: RwLock::new(Pool::new(shared)),
             environment,
+            signs_notes: false,
             checkouts: Checkouts::default(),
         })
     }
@@ -143,6 +145,16 @@ impl Repo {
     /// Which environment this repository was opened with.
     pub fn environment(&self) -> Environment {
         self.environment
+    }
+
+    /// Has git sign the commits of notes, as its configuration says (`gpg.format`, `user.signingKey`).
+    pub fn sign_notes(&mut self, sign: bool) {
+        self.signs_notes = sign;
+    }
+
+    /// Whether it has.
+    pub fn signs_notes(&self) -> bool {
+        self.signs_notes
     }
 
     pub(crate) fn handle(&self) -> Handle {

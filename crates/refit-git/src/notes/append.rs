@@ -9,14 +9,26 @@ use super::{
     Batch, NotesError, RECORDS, SENTENCES,
     lines::Rule,
     lock::{self, Lock},
-    read, write,
+    read,
+    write::{self, Next},
 };
 use crate::{Repo, id};
 
 /// Who commits notes where git has no identity configured, as on a fresh CI machine.
-const FALLBACK: (&str, &str) = ("refit", "refit@localhost");
+pub(super) const FALLBACK: (&str, &str) = ("refit", "refit@localhost");
 /// How long one ref is tried; longer than a killed process's ref lock needs to count as stale.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a writer has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It alone writes.
+    Locked,
+    /// Everything that the ref is to lead to is there.
+    Written(&'static str),
+    /// The ref leads there.
+    Moved(&'static str),
+}
 
 /// What an append did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,6 +44,15 @@ impl Repo {
     ///
     /// What is there already is not written again, so a batch may be repeated after a crash.
     pub fn notes_append(&self, batch: &Batch) -> Result<Appended, NotesError> {
+        self.notes_append_told(batch, &mut |_| {})
+    }
+
+    /// The same, with a word on every step once it is done: what is on the disk then stays, whatever happens next.
+    pub fn notes_append_told(
+        &self,
+        batch: &Batch,
+        told: &mut dyn FnMut(Step),
+    ) -> Result<Appended, NotesError> {
         let handle = self.handle();
         let records: Vec<_> = batch
             .records
@@ -57,16 +78,22 @@ impl Repo {
             return Ok(Appended::default());
         }
         let lock = Lock::acquire(self.common_dir())?;
-        let add = |reference, rule, notes: &[(&ObjectId, Vec<&str>)]| {
-            self.move_notes_ref(&lock, reference, |repo, tip| {
+        told(Step::Locked);
+        let mut add = |reference, rule, notes: &[(&ObjectId, Vec<&str>)]| {
+            let next = |repo: &gix::Repository, tip: Option<gix::ObjectId>| {
                 let new = notes
                     .iter()
                     .map(|(id, lines)| (*id, lines.iter().map(|line| line.as_bytes())));
                 let Some(tree) = write::tree(self, repo, tip, rule, new)? else {
                     return Ok(None);
                 };
-                Ok(Some(write::commit(repo, &batch.message, tree, tip)?))
-            })
+                Ok(Some(Next::Commit {
+                    tree,
+                    parents: tip.into_iter().collect(),
+                    message: batch.message.clone(),
+                }))
+            };
+            self.move_notes_ref(&lock, reference, next, told)
         };
         Ok(Appended {
             records: add(RECORDS, Rule::SortUnique, &records)?,
@@ -86,11 +113,12 @@ impl Repo {
     pub(super) fn move_notes_ref(
         &self,
         lock: &Lock,
-        reference: &str,
+        reference: &'static str,
         mut next: impl FnMut(
             &gix::Repository,
             Option<gix::ObjectId>,
-        ) -> Result<Option<gix::ObjectId>, NotesError>,
+        ) -> Result<Option<Next>, NotesError>,
+        told: &mut dyn FnMut(Step),
     ) -> Result<Option<ObjectId>, NotesError> {
         let mut repo = self.writer()?;
         let deadline = Instant::now() + PATIENCE;
@@ -99,16 +127,20 @@ impl Repo {
             lock.remove_stale_ref_lock(self.common_dir(), reference)?;
             let tip = self.commit_of_ref(reference)?.map(|tip| id::theirs(&tip));
             write::in_memory(&mut repo);
-            let Some(commit) = next(&repo, tip)? else {
+            let Some(next) = next(&repo, tip)? else {
                 return Ok(None);
             };
-            write::flush(&mut repo)?;
+            let commit = next.write(self, &mut repo)?;
+            told(Step::Written(reference));
             let expected = match tip {
                 Some(tip) => PreviousValue::MustExistAndMatch(tip.into()),
                 None => PreviousValue::MustNotExist,
             };
             match repo.reference(reference, commit, expected, "notes: written by refit") {
-                Ok(_) => return Ok(Some(id::ours(commit))),
+                Ok(_) => {
+                    told(Step::Moved(reference));
+                    return Ok(Some(id::ours(commit)));
+                }
                 // Someone moved the ref, or holds its lock right now.
                 Err(error) if error.is_conflict() || error.can_retry() => {
                     if Instant::now() >= deadline {

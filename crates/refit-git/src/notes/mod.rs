@@ -11,6 +11,7 @@ mod lock;
 mod push;
 mod read;
 mod remote;
+mod sign;
 mod table;
 mod verify;
 mod write;
@@ -22,12 +23,13 @@ use std::{
 
 use refit_oci::ObjectId;
 
-pub use append::Appended;
+pub use append::{Appended, Step};
 pub use compacted::compacted;
 pub use damage::{Damage, Fault};
 pub use loaded::Notes;
 pub use push::Pushed;
 pub use remote::{United, tracking_ref};
+pub use sign::{Signature, Signatures};
 pub use table::{Key, Keys};
 pub use verify::Verified;
 
@@ -100,6 +102,24 @@ pub enum NotesError {
     /// What could not be pushed is not taken back: another process has written on top of it.
     #[error("it stays recorded here, as another process went on from it")]
     Kept(#[source] Box<NotesError>),
+    /// A part of the tree of notes is not here, or damaged: who writes to it without it loses all its notes.
+    #[error(
+        "tree `{tree}` cannot be read, and the note of `{annotated}` is in it; nothing is written{}",
+        refetch.as_ref().map(|remote| format!("; `git fetch --refetch {remote} '+refs/notes/refit*:refs/refit/whole/*'` brings it where the remote has it")).unwrap_or_default()
+    )]
+    Subtree {
+        /// The tree.
+        tree: ObjectId,
+        /// What a note was to be written on.
+        annotated: ObjectId,
+        /// A remote that may have it.
+        refetch: Option<String>,
+        /// What the library said.
+        source: Box<gix::Error>,
+    },
+    /// `[notes] sign` is set, and git cannot sign.
+    #[error("the notes are not written, as their commit cannot be signed")]
+    Unsigned(#[source] ChildError),
     /// No remote of that name.
     #[error("there is no remote `{0}`")]
     UnknownRemote(String),

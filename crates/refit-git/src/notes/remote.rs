@@ -8,7 +8,8 @@ use super::{
     NotesError, RECORDS, SENTENCES,
     lines::{self, Rule},
     lock::Lock,
-    read, write,
+    read,
+    write::{self, Next},
 };
 use crate::{Repo, bulk, child::FETCH, history, id, tree};
 
@@ -53,9 +54,9 @@ impl Repo {
             let Some(theirs) = self.commit_of_ref(&tracking_ref(remote, reference))? else {
                 return Ok(None);
             };
-            self.move_notes_ref(&lock, reference, |repo, ours| {
-                unite(self, repo, rule, ours, &theirs, remote)
-            })
+            let next =
+                |repo: &gix::Repository, ours| unite(self, repo, rule, ours, &theirs, remote);
+            self.move_notes_ref(&lock, reference, next, &mut |_| {})
         };
         Ok(United {
             records: unite(RECORDS, Rule::SortUnique)?,
@@ -80,16 +81,16 @@ fn unite(
     ours: Option<gix::ObjectId>,
     theirs: &ObjectId,
     remote: &str,
-) -> Result<Option<gix::ObjectId>, NotesError> {
+) -> Result<Option<Next>, NotesError> {
     let Some(tip) = ours else {
-        return Ok(Some(id::theirs(theirs)));
+        return Ok(Some(Next::There(id::theirs(theirs))));
     };
     let ours = id::ours(tip);
     if history::is_ancestor(repo, theirs, &ours)? {
         return Ok(None);
     }
     if history::is_ancestor(repo, &ours, theirs)? {
-        return Ok(Some(id::theirs(theirs)));
+        return Ok(Some(Next::There(id::theirs(theirs))));
     }
     let there = read::listing(repo, &ours)?;
     let theirs_alone = read::listing(repo, theirs)?
@@ -115,11 +116,9 @@ fn unite(
         Some(tree) => tree,
         None => tree::tree_of(repo, &ours)?,
     };
-    let message = format!("Unite the notes of {remote}");
-    Ok(Some(write::commit(
-        repo,
-        &message,
-        united,
-        [tip, id::theirs(theirs)],
-    )?))
+    Ok(Some(Next::Commit {
+        tree: united,
+        parents: vec![tip, id::theirs(theirs)],
+        message: format!("Unite the notes of {remote}"),
+    }))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gix::{
     note::plumbing::State,
-    objs::{Kind, Write as _},
+    objs::{Kind, Write as _, tree::EntryKind},
 };
 use refit_oci::ObjectId;
 
@@ -12,6 +12,7 @@ use super::{
     NotesError,
     damage::{self, Fault},
     lines::{self, Rule},
+    read, sign,
 };
 use crate::{GitError, Repo, bulk, id, pack, tree};
 
@@ -30,14 +31,16 @@ pub(super) fn tree<'a, L: Iterator<Item = &'a [u8]>>(
         Some(tip) => tree::tree_of(repo, &id::ours(tip))?,
         None => gix::ObjectId::empty_tree(repo.object_hash()),
     };
+    if !root.is_empty_tree() {
+        git.fetch_promised([&id::ours(root)])?;
+    }
     let mut state = State::new(root, repo).map_err(GitError::reading("the notes tree"))?;
     let mut adding: Vec<Adding<'a>> = Vec::new();
     for (annotated, lines) in new {
         let key = id::theirs(annotated);
-        let there = state.get(&key, repo);
         adding.push(Adding {
             key,
-            there: there.map_err(GitError::reading(format!("the note of `{key}`")))?,
+            there: note_of(git, repo, &mut state, key)?,
             lines: lines.collect(),
         });
     }
@@ -124,6 +127,52 @@ fn changed(
     Ok(changed)
 }
 
+/// The blob of an object's note. Subtrees that a partial clone has left to its remote are fetched.
+fn note_of(
+    git: &Repo,
+    repo: &gix::Repository,
+    state: &mut State,
+    key: gix::ObjectId,
+) -> Result<Option<gix::ObjectId>, NotesError> {
+    loop {
+        let source = match state.get(&key, repo) {
+            Ok(note) => return Ok(note),
+            Err(source) => source,
+        };
+        let Some(tree) = unreadable(repo, state.root_tree_id(), key) else {
+            return Err(GitError::reading(format!("the note of `{key}`"))(source).into());
+        };
+        let tree = id::ours(tree);
+        if !git.fetch_promised([&tree])? {
+            return Err(NotesError::Subtree {
+                tree,
+                annotated: id::ours(key),
+                refetch: git.default_remote(),
+                source: Box::new(source),
+            });
+        }
+    }
+}
+
+/// The first tree on the way to an object's note that cannot be read.
+fn unreadable(
+    repo: &gix::Repository,
+    root: gix::ObjectId,
+    key: gix::ObjectId,
+) -> Option<gix::ObjectId> {
+    let hex = key.to_string();
+    let mut tree = root;
+    for folder in hex.as_bytes().chunks(2) {
+        let Ok(entries) = read::entries(repo, tree) else {
+            return Some(tree);
+        };
+        let mut entries = entries.into_iter();
+        let below = entries.find(|(name, mode, _)| *name == folder && *mode == EntryKind::Tree);
+        (_, _, tree) = below?;
+    }
+    None
+}
+
 /// The note of an object, and what it is on.
 ///
 /// A note that cannot be read stays as it is, for whoever has it whole: what is new is then a note on the damaged note.
@@ -135,9 +184,7 @@ fn there(
 ) -> Result<(gix::ObjectId, Vec<u8>), NotesError> {
     let mut seen = BTreeSet::new();
     loop {
-        let there = state
-            .get(&key, repo)
-            .map_err(GitError::reading(format!("the note of `{key}`")))?;
+        let there = note_of(git, repo, state, key)?;
         let Some(blob) = there else {
             return Ok((key, Vec::new()));
         };
@@ -163,7 +210,7 @@ pub(super) fn in_memory(repo: &mut gix::Repository) {
 }
 
 /// Writes what a handle has in memory.
-pub(super) fn flush(repo: &mut gix::Repository) -> Result<(), NotesError> {
+fn flush(repo: &mut gix::Repository) -> Result<(), NotesError> {
     let memory = repo.objects.take_object_memory().unwrap_or_default();
     let new = memory
         .iter()
@@ -189,12 +236,52 @@ pub(super) fn flush(repo: &mut gix::Repository) -> Result<(), NotesError> {
     Ok(())
 }
 
+/// Where a ref of notes goes next.
+pub(super) enum Next {
+    /// To a commit that is to be made.
+    Commit {
+        tree: gix::ObjectId,
+        parents: Vec<gix::ObjectId>,
+        message: String,
+    },
+    /// To one that is there.
+    There(gix::ObjectId),
+}
+
+impl Next {
+    /// The commit, with everything it names written to the object database.
+    pub(super) fn write(
+        self,
+        git: &Repo,
+        repo: &mut gix::Repository,
+    ) -> Result<gix::ObjectId, NotesError> {
+        let (tree, parents, message) = match self {
+            Self::There(commit) => {
+                flush(repo)?;
+                return Ok(commit);
+            }
+            Self::Commit {
+                tree,
+                parents,
+                message,
+            } => (tree, parents, format!("{}\n", message.trim_end())),
+        };
+        if git.signs_notes() {
+            flush(repo)?;
+            return sign::commit(git, tree, &parents, message);
+        }
+        let commit = commit(repo, &message, tree, parents)?;
+        flush(repo)?;
+        Ok(commit)
+    }
+}
+
 /// A notes commit by whoever git knows here.
-pub(super) fn commit(
+fn commit(
     repo: &gix::Repository,
     message: &str,
     tree: gix::ObjectId,
-    parents: impl IntoIterator<Item = gix::ObjectId>,
+    parents: Vec<gix::ObjectId>,
 ) -> Result<gix::ObjectId, NotesError> {
     let writing = || NotesError::writing("a notes commit");
     let committer = repo
@@ -205,7 +292,6 @@ pub(super) fn commit(
         Some(author) => author.map_err(writing())?,
         None => committer,
     };
-    let message = format!("{}\n", message.trim_end());
     let commit = repo
         .new_commit_as(committer, author, message, tree, parents)
         .map_err(writing())?;

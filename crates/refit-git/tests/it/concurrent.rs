@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use refit_git::notes::{Batch, RECORDS, SENTENCES};
+use refit_git::notes::{Batch, RECORDS, SENTENCES, Step};
 use refit_oci::ObjectId;
 
 use crate::{
@@ -187,6 +187,86 @@ fn a_killed_writer_stops_nobody() {
         assert_eq!(locks(&fixture.path().join(".git")), [""; 0]);
     }
     assert_eq!(fixture.git(&["fsck", "--strict", "--no-dangling"]), "");
+}
+
+/// At each step of a writer: this test started again is killed there.
+#[test]
+fn a_writer_that_is_killed_at_any_step_leaves_old_or_new_and_records_first() {
+    const DIR: &str = "REFIT_TEST_KILLED_IN";
+    const AT: &str = "REFIT_TEST_KILLED_AT";
+    let steps = [
+        Step::Locked,
+        Step::Written(RECORDS),
+        Step::Moved(RECORDS),
+        Step::Written(SENTENCES),
+        Step::Moved(SENTENCES),
+    ];
+    let batch = |dir: &Path| {
+        let (blob, head) = (id(dir, "HEAD:a"), id(dir, "HEAD"));
+        let mut batch = records(&[(&blob, &["new"])]);
+        batch.sentences = sentences(&[(&head, &["new"])]).sentences;
+        batch
+    };
+    if let (Some(dir), Ok(at)) = (std::env::var_os(DIR), std::env::var(AT)) {
+        let (dir, at) = (Path::new(&dir), steps[at.parse::<usize>().unwrap()]);
+        let kill = |step| {
+            if step == at {
+                let own = std::process::id().to_string();
+                Command::new("kill").args(["-9", &own]).status().unwrap();
+                panic!("it went on after its death");
+            }
+        };
+        open(dir)
+            .notes_append_told(&batch(dir), &mut { kill })
+            .unwrap();
+        panic!("it was not killed");
+    }
+    let name =
+        "concurrent::a_writer_that_is_killed_at_any_step_leaves_old_or_new_and_records_first";
+    for (at, step) in steps.iter().enumerate() {
+        let fixture = Fixture::with("//- a\n1");
+        let dir = fixture.path();
+        let (blob, head) = (fixture.id("HEAD:a"), fixture.id("HEAD"));
+        let repo = fixture.repo();
+        let mut old = records(&[(&blob, &["old"])]);
+        old.sentences = sentences(&[(&head, &["old"])]).sentences;
+        repo.notes_append(&old).unwrap();
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env(DIR, &dir)
+            .env(AT, at.to_string())
+            .output()
+            .unwrap();
+        let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);
+        assert_eq!(signal, Some(9), "{step:?}: {output:?}");
+        let read = || {
+            let repo = open(&dir);
+            [
+                repo.notes_of(RECORDS, &blob).unwrap(),
+                repo.notes_of(SENTENCES, &head).unwrap(),
+            ]
+        };
+        let moved = |n_records: usize, n_sentences: usize| {
+            [
+                &["new", "old"][2 - n_records..],
+                &["old", "new"][..n_sentences],
+            ]
+            .map(|lines| lines.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let want = match step {
+            Step::Locked | Step::Written(RECORDS) => moved(1, 1),
+            Step::Moved(RECORDS) | Step::Written(_) => moved(2, 1),
+            Step::Moved(_) => moved(2, 2),
+        };
+        assert_eq!(read(), want, "{step:?}");
+        // What was written and is led to by nothing harms nobody, and the next writer completes what is missing.
+        let done = open(&dir).notes_append(&batch(&dir)).unwrap();
+        assert_eq!(done.records.is_some(), want[0].len() < 2, "{step:?}");
+        assert_eq!(done.sentences.is_some(), want[1].len() < 2, "{step:?}");
+        assert_eq!(read(), moved(2, 2), "{step:?}");
+        assert_eq!(locks(&dir.join(".git")), [""; 0]);
+        assert_eq!(fixture.git(&["fsck", "--strict", "--no-dangling"]), "");
+    }
 }
 
 /// Notes that were not written one by one: `n` on objects that are not there, the text of each `line`.

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use refit_git::notes::{Damage, Fault, RECORDS, Verified};
+use refit_git::notes::{Damage, Fault, NotesError, RECORDS, Verified};
 use refit_oci::ObjectId;
 
 use crate::{
@@ -282,6 +282,25 @@ fn a_part_of_the_tree_that_is_gone_takes_only_its_own_notes_along() {
     open(&fixture.path())
         .notes_append(&records(&[(other, &["more"])]))
         .unwrap();
-    let into = open(&fixture.path()).notes_append(&records(&[(&ids[0], &["more"])]));
-    assert!(into.is_err(), "what is there is not written over");
+    let before = fixture.id(RECORDS);
+    fixture.git(&["remote", "add", "origin", "."]);
+    let both = records(&[(&ids[0], &["more"]), (other, &["still more"])]);
+    match open(&fixture.path()).notes_append(&both) {
+        Err(error @ NotesError::Subtree { .. }) => {
+            let said = error.to_string();
+            for named in [
+                subtree.as_str(),
+                ids[0].as_str(),
+                "git fetch --refetch origin",
+            ] {
+                assert!(said.contains(named), "{named}: {said}");
+            }
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(
+        fixture.id(RECORDS),
+        before,
+        "what is there is not written over"
+    );
 }

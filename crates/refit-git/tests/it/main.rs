@@ -18,6 +18,7 @@ mod notes;
 mod open;
 mod partial;
 mod refs;
+mod sign;
 #[cfg(unix)]
 mod status;
 mod tree;

@@ -100,3 +100,30 @@ fn notes_are_whole_in_a_partial_clone() {
         ["ours", "theirs"]
     );
 }
+
+/// The trees of notes are in folders from so many on, and of those a partial clone has none.
+#[test]
+fn notes_are_written_where_their_trees_were_left_to_the_remote() {
+    let (fixture, repo) = partial_clone("tree:0");
+    let on = |n: usize| {
+        refit_oci::Digest::sha256(&n.to_le_bytes()).hex()[..40]
+            .parse()
+            .unwrap()
+    };
+    let all: Vec<refit_oci::ObjectId> = (0..600).map(on).collect();
+    let lines: Vec<(_, &[&str])> = all.iter().map(|on| (on, &["theirs"][..])).collect();
+    fixture.repo().notes_append(&records(&lines)).unwrap();
+    assert!(fixture.git(&["ls-tree", RECORDS]).contains(" tree "));
+    let fetch = [
+        "fetch",
+        "--quiet",
+        "origin",
+        "refs/notes/refit-records:refs/notes/refit-records",
+    ];
+    git(repo.git_dir(), &fetch);
+    repo.notes_append(&records(&[(&all[7], &["ours"])]))
+        .unwrap();
+    assert_eq!(repo.notes_of(RECORDS, &all[7]).unwrap(), ["ours", "theirs"]);
+    assert_eq!(repo.notes_of(RECORDS, &all[9]).unwrap(), ["theirs"]);
+    assert_eq!(repo.notes_all(RECORDS).unwrap().len(), 600);
+}

@@ -40,7 +40,10 @@ fn is_fresh(sandbox: &Sandbox, after: &str) {
 #[test]
 fn rewritten_history_keeps_the_records() {
     let (sandbox, records) = published();
-    let ways: [(&str, &[&[&str]]); 7] = [
+    // What `git filter-repo` does: every ref is written out, changed, and read in again.
+    let rewritten = "alias.rewritten=!git fast-export --all --signed-tags=strip | \
+        sed 's/^\\(author\\|committer\\) .*> /\\1 Someone <someone@example.com> /' | git fast-import --quiet --force";
+    let ways: [(&str, &[&[&str]]); 8] = [
         (
             "amend",
             &[&["commit", "-q", "--amend", "-m", "other words"]],
@@ -77,6 +80,7 @@ fn rewritten_history_keeps_the_records() {
             "filter-branch",
             &[&["filter-branch", "-f", "--msg-filter", "tr a-z A-Z", "main"]],
         ),
+        ("fast-export", &[&["-c", rewritten, "rewritten"]]),
         ("detached", &[&["checkout", "-q", "--detach"]]),
         (
             "replaced",
@@ -88,6 +92,18 @@ fn rewritten_history_keeps_the_records() {
             let mut command = vec!["-c", "advice.detachedHead=false"];
             command.extend(*step);
             sandbox.git(&command);
+        }
+        if way == "fast-export" {
+            assert!(
+                sandbox
+                    .git(&["log", "--format=%ae", "-1"])
+                    .starts_with("someone@")
+            );
+            assert!(
+                sandbox
+                    .git(&["log", "--format=%ae", "-1", "refs/notes/refit-records"])
+                    .starts_with("someone@")
+            );
         }
         assert_eq!(known(&sandbox, "."), records, "{way}");
         if way != "detached" {
@@ -199,4 +215,49 @@ fn a_sha256_repository_keeps_records_and_folds_them() {
     assert!(shown.contains("\"type\":\"deps\""), "{shown}");
     assert_eq!(sandbox.refit(&["notes", "verify"]).code, 0);
     sandbox.refit(&["notes", "compact"]).ok();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_repository_of_another_user_is_used_once_it_is_trusted() {
+    let (sandbox, records) = published();
+    let chown = |path: &std::path::Path| std::os::unix::fs::chown(path, Some(54_321), None);
+    if let Err(error) = chown(&sandbox.root()) {
+        // Only root can give files away.
+        assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+        return;
+    }
+    chown(&sandbox.root().join(".git")).unwrap();
+    let by_git = sandbox.try_git(&["status"]);
+    assert!(
+        by_git.stderr.contains("dubious ownership"),
+        "{}",
+        by_git.stderr
+    );
+    let refused = sandbox.refit(&["status"]);
+    assert_eq!(refused.code, 2, "{}", refused.all());
+    let root = sandbox.root().display().to_string();
+    let command = "git config --global --add safe.directory SANDBOX/repo";
+    assert!(refused.stderr.contains(command), "{}", refused.stderr);
+    let trusting = sandbox.path("trusting");
+    std::fs::write(&trusting, format!("[safe]\n\tdirectory = {root}\n")).unwrap();
+    let global = format!("GIT_CONFIG_GLOBAL={}", trusting.display());
+    let trusted = |args: &[&str]| {
+        let mut command = std::process::Command::new("env");
+        command
+            .arg(&global)
+            .arg(env!("CARGO_BIN_EXE_refit"))
+            .args(args);
+        sandbox.run(command, "").ok()
+    };
+    trusted(&["notes", "verify"]);
+    trusted(&["deps", "record", "--all"]);
+    let told = trusted(&[
+        "deps", "users", "debian", "--at", "HEAD", "--format", "json",
+    ]);
+    assert_eq!(
+        told.matches("\"manifest\": \"").count(),
+        records.len(),
+        "{told}"
+    );
 }
