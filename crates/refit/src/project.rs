@@ -12,7 +12,7 @@ use refit_deps::{
     edges::Edges,
     graph::Graph,
     image::Image,
-    inventory::{self, Files, Inventory},
+    inventory::{self, Files, Inventory, Parsed},
     problem::Problem,
     record::Records,
     scan::Scans,
@@ -43,6 +43,8 @@ pub(crate) struct Project {
     pub(crate) trust: Trust,
     /// What the process was started with.
     pub(crate) environment: Environment,
+    /// The Dockerfiles of all states that were looked at.
+    parsed: Parsed,
 }
 
 /// The images of a repository at one state of its files.
@@ -81,6 +83,7 @@ impl Project {
             user,
             trust: Trust::read(environment)?,
             environment: environment.clone(),
+            parsed: Parsed::default(),
         })
     }
 
@@ -199,6 +202,34 @@ impl Project {
         Ok(self.of_entries(Some(commit.clone()), self.repo.tree(commit)?, line))
     }
 
+    /// The images at a commit, from the snapshot of another one, or of the index, that differs from it at these paths.
+    pub(crate) fn at_beside(
+        &self,
+        commit: &ObjectId,
+        line: &str,
+        near: &Snapshot,
+        differing: &[String],
+    ) -> Result<Snapshot, CommandError> {
+        let entries = self.repo.tree_beside(&near.entries, differing, commit)?;
+        Ok(self.of_entries(Some(commit.clone()), entries, line))
+    }
+
+    /// The images at HEAD, whose `commit` it is: right after a commit the index is near, and read at once.
+    pub(crate) fn at_head(&self, commit: &ObjectId) -> Result<Snapshot, CommandError> {
+        let repo = &self.repo;
+        let near = repo.staged().and_then(|staged| {
+            let differing = repo.staged_paths()?;
+            repo.tree_beside(&staged, &differing, commit)
+        });
+        match near {
+            Ok(entries) => {
+                Ok(self.of_entries(Some(commit.clone()), entries, &self.current_line()?))
+            }
+            // What is wrong with the index is nothing that a commit has to do with.
+            Err(_) => self.at(commit),
+        }
+    }
+
     /// Before the first commit: no files, no images.
     pub(crate) fn before_all(&self) -> Result<Snapshot, CommandError> {
         Ok(self.of_entries(None, Vec::new(), &self.current_line()?))
@@ -239,12 +270,13 @@ impl Project {
             .then(|| read_once(CONFIG_PATH))
             .flatten();
         let config = config.map(|bytes| Digest::sha256(&bytes));
-        let mut inventory = inventory::read(&Files {
+        let files = Files {
             paths: &paths,
             read: &read_once,
             name: &name,
             line,
-        });
+        };
+        let mut inventory = inventory::read_with(&files, &self.parsed);
         for image in &mut inventory.images {
             if image.stale_when.is_empty() {
                 image.stale_when.extend_from_slice(self.user.stale_when());

@@ -63,7 +63,7 @@ fn log_is_short(name: &str, entries: usize) -> String {
 pub(crate) fn range(project: &Project, range: &str) -> Result<(Snapshot, Snapshot), CommandError> {
     let named = |rev: &str| commit(project, if rev.is_empty() { "HEAD" } else { rev });
     let at = |rev: &str| {
-        if !rev.is_empty() && rev.len() >= 40 && rev.bytes().all(|b| b == b'0') {
+        if is_before_all(rev) {
             return project.before_all();
         }
         project.at(&named(rev)?)
@@ -76,10 +76,31 @@ pub(crate) fn range(project: &Project, range: &str) -> Result<(Snapshot, Snapsho
             ))
             .hint("in a shallow clone, run `git fetch --unshallow`")
         })?;
-        return Ok((project.at(&base)?, project.at(&b)?));
+        let after = project.at(&b)?;
+        return Ok((before(project, &base, &after, &b)?, after));
     }
     match range.split_once("..") {
+        Some((a, b)) if !is_before_all(a) && !is_before_all(b) => {
+            let (a, b) = (named(a)?, named(b)?);
+            let after = project.at(&b)?;
+            Ok((before(project, &a, &after, &b)?, after))
+        }
         Some((a, b)) => Ok((at(a)?, at(b)?)),
         None => Ok((at(range)?, project.working()?)),
     }
+}
+
+fn is_before_all(rev: &str) -> bool {
+    rev.len() >= 40 && rev.bytes().all(|b| b == b'0')
+}
+
+/// A commit's images, by what differs from those of another one.
+fn before(
+    project: &Project,
+    commit: &ObjectId,
+    after: &Snapshot,
+    of: &ObjectId,
+) -> Result<Snapshot, CommandError> {
+    let paths = project.repo.paths_between(Some(commit), of)?;
+    project.at_beside(commit, &project.current_line()?, after, &paths)
 }

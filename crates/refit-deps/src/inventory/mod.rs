@@ -1,6 +1,7 @@
 //! The inventory: all images of a repository at one state of its files, from the configuration or from a scan.
 
 mod checked;
+mod parsed;
 mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use crate::{
     policy::Policy,
     problem::Problem,
 };
+pub use parsed::Parsed;
 use reader::Reader;
 
 /// The files of a repository at one state: a commit's tree, the index or a working tree.
@@ -65,8 +67,14 @@ impl Inventory {
 
 /// Reads the inventory of `files`: the configuration where there is one, else every Dockerfile that a scan finds.
 pub fn read(files: &Files<'_>) -> Inventory {
+    read_with(files, &Parsed::default())
+}
+
+/// The same, with what was parsed for other states of the files: no text is parsed twice.
+pub fn read_with(files: &Files<'_>, parsed: &Parsed) -> Inventory {
     let mut reader = Reader {
         files,
+        texts: parsed,
         parsed: BTreeMap::new(),
         problems: Vec::new(),
     };

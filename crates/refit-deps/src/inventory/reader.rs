@@ -6,7 +6,7 @@ use refit_dockerfile::Dockerfile;
 use refit_oci::{Platform, Reference, ReferenceError, Repository};
 
 use super::{
-    Files,
+    Files, Parsed,
     checked::{Checked, ENGINES, PINNED},
     clean, text_of,
 };
@@ -20,6 +20,8 @@ use crate::{
 
 pub(super) struct Reader<'a> {
     pub(super) files: &'a Files<'a>,
+    pub(super) texts: &'a Parsed,
+    /// By path.
     pub(super) parsed: BTreeMap<String, Option<Arc<Dockerfile>>>,
     pub(super) problems: Vec<Problem>,
 }
@@ -232,8 +234,8 @@ impl Reader<'_> {
                     .push(Problem::of_file(path, "there is no such Dockerfile"));
                 None
             }
-            Some(text) => match refit_dockerfile::parse(&text) {
-                Ok(file) => Some(Arc::new(file)),
+            Some(text) => match self.texts.parse(&text) {
+                Ok(file) => Some(file),
                 Err(error) => {
                     self.problems
                         .push(crate::scan::problem(path, &text, &error));

@@ -21,7 +21,7 @@ use refit_deps::{
     plan::{self, Status},
     record::Records,
 };
-use refit_oci::{ObjectId, Repository};
+use refit_oci::Repository;
 use refit_registry::{Patience, Registries, Requests};
 
 use crate::{
@@ -57,7 +57,7 @@ pub(crate) struct Observer<'p> {
     pub(crate) own_tags: OwnTags,
     /// Whether all images of the line are swept: what then is recorded as the line's last sweep.
     pub(crate) is_full_sweep: bool,
-    snapshots: Mutex<BTreeMap<ObjectId, Arc<Snapshot>>>,
+    recent: Mutex<released::Recent>,
     answers: Mutex<Answers>,
     /// Registry hosts that did not answer, with what happened: they are not waited for a second time.
     offline: Mutex<BTreeMap<String, Failure>>,
@@ -94,11 +94,6 @@ impl<'p> Observer<'p> {
         let tags = images.iter().flat_map(Image::moving_tags);
         registries.never_mirror(tags.map(|tag| tag.repository().clone()));
         registries.never_mirror(images.iter().map(|image| image.destination().clone()));
-        let snapshots = tip
-            .commit
-            .iter()
-            .map(|commit| (commit.clone(), Arc::clone(&tip)))
-            .collect();
         Self {
             project,
             registries,
@@ -108,7 +103,7 @@ impl<'p> Observer<'p> {
             now: project.environment.now(),
             own_tags: OwnTags::default(),
             is_full_sweep: false,
-            snapshots: Mutex::new(snapshots),
+            recent: Mutex::default(),
             answers: Mutex::default(),
             offline: Mutex::default(),
             deepened: AtomicBool::default(),
@@ -226,15 +221,8 @@ impl<'p> Observer<'p> {
             .buffer_unordered(CONCURRENCY)
             .collect()
             .await;
-        let releases: Vec<_> = needs
-            .releases
-            .iter()
-            .map(|key| (key.clone(), self.release(key)))
-            .collect();
-        let sources = needs.sources.iter();
-        let sources: Vec<_> = sources
-            .map(|key| (key.clone(), self.source_of(key)))
-            .collect();
+        let releases = self.releases(&needs.releases);
+        let sources = self.sources(&needs.sources);
         let adopted = self.about_adoptable(&needs).await;
         let checks = needs.checks.iter().map(|key| async move {
             let check = self.check(key).await;

@@ -1,6 +1,9 @@
 //! What git says of a commit that was released: its images, and how it lies to the line's tip.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::{Arc, PoisonError},
+};
 
 use refit_deps::{
     observe::{Answer, Relation, Release, ReleaseKey, SourceKey},
@@ -15,8 +18,54 @@ use crate::{
     sources::{source_with, sources},
 };
 
+/// How many commits are remembered: each holds a line for every file.
+const N_RECENT: usize = 4;
+
+/// The commits that were looked at last.
+#[derive(Default)]
+pub(super) struct Recent(VecDeque<(ObjectId, Arc<Snapshot>)>);
+
+impl Recent {
+    fn get(&mut self, commit: &ObjectId) -> Option<Arc<Snapshot>> {
+        let at = self.0.iter().position(|(known, _)| known == commit)?;
+        let last = self.0.remove(at)?;
+        let snapshot = Arc::clone(&last.1);
+        self.0.push_back(last);
+        Some(snapshot)
+    }
+
+    fn add(&mut self, commit: &ObjectId, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        if self.0.len() == N_RECENT {
+            self.0.pop_front();
+        }
+        self.0.push_back((commit.clone(), Arc::clone(&snapshot)));
+        snapshot
+    }
+}
+
 impl Observer<'_> {
-    pub(super) fn release(&self, key: &ReleaseKey) -> Answer<Arc<Release>> {
+    /// The images at their commits. Commit by commit: one is read once, and forgotten before there are many.
+    pub(super) fn releases(
+        &self,
+        wanted: &BTreeSet<ReleaseKey>,
+    ) -> Vec<(ReleaseKey, Answer<Arc<Release>>)> {
+        let mut keys: Vec<&ReleaseKey> = wanted.iter().collect();
+        keys.sort_by_key(|(_, commit)| commit.as_ref());
+        let answers = keys.into_iter().map(|key| (key.clone(), self.release(key)));
+        answers.collect()
+    }
+
+    /// The sources with what bases make them copy, in the same order.
+    pub(super) fn sources(&self, wanted: &BTreeSet<SourceKey>) -> Vec<(SourceKey, Answer<Source>)> {
+        let mut keys: Vec<&SourceKey> = wanted.iter().collect();
+        keys.sort_by_key(|key| key.commit.as_ref());
+        let answers = keys
+            .into_iter()
+            .map(|key| (key.clone(), self.source_of(key)));
+        answers.collect()
+    }
+
+    fn release(&self, key: &ReleaseKey) -> Answer<Arc<Release>> {
         let (name, commit) = key;
         let snapshot = match commit {
             None => Ok(Arc::clone(&self.tip)),
@@ -54,7 +103,7 @@ impl Observer<'_> {
     }
 
     /// The source of a target with what its bases make it copy.
-    pub(super) fn source_of(&self, key: &SourceKey) -> Answer<Source> {
+    fn source_of(&self, key: &SourceKey) -> Answer<Source> {
         let snapshot = match &key.commit {
             None => Ok(Arc::clone(&self.tip)),
             Some(commit) => self.snapshot(commit),
@@ -77,18 +126,16 @@ impl Observer<'_> {
         }
     }
 
-    /// The images at a commit, read once.
+    /// The images at a commit, read once while others are few.
     pub(crate) fn snapshot(&self, commit: &ObjectId) -> Result<Arc<Snapshot>, CommandError> {
-        let known = self
-            .snapshots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(commit)
-            .cloned();
-        if let Some(known) = known {
+        if self.tip.commit.as_ref() == Some(commit) {
+            return Ok(Arc::clone(&self.tip));
+        }
+        let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = recent().get(commit) {
             return Ok(known);
         }
-        let snapshot = match self.project.at_on(commit, &self.line.name) {
+        let snapshot = match self.read(commit) {
             Ok(snapshot) => snapshot,
             // A shallow clone lacks it: the remote has it, unless it is really gone.
             Err(error) => match self.project.repo.default_remote() {
@@ -99,13 +146,17 @@ impl Observer<'_> {
                 None => return Err(error),
             },
         };
-        let snapshot = Arc::new(snapshot);
-        let mut snapshots = self
-            .snapshots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        snapshots.insert(commit.clone(), Arc::clone(&snapshot));
-        Ok(snapshot)
+        Ok(recent().add(commit, Arc::new(snapshot)))
+    }
+
+    /// By what differs from the tip, as most does not.
+    fn read(&self, commit: &ObjectId) -> Result<Snapshot, CommandError> {
+        let Some(tip) = &self.tip.commit else {
+            return self.project.at_on(commit, &self.line.name);
+        };
+        let paths = self.project.repo.paths_between(Some(commit), tip)?;
+        self.project
+            .at_beside(commit, &self.line.name, &self.tip, &paths)
     }
 
     pub(super) fn relation(&self, commit: Option<&ObjectId>) -> Result<Relation, CommandError> {

@@ -96,7 +96,7 @@ async fn post_commit(app: &App) -> Result<(), CommandError> {
     if Outline::recall(&project, &id).is_some_and(|outline| !outline.is_touched_by(&paths)) {
         return Ok(());
     }
-    let snapshot = project.at(&id)?;
+    let snapshot = project.at_head(&id)?;
     if let Some(outline) = Outline::of(&snapshot) {
         outline.remember(&project);
     }

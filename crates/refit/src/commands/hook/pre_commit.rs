@@ -22,21 +22,23 @@ use crate::{
 
 pub(super) async fn run(app: &App) -> Result<Exit, CommandError> {
     let project = app.project()?;
-    let before = match project.repo.head()? {
+    let (before, staged) = match project.repo.head()? {
         Head::Commit { id, .. } => {
-            if let Some(outline) = Outline::recall(&project, &id)
-                && !outline.is_outdated_by(&project.repo.staged_paths()?)
-            {
+            let paths = project.repo.staged_paths()?;
+            let recalled = Outline::recall(&project, &id);
+            if recalled.is_some_and(|outline| !outline.is_outdated_by(&paths)) {
                 return Ok(Exit::Fine);
             }
-            project.at(&id)?
+            let staged = project.staged()?;
+            let line = project.current_line()?;
+            (project.at_beside(&id, &line, &staged, &paths)?, staged)
         }
-        Head::Unborn { .. } => project.before_all()?,
+        Head::Unborn { .. } => (project.before_all()?, project.staged()?),
     };
     if let Some(outline) = Outline::of(&before) {
         outline.remember(&project);
     }
-    let staged = Arc::new(project.staged()?);
+    let staged = Arc::new(staged);
     let bases = bases(&before);
     let is_new = |image: &Image, found: &Found| !bases.contains(&base(&image.name, found));
     let mut errors = problems(&staged);

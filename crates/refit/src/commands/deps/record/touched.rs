@@ -41,7 +41,7 @@ pub(crate) fn touched<'s>(
     }
     let parent = project.repo.commit_parents(commit)?.into_iter().next();
     let before = match &parent {
-        Some(parent) => project.at(parent)?,
+        Some(parent) => project.at_beside(parent, &project.current_line()?, snapshot, &paths)?,
         None => project.before_all()?,
     };
     let changes = changed::changes(project, &before, snapshot, &paths).into_iter();
