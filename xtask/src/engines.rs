@@ -40,22 +40,31 @@ const UNPACKED: [(&str, &str, &[&str]); 5] = [
 ];
 
 /// A file that proves that a folder is complete.
-const PROOFS: [(&str, &str); 5] = [
+const PROOFS: [(&str, &str); 6] = [
     ("docker20", "usr/sbin/dockerd"),
     ("registry", "usr/bin/docker-registry"),
     ("docker26", "usr/sbin/dockerd"),
     ("busybox/amd64", "busybox"),
     ("busybox/arm64", "busybox"),
+    ("linters", LINTERS_PROOF),
 ];
 
+/// Linters of CI files from PyPI, with the published schemas among them: they ask no network when they run.
+const LINTERS: [&str; 2] = ["check-jsonschema==0.39.0", "zizmor==1.32.0"];
+
+/// Written last. Another name where the list changes, so that an older folder is filled anew.
+const LINTERS_PROOF: &str = "complete-1";
+
 /// Program that must be on the PATH, and Debian's package for it.
-const TOOLS: [(&str, &str); 6] = [
+const TOOLS: [(&str, &str); 8] = [
     ("git", "git"),
     ("skopeo", "skopeo"),
     ("chromium", "chromium"),
     ("qemu-aarch64-static", "qemu-user-static"),
     ("update-binfmts", "binfmt-support"),
     ("unshare", "util-linux"),
+    ("mandoc", "mandoc"),
+    ("shellcheck", "shellcheck"),
 ];
 
 /// Go, and the sources of BuildKit's Dockerfile frontend with all that it uses: a peer of the benchmarks alone.
@@ -174,7 +183,30 @@ pub(crate) fn install() -> Outcome {
     }
     install_tools()?;
     unpack_engines()?;
+    install_linters()?;
     enable_emulation()
+}
+
+/// Into an environment of their own.
+fn install_linters() -> Outcome {
+    if has("linters") {
+        return Ok(());
+    }
+    // Debian's Python comes without what makes environments.
+    let can_make = Command::new("python3")
+        .args(["-c", "import ensurepip, venv"])
+        .output();
+    if !can_make.is_ok_and(|output| output.status.success()) {
+        install_packages(&["python3", "python3-venv"])?;
+    }
+    let place = folder().join("linters");
+    remove(&place)?;
+    run(Command::new("python3").args(["-m", "venv"]).arg(&place))?;
+    run(Command::new(place.join("bin/pip"))
+        .args(["install", "--quiet", "--disable-pip-version-check"])
+        .args(LINTERS))?;
+    let proof = place.join(LINTERS_PROOF);
+    fs::write(&proof, LINTERS.join("\n")).map_err(io_failure(&proof))
 }
 
 fn install_tools() -> Outcome {

@@ -13,7 +13,7 @@ struct Need {
     is_met: fn() -> bool,
 }
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 11] = [
     Need {
         mark: "needs_engine_docker20_",
         is_met: || engines::can_start("docker20"),
@@ -41,6 +41,18 @@ const NEEDS: [Need; 8] = [
     Need {
         mark: "needs_dpkg_",
         is_met: || has_program("dpkg") && has_program("dpkg-deb"),
+    },
+    Need {
+        mark: "needs_linters_",
+        is_met: || engines::has("linters"),
+    },
+    Need {
+        mark: "needs_mandoc_",
+        is_met: || has_program("mandoc"),
+    },
+    Need {
+        mark: "needs_shellcheck_",
+        is_met: || has_program("shellcheck"),
     },
     Need {
         mark: "needs_git_",

@@ -47,6 +47,9 @@ pub(crate) const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
 /// `True` in Azure Pipelines.
 pub(crate) const TF_BUILD: &str = "TF_BUILD";
 
+/// The file that GitLab reads remarks from: a code quality report, in JSON.
+pub(crate) const REFIT_CODE_QUALITY: &str = "REFIT_CODE_QUALITY";
+
 /// Every variable with what it does, for `refit --help`.
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
     (REFIT_CONFIG, "the user's configuration file"),
@@ -65,6 +68,10 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     (
         REFIT_TRUST,
         "the digest of a `.config/refit.toml` whose commands may run; `1` for any",
+    ),
+    (
+        REFIT_CODE_QUALITY,
+        "a file that problems are added to, as GitLab's code quality report",
     ),
     (
         XDG_CONFIG_HOME,
@@ -121,6 +128,8 @@ pub(crate) struct Environment {
     search_path: OsString,
     /// [`REFIT_TRUST`], empty if unset.
     pub(crate) trust: String,
+    /// [`REFIT_CODE_QUALITY`], if set.
+    pub(crate) code_quality: Option<PathBuf>,
     /// How long the post-commit hook waits for registries.
     pub(crate) hook_budget: Duration,
     /// What is wrong with variables that were ignored for it.
@@ -199,6 +208,7 @@ impl Environment {
             trust: set(REFIT_TRUST)
                 .map(|value| value.to_string_lossy().into_owned())
                 .unwrap_or_default(),
+            code_quality: path(REFIT_CODE_QUALITY).map(|path| current_dir.join(path)),
             hook_budget: Duration::from_millis(budget.unwrap_or(300)),
             fixed_time: epoch.and_then(|seconds| Timestamp::from_second(seconds).ok()),
             terminal: Terminal {

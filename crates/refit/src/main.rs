@@ -74,6 +74,9 @@ fn main() -> ExitCode {
             error.exit
         }
     };
+    if let Some(path) = &app.environment.code_quality {
+        app.ui.report(path);
+    }
     ExitCode::from(exit.code())
 }
 

@@ -44,7 +44,8 @@ fn pages(mut command: Command, date: &str) -> Vec<(String, String)> {
     command.build();
     let mut all = Vec::new();
     collect(&command, date, &mut all);
-    all.push(("git-refit.1".to_owned(), ".so man1/refit.1\n".to_owned()));
+    let (_, main) = &all[0];
+    all.push(("git-refit.1".to_owned(), main.clone()));
     all
 }
 
@@ -75,7 +76,8 @@ fn page(man: &Man, command: &Command) -> String {
         footer(command).to_writer(&mut page)
     };
     render().expect("writing to memory");
-    String::from_utf8_lossy(&page).into_owned()
+    // Before a list of values are two line breaks around an empty line, which is a paragraph.
+    String::from_utf8_lossy(&page).replace("\n.br\n\n.br\n", "\n.sp\n")
 }
 
 /// What stands below a help text, as sections of their own; the lines under a heading stay as they are.
@@ -136,7 +138,7 @@ mod tests {
             "{main}"
         );
         assert!(main.contains("DOCKER_HOST"), "{main}");
-        assert_eq!(page("git-refit.1"), ".so man1/refit.1\n");
+        assert_eq!(page("git-refit.1"), main);
         assert!(all.iter().all(|(name, _)| name != "refit-man.1"));
     }
 }

@@ -1,13 +1,18 @@
 //! The terminal: data on stdout, everything said about it on stderr. Nothing else in refit prints.
 
 mod annotations;
+mod code_quality;
 mod states;
 mod table;
 mod words;
 
 use std::{
     io::{self, ErrorKind, Write},
-    sync::atomic::{AtomicBool, Ordering},
+    path::Path,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use anstyle::{AnsiColor, Style};
@@ -90,6 +95,8 @@ pub(crate) struct Ui {
     terminal: Terminal,
     verbosity: Verbosity,
     closed: AtomicBool,
+    /// What was said of lines of files.
+    remarks: Mutex<Vec<code_quality::Remark>>,
 }
 
 impl Ui {
@@ -106,6 +113,7 @@ impl Ui {
             terminal,
             verbosity,
             closed: AtomicBool::new(false),
+            remarks: Mutex::default(),
         }
     }
 
@@ -212,6 +220,17 @@ impl Ui {
     pub(crate) fn annotate(&self, severity: Severity, place: Place<'_>, message: &str) {
         if let Some(annotations) = self.terminal.annotations {
             self.stderr_line(&annotations.command(severity, place, message));
+        }
+        let remark = code_quality::Remark::new(severity, place, message);
+        let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        remarks.push(remark);
+    }
+
+    /// Adds what was said of lines of files to a report for GitLab.
+    pub(crate) fn report(&self, path: &Path) {
+        let remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = code_quality::write(path, &remarks) {
+            self.warning(&format!("cannot write `{}`: {error}", path.display()));
         }
     }
 

@@ -1,6 +1,7 @@
 //! `refit init --ci`: the files, and what their shell steps do.
 
 mod get;
+mod lint;
 mod steps;
 
 use refit_testkit::registry::{Access, Image, Login, Options, TestRegistry, TokenService};
@@ -387,6 +388,10 @@ fn what_is_wrong_is_shown_beside_the_code() {
         let ran = sandbox.refit_with(&["config", "check"], "", &[(variable, "true")]);
         assert!(ran.stderr.contains(said), "{}", ran.stderr);
     }
+    let quality = [("REFIT_CODE_QUALITY", "quality.json")];
+    sandbox.refit_with(&["config", "check"], "", &quality);
+    sandbox.refit_with(&["images"], "", &quality);
+    assert_snapshot!("ci-code-quality", sandbox.read("quality.json"));
     let elsewhere = sandbox.refit(&["config", "check"]).stderr;
     assert!(
         !elsewhere.contains("::error") && !elsewhere.contains("##vso"),

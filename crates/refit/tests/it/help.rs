@@ -69,6 +69,25 @@ fn completions_name_the_verbs() {
 }
 
 #[test]
+fn needs_mandoc_manual_pages_are_well_formed() {
+    let sandbox = Sandbox::bare();
+    sandbox.refit(&["man", "man1"]).ok();
+    let pages = std::fs::read_dir(sandbox.root().join("man1")).unwrap();
+    let pages: Vec<_> = pages.map(|page| page.unwrap().path()).collect();
+    // One for each verb but this hidden one, and `git-refit(1)`.
+    assert_eq!(pages.len(), VERBS.len());
+    let mandoc = |pages: &[std::path::PathBuf]| {
+        let mut command = std::process::Command::new("mandoc");
+        command.args(["-T", "lint", "-W", "warning"]).args(pages);
+        sandbox.run(command, "")
+    };
+    let ran = mandoc(&pages);
+    assert_eq!(ran.code, 0, "{}", ran.stdout);
+    sandbox.write("man1/odd.1", ".TH ODD 1\n.fi\n.XX\n");
+    assert_ne!(mandoc(&[sandbox.root().join("man1/odd.1")]).code, 0);
+}
+
+#[test]
 fn usage_errors_end_with_2() {
     let sandbox = Sandbox::bare();
     for args in [
