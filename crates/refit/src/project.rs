@@ -78,13 +78,20 @@ impl Project {
     pub(crate) fn open(dir: &Path, environment: &Environment) -> Result<Self, CommandError> {
         let repo = Repo::discover(dir)?;
         let user = user_config::read(environment.user_config.as_deref())?;
-        Ok(Self {
+        let mut project = Self {
             repo,
             user,
             trust: Trust::read(environment)?,
             environment: environment.clone(),
             parsed: Parsed::default(),
-        })
+        };
+        let text = project.working_config()?;
+        // Hooks open a project for every commit, and few files say anything of this.
+        if text.contains("sign") {
+            let (config, _) = config::parse(CONFIG_PATH, &text);
+            project.repo.sign_notes(config.notes.sign);
+        }
+        Ok(project)
     }
 
     /// The repository's own name: its folder's.
@@ -131,19 +138,26 @@ impl Project {
         })
     }
 
-    /// The branches that `[sweep]` names in the working tree, or in HEAD where there is no working tree.
+    /// The branches that `[sweep]` names.
     pub(crate) fn swept_branches(&self) -> Result<Vec<String>, CommandError> {
-        let bytes = match (self.repo.work_dir(), self.repo.head()?) {
-            (Some(root), _) => std::fs::read(root.join(CONFIG_PATH)).ok(),
-            (None, Head::Commit { id, .. }) => {
-                let found = self.repo.blob_at(&id, CONFIG_PATH)?;
-                found.map(|(_, bytes)| bytes)
-            }
-            (None, Head::Unborn { .. }) => None,
+        let (config, _) = config::parse(CONFIG_PATH, &self.working_config()?);
+        Ok(config.sweep.branches)
+    }
+
+    /// The configuration in the working tree, or in HEAD where there is no working tree.
+    fn working_config(&self) -> Result<String, CommandError> {
+        let bytes = match self.repo.work_dir() {
+            Some(root) => std::fs::read(root.join(CONFIG_PATH)).ok(),
+            None => match self.repo.head()? {
+                Head::Commit { id, .. } => {
+                    let found = self.repo.blob_at(&id, CONFIG_PATH)?;
+                    found.map(|(_, bytes)| bytes)
+                }
+                Head::Unborn { .. } => None,
+            },
         };
         let bytes = bytes.unwrap_or_default();
-        let (config, _) = config::parse(CONFIG_PATH, &String::from_utf8_lossy(&bytes));
-        Ok(config.sweep.branches)
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// The images of the working tree; of HEAD where there is no working tree.

@@ -5,7 +5,8 @@ use toml::{Spanned, de::DeTable, de::DeValue};
 use crate::problem::{Problem, nearest};
 
 const TOP: &[&str] = &[
-    "version", "push-to", "ignore", "defaults", "images", "image", "bases", "sweep", "policy", "ci",
+    "version", "push-to", "ignore", "defaults", "images", "image", "bases", "sweep", "policy",
+    "ci", "notes",
 ];
 
 const IMAGE: &[&str] = &[
@@ -39,6 +40,8 @@ const SWEEP: &[&str] = &[
     "schedule",
 ];
 
+const NOTES: &[&str] = &["sign"];
+
 /// Keys of the format that this version does nothing with: a gate that silently is none would be an incident.
 const WITHOUT_EFFECT: &[&str] = &[
     "rebase",
@@ -52,7 +55,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "rebuild-after",
     "limit",
     "canary",
-    "notes",
 ];
 
 /// The problems of all keys of the file.
@@ -68,6 +70,7 @@ pub(super) fn check(file: &str, text: &str, table: &DeTable<'_>) -> Vec<Problem>
             ("defaults", DeValue::Table(defaults)) => checker.table(defaults, IMAGE),
             ("bases", DeValue::Table(bases)) => checker.table(bases, BASES),
             ("sweep", DeValue::Table(sweep)) => checker.table(sweep, SWEEP),
+            ("notes", DeValue::Table(notes)) => checker.table(notes, NOTES),
             ("policy", DeValue::Table(policy)) => checker.table(policy, super::policy::KEYS),
             ("ci", DeValue::Table(ci)) => checker.table(ci, super::ci::KEYS),
             ("images", DeValue::Array(entries)) => checker.entries(entries, &["files", "name"]),

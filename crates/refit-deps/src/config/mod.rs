@@ -40,6 +40,8 @@ pub struct ConfigFile {
     pub sweep: SweepKeys,
     /// What bases and build arguments must be like.
     pub policy: PolicyKeys,
+    /// How records are written.
+    pub notes: NotesKeys,
     /// What `refit init --ci` writes.
     #[serde(skip)]
     pub ci: CiKeys,
@@ -137,6 +139,14 @@ pub struct SweepKeys {
     pub partial: Option<Spanned<String>>,
     /// When sweeps run, as cron expressions in UTC: what CI's files are written and compared with.
     pub schedule: Vec<Spanned<String>>,
+}
+
+/// `[notes]`.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct NotesKeys {
+    /// Whether git signs the commits of notes, and `refit notes verify` has it check them.
+    pub sign: bool,
 }
 
 /// What a patch does whose build fails on some platforms.

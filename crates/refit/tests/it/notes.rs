@@ -283,3 +283,59 @@ fn a_run_says_what_a_killed_one_left_out() {
     on_day(&sandbox, 2, &["sweep"]).ok();
     assert_eq!(said(&sandbox).lines().count(), 3, "each once");
 }
+
+#[test]
+fn notes_are_signed_and_a_commit_that_nobody_signed_is_named() {
+    let sandbox = stale();
+    let key = sandbox.path("key");
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
+        .arg(&key)
+        .status()
+        .expect("`ssh-keygen`, of OpenSSH's client, is there");
+    assert!(made.success());
+    let vouched = sandbox.path("allowed");
+    let public = fs::read_to_string(key.with_extension("pub")).unwrap();
+    fs::write(&vouched, format!("* {public}")).unwrap();
+    for (name, value) in [
+        ("user.signingKey", &key),
+        ("gpg.ssh.allowedSignersFile", &vouched),
+    ] {
+        sandbox.git(&["config", name, value.to_str().unwrap()]);
+    }
+    sandbox.git(&["config", "gpg.format", "ssh"]);
+    let config = sandbox.root().join(".config/refit.toml");
+    let text = fs::read_to_string(&config).unwrap() + "\n[notes]\nsign = true\n";
+    fs::write(&config, text).unwrap();
+    sandbox.refit(&["hold", "web", "--reason", "audit"]).ok();
+    sandbox.git(&["verify-commit", RECORDS]);
+    sandbox.refit(&["notes", "compact"]).ok();
+    let verified = sandbox.refit(&["notes", "verify"]);
+    assert_eq!(verified.code, 0, "{}", verified.all());
+    let said = "refs/notes/refit-records: 1 commit with a good signature, ";
+    assert!(verified.stderr.contains(said), "{}", verified.stderr);
+
+    let forge = [
+        "notes",
+        "--ref=refit-records",
+        "append",
+        "-m",
+        "{\"v\":9}",
+        "HEAD:web/Dockerfile",
+    ];
+    sandbox.git(&forge);
+    let forged = sandbox.git(&["rev-parse", RECORDS]);
+    let found = sandbox.refit(&["notes", "verify"]);
+    assert_eq!(found.code, 1);
+    let said = format!("unsigned  commit `{}` by", forged.trim());
+    assert!(found.stdout.contains(&said), "{}", found.stdout);
+    let found = sandbox
+        .refit(&["notes", "verify", "--format", "json"])
+        .stdout;
+    let found: Value = serde_json::from_str(&found).unwrap();
+    let named = &found["refs"][0]["signatures"]["not_good"][0];
+    assert_eq!(
+        (&named["commit"], &named["signed"]),
+        (&json!(forged.trim()), &json!(false))
+    );
+}

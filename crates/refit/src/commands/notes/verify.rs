@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anstyle::Style;
 use clap::Args;
 use refit_deps::record::{Record, Unread};
-use refit_git::notes::{self, Damage, Verified};
+use refit_git::notes::{self, Damage, Signatures, Verified};
 use refit_oci::ObjectId;
 use serde_json::{Value, json};
 
@@ -22,6 +22,9 @@ use crate::{
 /// whether its records can be read. Records of types and versions that this refit does not know are counted and kept.
 /// A damaged note stops nothing else. Exit code 1: something is lost. What is only out of order is put right by the
 /// next writer.
+///
+/// With `[notes] sign = true`, git checks the signatures of the notes' commits as well, and each commit without a good
+/// one is named. Those that come before the first signed one are only counted. Exit code 1: there is one.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  \
     refit notes verify\n  \
@@ -40,6 +43,8 @@ struct Looked {
     unknown: BTreeMap<Unread, usize>,
     /// Lines that are no records at all: what the note is on, the note, and why.
     malformed: Vec<(ObjectId, ObjectId, String)>,
+    /// None: notes are not signed here.
+    signatures: Option<Signatures>,
 }
 
 pub(super) fn run(app: &App, args: &VerifyArgs) -> Result<Exit, CommandError> {
@@ -52,6 +57,7 @@ pub(super) fn run(app: &App, args: &VerifyArgs) -> Result<Exit, CommandError> {
             n_lines: 0,
             unknown: BTreeMap::new(),
             malformed: Vec::new(),
+            signatures: None,
         };
         looked.verified = project
             .repo
@@ -70,6 +76,9 @@ pub(super) fn run(app: &App, args: &VerifyArgs) -> Result<Exit, CommandError> {
                     }
                 }
             })?;
+        if project.repo.signs_notes() {
+            looked.signatures = Some(project.repo.notes_signatures(reference)?);
+        }
         all.push(looked);
     }
     match args.format.format {
@@ -90,7 +99,12 @@ pub(super) fn run(app: &App, args: &VerifyArgs) -> Result<Exit, CommandError> {
         });
         app.ui.hint("what published images say of themselves is recorded again by `refit notes restore --from-registry`");
     }
-    Ok(if is_lost { Exit::Partial } else { Exit::Fine })
+    let is_forged = all.iter().any(|looked| looked.n_not_good() > 0);
+    Ok(if is_lost || is_forged {
+        Exit::Partial
+    } else {
+        Exit::Fine
+    })
 }
 
 impl Looked {
@@ -98,6 +112,13 @@ impl Looked {
     fn n_lost(&self) -> usize {
         let damaged = self.verified.damaged.iter();
         damaged.filter(|damage| damage.fault.is_loss()).count() + self.malformed.len()
+    }
+
+    /// How many commits lack the signature that they should have.
+    fn n_not_good(&self) -> usize {
+        self.signatures
+            .as_ref()
+            .map_or(0, |found| found.not_good.len())
     }
 
     fn print(&self, app: &App) {
@@ -118,6 +139,18 @@ impl Looked {
             let text =
                 format!("note `{note}` on `{annotated}` has a line that is no record: {why}");
             table.row(vec!["lost".to_owned(), text], ERROR);
+        }
+        for found in self.signatures.iter().flat_map(|found| &found.not_good) {
+            let mark = if found.is_there {
+                "forged?"
+            } else {
+                "unsigned"
+            };
+            let text = format!(
+                "commit `{}` by {}: {}",
+                found.commit, found.author, found.said
+            );
+            table.row(vec![mark.to_owned(), text], ERROR);
         }
         app.ui.table(&table);
         for (unknown, n) in &self.unknown {
@@ -140,6 +173,15 @@ impl Looked {
             0 => format!("{said}, nothing is lost"),
             n => format!("{said}, {} can't be read", count(n, "place")),
         });
+        if let Some(found) = &self.signatures {
+            let good = count(found.n_good, "commit");
+            let before = match found.n_before {
+                0 => String::new(),
+                n => format!(", {n} before them without"),
+            };
+            app.ui
+                .note(&format!("{name}: {good} with a good signature{before}"));
+        }
     }
 
     fn json(&self) -> Value {
@@ -168,6 +210,12 @@ impl Looked {
             "ref": self.reference, "commit": self.verified.commit, "notes": self.verified.n_notes,
             "lines": self.n_lines, "unknown": unknown.collect::<Vec<_>>(),
             "damaged": damaged.chain(malformed).collect::<Vec<_>>(),
+            "signatures": self.signatures.as_ref().map(|found| json!({
+                "good": found.n_good, "before": found.n_before,
+                "not_good": found.not_good.iter().map(|found| json!({
+                    "commit": found.commit, "signed": found.is_there, "author": found.author, "message": found.said,
+                })).collect::<Vec<_>>(),
+            })),
         })
     }
 }
