@@ -118,6 +118,27 @@ fn rewritten_history_keeps_the_records() {
     assert_eq!(sandbox.refit(&["notes", "verify"]).code, 0);
 }
 
+/// `git filter-repo` leaves `OLD NEW` a line in `.git/filter-repo/commit-map`, below a header.
+#[test]
+fn sentences_follow_a_map_of_rewritten_commits() {
+    let sandbox = Sandbox::bare();
+    sandbox.git(&["init", "-q", "-b", "main"]);
+    sandbox.write_all("//- web/Dockerfile\nFROM scratch\n");
+    sandbox.commit("web");
+    sandbox.refit(&["deps", "record"]).ok();
+    let old = sandbox.git(&["rev-parse", "HEAD"]);
+    sandbox.git(&["commit", "-q", "--amend", "-m", "rewritten"]);
+    let new = sandbox.git(&["rev-parse", "HEAD"]);
+    let said = || sandbox.git(&["log", "-1", "--format=%N", "--notes=refit"]);
+    assert_eq!(said().trim(), "");
+    let map = format!("{:40} {}\n{} {}\n", "old", "new", old.trim(), new.trim());
+    let hook = ["hook", "post-rewrite", "rebase"];
+    sandbox.refit_with(&hook, &map, &[]).ok();
+    assert_eq!(said().trim(), "web: scratch");
+    sandbox.refit_with(&hook, &map, &[]).ok();
+    assert_eq!(said().trim(), "web: scratch", "once");
+}
+
 #[test]
 fn every_kind_of_clone_finds_the_records() {
     let (sandbox, records) = published();
