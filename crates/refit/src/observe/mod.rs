@@ -10,7 +10,7 @@ pub(crate) use asked::cached_document;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicBool},
 };
 
 use futures_util::{StreamExt as _, stream};
@@ -21,11 +21,12 @@ use refit_deps::{
     plan::{self, Status},
     record::Records,
 };
-use refit_oci::Repository;
+use refit_oci::{ObjectId, Repository};
 use refit_registry::{Patience, Registries, Requests};
 
 use crate::{
     error::CommandError,
+    outline::Outline,
     project::{Project, Snapshot},
 };
 
@@ -58,6 +59,10 @@ pub(crate) struct Observer<'p> {
     /// Whether all images of the line are swept: what then is recorded as the line's last sweep.
     pub(crate) is_full_sweep: bool,
     recent: Mutex<released::Recent>,
+    /// What the tip's images are made of.
+    outline: OnceLock<Option<Outline>>,
+    /// The paths at which the commit that was asked for last differs from the tip.
+    since: Mutex<Option<(ObjectId, Vec<String>)>>,
     answers: Mutex<Answers>,
     /// Registry hosts that did not answer, with what happened: they are not waited for a second time.
     offline: Mutex<BTreeMap<String, Failure>>,
@@ -104,6 +109,8 @@ impl<'p> Observer<'p> {
             own_tags: OwnTags::default(),
             is_full_sweep: false,
             recent: Mutex::default(),
+            outline: OnceLock::new(),
+            since: Mutex::default(),
             answers: Mutex::default(),
             offline: Mutex::default(),
             deepened: AtomicBool::default(),

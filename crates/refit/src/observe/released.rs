@@ -6,6 +6,7 @@ use std::{
 };
 
 use refit_deps::{
+    image::Image,
     observe::{Answer, Relation, Release, ReleaseKey, SourceKey},
     source::Source,
 };
@@ -13,7 +14,9 @@ use refit_oci::ObjectId;
 
 use super::Observer;
 use crate::{
+    changed::may_concern,
     error::CommandError,
+    outline::Outline,
     project::Snapshot,
     sources::{source_with, sources},
 };
@@ -67,6 +70,11 @@ impl Observer<'_> {
 
     fn release(&self, key: &ReleaseKey) -> Answer<Arc<Release>> {
         let (name, commit) = key;
+        if let Some(commit) = commit
+            && let Some(image) = self.unchanged_since(name, commit)
+        {
+            return self.as_at_tip(image, commit);
+        }
         let snapshot = match commit {
             None => Ok(Arc::clone(&self.tip)),
             Some(commit) => self.snapshot(commit),
@@ -92,6 +100,37 @@ impl Observer<'_> {
             sources,
             relation,
         }))
+    }
+
+    /// The tip's image, if nothing that differs between a commit and the tip has to do with it: most images were released
+    /// from a commit that lies behind others' changes, and need no look at it.
+    fn unchanged_since(&self, name: &str, commit: &ObjectId) -> Option<&Image> {
+        let tip = self.tip.commit.as_ref()?;
+        if self.records.recipe(name, commit).is_some() {
+            return None; // it was made in a way that no commit says
+        }
+        let image = self.tip.inventory.image(name)?;
+        let outline = self.outline.get_or_init(|| Outline::of(&self.tip));
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let paths = match since.take() {
+            Some((of, paths)) if of == *commit => paths,
+            _ => self.project.repo.paths_between(Some(commit), tip).ok()?,
+        };
+        let (_, paths) = since.insert((commit.clone(), paths));
+        let is_same = !outline.as_ref()?.is_outdated_by(paths)
+            && !may_concern((&image.dockerfile, &image.context), paths);
+        is_same.then_some(image)
+    }
+
+    fn as_at_tip(&self, image: &Image, commit: &ObjectId) -> Answer<Arc<Release>> {
+        match self.relation(Some(commit)) {
+            Ok(relation) => Answer::Found(Arc::new(Release {
+                image: image.clone(),
+                sources: sources(self.project, &self.tip, image),
+                relation,
+            })),
+            Err(error) => Answer::Failed(error.message.into()),
+        }
     }
 
     /// The images at a commit; of the working tree, or whatever the tip is, without one.

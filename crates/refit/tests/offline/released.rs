@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use serde_json::json;
+use refit_oci::annotations;
+use serde_json::{Value, json};
 
 use crate::{
     bench::{Bench, texts},
@@ -12,6 +13,61 @@ use crate::{
 
 const AMD64: &str = "linux/amd64";
 const REVISION: &str = "org.opencontainers.image.revision";
+
+#[test]
+fn whatever_changed_since_is_told_from_what_has_nothing_to_do_with_an_image() {
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    bench.push_base("2", "another", "another");
+    let other = "\n[[image]]\nname = \"other\"\ncontext = \"other\"\n";
+    let files = SINGLE.replace(
+        "context = \"web\"\n",
+        &format!("context = \"web\"\n{other}"),
+    );
+    let other =
+        "//- other/Dockerfile\nFROM HUB/base/os:1\nCOPY page /srv/\n//- other/page\nother\n";
+    let shop = bench.repository(&format!("{files}{other}"));
+    shop.refit(&["build", "--push"]).exits(0);
+    let source = |image: &str| {
+        let manifest = &bench.manifests(image)[AMD64];
+        let document = bench.hub.document(&format!("team/{image}"), manifest);
+        let document: Value = serde_json::from_slice(&document.unwrap()).unwrap();
+        document["annotations"][annotations::SOURCE].clone()
+    };
+    let released = ["web", "other"].map(source);
+    assert!(released.iter().all(Value::is_string), "{released:?}");
+    let swapped = files
+        .replace("context = \"web\"", "context = \"\"")
+        .replace("context = \"other\"", "context = \"web\"")
+        .replace("context = \"\"", "context = \"other\"");
+    let config = |files: &str| files.split_once("//- web").unwrap().0.to_owned();
+    let (swapped, as_before) = (config(&swapped), config(&files));
+    for (round, change) in [
+        "//- README.md\nread\n",
+        &swapped,
+        &as_before,
+        "//- other/page\nnew\n",
+        "//- web/page\ntwo\n",
+        "//- web/.dockerignore\npage\n",
+        "//- web/Dockerfile\nFROM HUB/base/os:2\nCOPY page /elsewhere/\n",
+        "//- web/Dockerfile.dockerignore\n**\n",
+    ]
+    .iter()
+    .enumerate()
+    {
+        shop.write(change);
+        shop.commit(change);
+        let patch = format!("patch {round}");
+        bench.push_base("1", &patch, "one");
+        shop.refit(&["sweep"]).exits(0);
+        for (image, page) in [("web", "one\n"), ("other", "other\n")] {
+            let file = |path| bench.file(image, AMD64, path);
+            assert_eq!(file("etc/patch").as_ref(), Some(&patch), "{change}");
+            assert_eq!(file("srv/page").as_deref(), Some(page), "{change}");
+        }
+        assert_eq!(["web", "other"].map(source), released, "{change}");
+    }
+}
 
 #[test]
 fn changes_that_nobody_released_are_not_shipped() {
