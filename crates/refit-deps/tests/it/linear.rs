@@ -36,12 +36,11 @@ fn scan(paths: impl Iterator<Item = String>, text: &str, config: Option<&str>) -
     let mut paths: BTreeSet<String> = paths.collect();
     paths.extend(config.map(|_| ".config/refit.toml".to_owned()));
     let read = |path: &str| {
-        let text = if path.starts_with(".config/") {
-            config?
-        } else {
-            text
-        };
-        Some(text.as_bytes().to_vec())
+        if path.starts_with(".config/") {
+            return Some(config?.as_bytes().to_vec());
+        }
+        // Each is another text: equal ones are looked at once.
+        Some(format!("{text}# {path}\n").into_bytes())
     };
     let files = Files {
         paths: &paths,
