@@ -4,11 +4,11 @@ use std::{
     ffi::OsStr,
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use crate::{
-    Environment,
+    Change, Environment,
     filter::Checkouts,
     handles::{Handle, Pool},
 };
@@ -34,6 +34,8 @@ pub struct Repo {
     environment: Environment,
     signs_notes: bool,
     pub(crate) checkouts: Checkouts,
+    /// What differed at the first look, if that is what counts.
+    pub(crate) first_changes: Option<Mutex<Option<Vec<Change>>>>,
 }
 
 /// Why a repository can't be opened.
@@ -113,6 +115,7 @@ impl Repo {
             pool: RwLock::new(Pool::new(shared)),
             environment,
             signs_notes: false,
+            first_changes: None,
             checkouts: Checkouts::default(),
         })
     }

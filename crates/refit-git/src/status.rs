@@ -1,6 +1,9 @@
 //! The index and the working tree: what is staged, and what differs from HEAD.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use gix::{
     bstr::{BStr, ByteSlice},
@@ -82,6 +85,25 @@ impl Repo {
         if self.is_bare() {
             return Ok(Vec::new());
         }
+        let Some(first) = &self.first_changes else {
+            return self.changes_now();
+        };
+        let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*first {
+            Some(changes) => Ok(changes.clone()),
+            None => Ok(first.insert(self.changes_now()?).clone()),
+        }
+    }
+
+    /// From now on, [`Repo::worktree_changes`] says what it says the next time: for a command, that asks once for every
+    /// image. What is changed meanwhile is told from what it was by nobody.
+    #[must_use]
+    pub fn looking_once(mut self) -> Self {
+        self.first_changes = Some(Mutex::default());
+        self
+    }
+
+    fn changes_now(&self) -> Result<Vec<Change>, GitError> {
         let repo = self.handle();
         let reading = || GitError::reading("the state of the working tree");
         let items = repo

@@ -76,7 +76,7 @@ pub(crate) struct Snapshot {
 impl Project {
     /// Opens the repository that holds `dir`.
     pub(crate) fn open(dir: &Path, environment: &Environment) -> Result<Self, CommandError> {
-        let repo = Repo::discover(dir)?;
+        let repo = Repo::discover(dir)?.looking_once();
         let user = user_config::read(environment.user_config.as_deref())?;
         let mut project = Self {
             repo,
