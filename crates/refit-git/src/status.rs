@@ -95,8 +95,8 @@ impl Repo {
         }
     }
 
-    /// From now on, [`Repo::worktree_changes`] says what it says the next time: for a command, that asks once for every
-    /// image. What is changed meanwhile is told from what it was by nobody.
+    /// Has [`Repo::worktree_changes`] look once and say the same again: a command asks for every image. Files that
+    /// change after the first look go unnoticed.
     #[must_use]
     pub fn looking_once(mut self) -> Self {
         self.first_changes = Some(Mutex::default());

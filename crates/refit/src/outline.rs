@@ -92,16 +92,19 @@ impl Outline {
 
     /// Whether a change of these paths may be one of which images there are, or of what they are built on.
     pub(crate) fn is_outdated_by(&self, paths: &[String]) -> bool {
-        let dockerfiles: BTreeSet<&str> = self
-            .images
-            .iter()
-            .map(|image| image.dockerfile.as_str())
-            .collect();
-        let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let is_listed = |path: &str| {
+            let first = Paths {
+                dockerfile: path.to_owned(),
+                context: String::new(),
+            };
+            let mut from = self.images.range(first..);
+            from.next().is_some_and(|image| image.dockerfile == path)
+        };
+        let name = |path: &String| path.rfind('/').map_or(0, |slash| slash + 1);
         paths.iter().any(|path| {
             path == CONFIG_PATH
-                || looks_like_dockerfile(&name(path))
-                || dockerfiles.contains(path.as_str())
+                || looks_like_dockerfile(&path[name(path)..])
+                || is_listed(path)
                 || self.globs.iter().any(|glob| glob_matches(glob, path))
         })
     }

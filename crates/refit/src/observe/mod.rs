@@ -21,7 +21,7 @@ use refit_deps::{
     plan::{self, Status},
     record::Records,
 };
-use refit_oci::{ObjectId, Repository};
+use refit_oci::Repository;
 use refit_registry::{Patience, Registries, Requests};
 
 use crate::{
@@ -61,8 +61,8 @@ pub(crate) struct Observer<'p> {
     recent: Mutex<released::Recent>,
     /// What the tip's images are made of.
     outline: OnceLock<Option<Outline>>,
-    /// The paths at which the commit that was asked for last differs from the tip.
-    since: Mutex<Option<(ObjectId, Vec<String>)>>,
+    /// How the commit that was asked for last differs from the tip.
+    since: Mutex<Option<released::Since>>,
     answers: Mutex<Answers>,
     /// Registry hosts that did not answer, with what happened: they are not waited for a second time.
     offline: Mutex<BTreeMap<String, Failure>>,

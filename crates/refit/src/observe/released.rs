@@ -46,6 +46,14 @@ impl Recent {
     }
 }
 
+/// How a commit differs from the tip.
+pub(super) struct Since {
+    commit: ObjectId,
+    paths: Vec<String>,
+    /// Whether neither the configuration nor a Dockerfile is among them.
+    has_same_images: bool,
+}
+
 impl Observer<'_> {
     /// The images at their commits. Commit by commit: one is read once, and forgotten before there are many.
     pub(super) fn releases(
@@ -110,15 +118,20 @@ impl Observer<'_> {
             return None; // it was made in a way that no commit says
         }
         let image = self.tip.inventory.image(name)?;
-        let outline = self.outline.get_or_init(|| Outline::of(&self.tip));
         let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        let paths = match since.take() {
-            Some((of, paths)) if of == *commit => paths,
-            _ => self.project.repo.paths_between(Some(commit), tip).ok()?,
-        };
-        let (_, paths) = since.insert((commit.clone(), paths));
-        let is_same = !outline.as_ref()?.is_outdated_by(paths)
-            && !may_concern((&image.dockerfile, &image.context), paths);
+        if since.as_ref().is_none_or(|since| since.commit != *commit) {
+            let paths = self.project.repo.paths_between(Some(commit), tip).ok()?;
+            let outline = self.outline.get_or_init(|| Outline::of(&self.tip));
+            let outline = outline.as_ref();
+            *since = Some(Since {
+                commit: commit.clone(),
+                has_same_images: outline.is_some_and(|tip| !tip.is_outdated_by(&paths)),
+                paths,
+            });
+        }
+        let since = since.as_ref()?;
+        let is_same = since.has_same_images
+            && !may_concern((&image.dockerfile, &image.context), &since.paths);
         is_same.then_some(image)
     }
 
