@@ -178,17 +178,21 @@ mod tests {
             }
         }
 
-        /// Two implementations, a regex and a matcher, of one language.
+        /// Two implementations of one language, but for a negated class that takes a slash: Go's matcher does not go back
+        /// to an earlier `*` for its sake, as it needs not for anything else, and the regex of ignore rules does. Hence `[^/…]`.
         #[test]
         fn without_two_stars_a_rule_is_gos_match_on_the_path_or_a_folder_of_it(
-            pattern in "[ab*?.+/]([ab?.+/]|\\*[ab?]|\\[\\^?[ab-]{1,2}\\]){0,6}",
-            path in "[ab.+]{1,3}(/[ab.+-]{1,3}){0,2}",
+            pattern in "[ab*?.+/]([ab?.+/]|\\*[ab?]|\\[(\\^/)?[ab-]{1,2}\\]){0,6}"
+                .prop_filter("two stars", |pattern| !pattern.contains("**")),
+            path in "[ab.+]{1,3}(/[ab.+-]{1,3}){0,2}"
+                .prop_filter("a path of a tree", |path| *path == clean(path)),
         ) {
-            prop_assume!(!pattern.contains("**") && path == clean(&path));
             let cleaned = clean(&format!("/{pattern}"));
             let relative = &cleaned[1..];
             // A pattern that climbs is kept as it is, and matches nothing.
-            prop_assume!(!relative.is_empty() && !clean(&pattern).starts_with(".."));
+            if relative.is_empty() || clean(&pattern).starts_with("..") {
+                return Ok(());
+            }
             let (ignore, problems) = Ignore::parse(&pattern);
             if let Ok(glob) = Glob::parse(relative) && problems.is_empty() {
                 let expect = with_parents(&path).any(|p| glob.matches(p));

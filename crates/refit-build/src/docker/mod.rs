@@ -8,6 +8,7 @@ mod check;
 mod connection;
 mod facts;
 mod failure;
+mod image;
 mod names;
 mod options;
 mod output;
@@ -24,11 +25,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bollard::{
-    API_DEFAULT_VERSION, Docker,
-    query_parameters::{PushImageOptionsBuilder, RemoveImageOptionsBuilder},
-};
-use futures_util::StreamExt as _;
+use bollard::{API_DEFAULT_VERSION, Docker};
 use refit_dockerfile::StageBase;
 use refit_oci::{Digest, Reference};
 use refit_registry::loopback::Loopback;
@@ -155,36 +152,6 @@ impl DockerEngine {
             }
         }
     }
-
-    /// Sends the image to the loopback registry.
-    async fn push(&self, output: &Reference) -> Result<(), EngineError> {
-        let options = PushImageOptionsBuilder::default().tag(output.tag().unwrap_or_default());
-        let repository = output.repository().to_string();
-        let mut pushing = self
-            .client
-            .push_image(&repository, Some(options.build()), None);
-        while let Some(progress) = pushing.next().await {
-            let refused = |source| EngineError::Engine {
-                action: "push the result to refit's registry".to_owned(),
-                source,
-            };
-            let progress = progress.map_err(|e| refused(e.into()))?;
-            if let Some(message) = progress.error_detail.and_then(|detail| detail.message) {
-                return Err(refused(message.into()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes the image that the build left in the engine; its layers stay in the engine's build cache.
-    async fn remove(&self, output: &Reference) {
-        let options = RemoveImageOptionsBuilder::default().force(true).build();
-        // A name that is left over is harmless, and the engine's next clean-up takes it.
-        let _ = self
-            .client
-            .remove_image(&output.to_string(), Some(options), None)
-            .await;
-    }
 }
 
 #[async_trait]
@@ -225,8 +192,8 @@ impl Engine for DockerEngine {
         let known = layers.iter().flat_map(BaseLayers::blobs).collect();
         let output = loopback.output(OUTPUT, known).map_err(loopback_failed)?;
         self.solve(recipe, &references, &output, log).await?;
-        let pushed = self.push(&output).await;
-        self.remove(&output).await;
+        let pushed = image::push(&self.client, &output).await;
+        image::remove(&self.client, &output).await;
         pushed?;
         let pushed = loopback
             .take(OUTPUT)
