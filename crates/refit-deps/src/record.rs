@@ -4,6 +4,7 @@ mod compact;
 mod had;
 mod kinds;
 mod lazy;
+mod rollback;
 mod set;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ pub use kinds::{
     SweptRecord,
 };
 pub use lazy::{About, Lines, about};
+pub use rollback::RollbackRecord;
 pub use set::Records;
 
 /// The version of the record format.
@@ -40,6 +42,8 @@ pub enum Record {
     Hold(HoldRecord),
     /// What a moving tag holds that another tool put there: from now on it is ours to patch.
     Adopt(AdoptRecord),
+    /// What a moving tag was moved back to.
+    Rollback(RollbackRecord),
     /// Builds, publications and dependencies of long ago, together: they are as good as on lines of their own.
     Had(HadRecord),
     /// Which lines are gone, so that no replica brings them back; it says nothing of images.
@@ -88,6 +92,7 @@ impl Record {
             Self::Swept(record) => &record.image,
             Self::Hold(record) => &record.image,
             Self::Adopt(record) => &record.image,
+            Self::Rollback(record) => &record.image,
             Self::Had(record) => &record.image,
             Self::Compacted { .. } => "",
         }

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         adopt, build, completions, config, context, demo, deps, doctor, hold, hook, images, init,
-        logs, man, notes, runs, status, sweep, trust,
+        logs, man, notes, rollback, runs, status, sweep, trust,
     },
     environment,
     observe::OwnTags,
@@ -117,6 +117,7 @@ pub(crate) enum Verb {
     Deps(deps::DepsVerb),
     Init(init::InitArgs),
     Hold(hold::HoldArgs),
+    Rollback(rollback::RollbackArgs),
     Hook(hook::HookArgs),
     Runs(runs::RunsArgs),
     Logs(logs::LogsArgs),

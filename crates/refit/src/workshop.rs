@@ -120,6 +120,7 @@ impl LineWorkshop<'_> {
                 | Record::Had(_)
                 | Record::Compacted { .. } => self.observer.line.commit.as_ref(),
                 Record::Adopt(adopt) => Some(&adopt.commit),
+                Record::Rollback(rollback) => rollback.commit.as_ref(),
             };
             match self.dockerfile_blob(record.image(), commit)? {
                 Some(blob) => {

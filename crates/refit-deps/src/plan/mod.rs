@@ -12,6 +12,7 @@ mod onbuild;
 pub mod outcome;
 mod release;
 mod restore;
+mod rolled_back;
 mod status;
 mod sweep;
 mod view;

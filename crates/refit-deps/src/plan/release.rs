@@ -163,6 +163,9 @@ impl Evaluator<'_> {
             self.note_unaffected(image, platform, &whole.compared);
             return Some(Verdict::Kept(manifest.clone()));
         }
+        if let Err(kind) = self.not_taken_back((image, platform), published, &whole)? {
+            return Some(self.state(&image.name, None, kind));
+        }
         let engine = EngineKind::choose(image.engine, image, &whole.file);
         self.staged(Step {
             pins: whole.pins,

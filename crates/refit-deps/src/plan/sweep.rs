@@ -189,6 +189,9 @@ impl Evaluator<'_> {
             self.note_unaffected(image, platform, &whole.compared);
             return Some(Verdict::Kept(manifest.clone()));
         }
+        if let Err(kind) = self.not_taken_back((image, platform), Some(published), &whole)? {
+            return Some(self.state(&image.name, Some(platform), kind));
+        }
         let engine = EngineKind::choose(image.engine, entry, &whole.file);
         let step = Step {
             target: Target {

@@ -104,6 +104,7 @@ impl Live {
             | Record::Swept(_)
             | Record::Hold(_)
             | Record::Adopt(_)
+            | Record::Rollback(_)
             | Record::Had(_)
             | Record::Compacted { .. } => false,
         }

@@ -7,11 +7,12 @@ use std::{
 
 use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
-use refit_oci::{Digest, ObjectId, Reference};
+use refit_oci::{Digest, ObjectId, Platform, Reference};
 
 use super::{
-    AdoptRecord, BuildRecord, DepsRecord, HoldRecord, Lines, PublishRecord, Record,
+    AdoptRecord, BuildRecord, DepsRecord, HoldRecord, Lines, PublishRecord, Record, RollbackRecord,
     lazy::{Lazy, parsed},
+    rollback::taken_back,
 };
 use crate::{adopt::Recipe, source::SourceId};
 
@@ -28,6 +29,8 @@ pub struct Records {
     published: HashSet<(String, Digest)>,
     /// By image and commit; of several the newest.
     adoptions: BTreeMap<(String, ObjectId), AdoptRecord>,
+    /// By id.
+    rollbacks: BTreeMap<String, RollbackRecord>,
     deps: Vec<DepsRecord>,
     pub(super) seen: BTreeMap<(Reference, Digest), BTreeSet<Timestamp>>,
     pub(super) swept: BTreeMap<String, Timestamp>,
@@ -135,6 +138,10 @@ impl Records {
             Record::Hold(hold) => self.holds.push(hold),
             Record::Had(had) => had.records().for_each(|record| self.add(record)),
             Record::Compacted { .. } => {}
+            Record::Rollback(rollback) => {
+                self.add(Record::Publish(rollback.publication()));
+                self.rollbacks.insert(rollback.id.clone(), rollback);
+            }
             Record::Adopt(adopt) => {
                 adopt
                     .builds()
@@ -157,9 +164,68 @@ impl Records {
         adopted.recipe.as_ref()
     }
 
-    /// Whether the record of that id is an adoption.
+    /// Whether the record of that id is an adoption, or goes back to one.
     pub fn is_adoption(&self, id: &str) -> bool {
-        self.adoptions.values().any(|adopted| adopted.id == id)
+        let back_to = self.rollbacks.get(id).map(|rollback| rollback.to.as_str());
+        let is = |adopted: &AdoptRecord| adopted.id == id || Some(adopted.id.as_str()) == back_to;
+        self.adoptions.values().any(is)
+    }
+
+    /// The rollback with that id.
+    pub fn rollback(&self, id: &str) -> Option<&RollbackRecord> {
+        self.rollbacks.get(id)
+    }
+
+    /// The rollback that still says something of what the record `head` published: nothing was released since.
+    pub fn rolled_back(
+        &self,
+        image: &str,
+        lead: &Reference,
+        head: &str,
+    ) -> Option<&RollbackRecord> {
+        if self.rollbacks.is_empty() {
+            return None;
+        }
+        let all: Vec<&PublishRecord> = self.publishes_of(image, lead).collect();
+        let mut chain = chain(&all, head).peekable();
+        let commit = &chain.peek()?.commit;
+        let mut patches = chain.take_while(|record| record.commit == *commit);
+        patches.find_map(|record| self.rollbacks.get(&record.id))
+    }
+
+    /// The publications of an image from its head on back. A rollback counts as what it goes back to: what is behind it
+    /// are the ones before that.
+    pub fn history<'a>(&'a self, image: &str, lead: &'a Reference) -> Vec<&'a PublishRecord> {
+        let all: Vec<&PublishRecord> = self.publishes_of(image, lead).collect();
+        let mut history: Vec<&PublishRecord> = Vec::new();
+        let mut next = self.heads(image, lead).last().map(|head| head.id.clone());
+        while let Some(id) = next {
+            let Some(record) = all.iter().find(|record| record.id == id) else {
+                break;
+            };
+            if history.iter().any(|known| known.id == record.id) {
+                break; // records that follow each other in a ring are forged
+            }
+            history.push(*record);
+            let original = self.rollbacks.get(&id).map(|rollback| &rollback.to);
+            let original = original.and_then(|to| all.iter().find(|record| record.id == *to));
+            next = original.map_or_else(|| record.after.clone(), |original| original.after.clone());
+        }
+        history
+    }
+
+    /// The manifests that an image would no longer have if its tags went from the record `head` back to `to`.
+    pub fn taken_back(
+        &self,
+        lead: &Reference,
+        head: &str,
+        to: &PublishRecord,
+    ) -> BTreeMap<Platform, BTreeSet<Digest>> {
+        let all: Vec<&PublishRecord> = self.publishes_of(&to.image, lead).collect();
+        if chain(&all, head).any(|record| record.id == to.id) {
+            return taken_back(chain(&all, head), to);
+        }
+        taken_back(chain(&all, head).take(1), to)
     }
 
     /// The builds that made `manifest` for `image`.

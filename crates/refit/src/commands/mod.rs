@@ -16,6 +16,7 @@ pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod notes;
 pub(crate) mod report;
+pub(crate) mod rollback;
 pub(crate) mod runs;
 pub(crate) mod status;
 pub(crate) mod sweep;
@@ -59,6 +60,7 @@ pub(crate) async fn run(app: &App, verb: Verb) -> Result<Exit, CommandError> {
         Verb::Deps(verb) => deps::run(app, verb).await,
         Verb::Init(args) => init::run(app, &args),
         Verb::Hold(args) => hold::run(app, &args),
+        Verb::Rollback(args) => rollback::run(app, &args).await,
         Verb::Hook(args) => hook::run(app, &args).await,
         Verb::Runs(args) => runs::run(app, &args),
         Verb::Logs(args) => logs::run(app, &args),

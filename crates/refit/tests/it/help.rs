@@ -20,6 +20,7 @@ const VERBS: &[&[&str]] = &[
     &["deps", "record"],
     &["init"],
     &["hold"],
+    &["rollback"],
     &["hook"],
     &["runs"],
     &["logs"],

@@ -25,6 +25,7 @@ mod random_moves;
 mod records;
 mod registries;
 mod released;
+mod rollback;
 mod selection;
 mod shapes;
 mod tags;
