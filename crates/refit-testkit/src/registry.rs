@@ -274,6 +274,15 @@ impl TestRegistry {
         self.shared.state().store.tag(repository, tag)
     }
 
+    /// All tags of a repository.
+    pub fn tags(&self, repository: &str) -> Vec<String> {
+        self.shared
+            .state()
+            .store
+            .tags(repository)
+            .unwrap_or_default()
+    }
+
     /// Removes a tag; what it stood for stays.
     pub fn delete_tag(&self, repository: &str, tag: &str) {
         self.shared.state().store.delete(repository, tag);

@@ -78,6 +78,34 @@ pub(crate) fn sweep(line: &str, plan: &Plan, ran: Option<&Ran>) -> String {
     text
 }
 
+/// What a shard of a line's plan came to.
+pub(crate) fn staged(line: &str, what: &str, ran: &Ran) -> String {
+    let n = ran
+        .applied
+        .done
+        .iter()
+        .filter(|done| done.outcome.manifest().is_some());
+    let n = count(n.count(), "target");
+    let mut text = title(what, line);
+    text.push_str(&paragraph(&format!(
+        "{n} staged, run {}.",
+        code(&ran.id.to_string())
+    )));
+    text.push_str(&table("Failed", ["What", "Why"], &failed(ran)));
+    text
+}
+
+/// The title of a part of a plan.
+pub(crate) fn title(what: &str, line: &str) -> String {
+    format!("### {} of {}\n\n", plain(what), code(line))
+}
+
+/// What was planned and not done.
+pub(crate) fn left(left: &[(&str, &str)]) -> String {
+    let rows = left.iter().map(|(what, why)| [code(what), plain(why)]);
+    table("Not done", ["What", "Why"], &rows.collect::<Vec<_>>())
+}
+
 /// How everything stands.
 pub(crate) fn status(standing: &Standing, n_stale: usize, now: Timestamp) -> String {
     let status = &standing.status;

@@ -2,6 +2,7 @@
 //!
 //! A staged target is its result, from any machine: a run that is killed, and begun again, repeats nothing.
 
+mod found;
 mod mirror;
 mod pinned;
 mod publish;
@@ -31,6 +32,7 @@ use refit_registry::Registries;
 
 use crate::engine::{ContextTar, Engine, SecretValues};
 
+pub use found::{Staged, staged};
 pub use mirror::Mirrored;
 
 /// What a run needs of the world that this crate knows nothing of: git, the terminal, the notes.

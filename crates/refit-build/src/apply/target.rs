@@ -14,6 +14,7 @@ use refit_deps::{
 use refit_logs::{Outcome as LogOutcome, Recorder, Redactor, TargetRecord};
 use refit_oci::Digest;
 use refit_platform::Target;
+use refit_registry::Registries;
 
 use super::{
     Done, Failed, Outcome, Prepared, Site, Workshop, io_failed, mirror, mirror::Unmirrored, pinned,
@@ -100,15 +101,21 @@ async fn staged(step: &Step, pins: &[Pin], site: &Site<'_>) -> Result<Option<Dig
     if let Action::Publish { manifest } = &step.action {
         return Ok(Some(manifest.clone()));
     }
-    let reference = key(step, pins).reference(&step.repository);
-    let head = site
-        .registries
-        .registry(step.repository.registry())
-        .head(&reference)
-        .await;
-    let found = head.map_err(|e| Failed::of(&e))?.digest().cloned();
+    let found = at_staging_tag(step, pins, site.registries).await?;
     // A forced build that came to the same says nothing of this one.
     Ok(found.filter(|found| !(step.no_cache && step.replaces.as_ref() == Some(found))))
+}
+
+/// The same, whatever the plan says, and although a forced build came to what is published.
+pub(super) async fn at_staging_tag(
+    step: &Step,
+    pins: &[Pin],
+    registries: &Registries,
+) -> Result<Option<Digest>, Failed> {
+    let reference = key(step, pins).reference(&step.repository);
+    let registry = registries.registry(step.repository.registry());
+    let head = registry.head(&reference).await;
+    Ok(head.map_err(|e| Failed::of(&e))?.digest().cloned())
 }
 
 fn key<'a>(step: &'a Step, pins: &'a [Pin]) -> Key<'a> {

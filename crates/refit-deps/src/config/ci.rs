@@ -9,17 +9,33 @@ use toml::{
 };
 
 use super::SweepKeys;
-use crate::problem::Problem;
+use crate::{plan::shard::MOST_SHARDS, problem::Problem};
 
 /// `[ci]`: what `refit init --ci` writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CiKeys {
     /// The labels of the runner for a platform's builds.
     pub runners: BTreeMap<Platform, Vec<String>>,
+    /// How many shards a wave of a sweep has at most; none: no more than there are kinds of runners.
+    pub shards: Option<usize>,
+}
+
+impl CiKeys {
+    /// The platform whose runner builds for `platform`: its own, else that for `linux/amd64`, else the first.
+    pub fn runner_of(&self, platform: &Platform) -> Platform {
+        if self.runners.contains_key(platform) {
+            return platform.clone();
+        }
+        let usual = Platform::linux_amd64();
+        match self.runners.first_key_value() {
+            Some((first, _)) if !self.runners.contains_key(&usual) => first.clone(),
+            _ => usual,
+        }
+    }
 }
 
 /// The keys of `[ci]`.
-pub(super) const KEYS: &[&str] = &["runners"];
+pub(super) const KEYS: &[&str] = &["runners", "shards"];
 
 /// The fields of a cron expression: name, least and greatest value, and the names that stand for values.
 const FIELDS: [(&str, u32, u32, &[&str]); 5] = [
@@ -57,6 +73,17 @@ pub(super) fn read(table: &DeTable<'_>, file: &str, text: &str) -> (CiKeys, Vec<
         wrong(ci.span(), "`ci` is no table".to_owned(), hint);
         return (keys, problems);
     };
+    if let Some(shards) = ci.get("shards") {
+        let n = match shards.get_ref() {
+            DeValue::Integer(n) => n.as_str().parse().ok(),
+            _ => None,
+        };
+        keys.shards = n.filter(|n| (1..=MOST_SHARDS).contains(n));
+        if keys.shards.is_none() {
+            let message = format!("`shards` is no number from 1 to {MOST_SHARDS}");
+            wrong(shards.span(), message, "give it as `shards = 8`");
+        }
+    }
     let Some(runners) = ci.get("runners") else {
         return (keys, problems);
     };
@@ -246,6 +273,12 @@ mod tests {
             ]
         );
         assert_eq!(problems("ci = 1\n"), ["f:1:6: `ci` is no table"]);
+        for wrong in ["0", "201", "-1", "\"8\"", "99999999999999999999"] {
+            assert_eq!(
+                problems(&format!("[ci]\nshards = {wrong}\n")),
+                ["f:2:10: `shards` is no number from 1 to 200"]
+            );
+        }
     }
 
     #[test]
@@ -253,6 +286,22 @@ mod tests {
         let text = "[ci.runners]\n\"linux/amd64\" = \"ubuntu-24.04\"\n\"linux/arm64\" = [\"self-hosted\", \"arm64\"]\n";
         let (config, problems) = parse("f", text);
         assert_eq!(problems, []);
+        let runner = |platform: &str| config.ci.runner_of(&platform.parse().unwrap()).to_string();
+        assert_eq!(
+            ["linux/arm64", "linux/s390x"].map(runner),
+            ["linux/arm64", "linux/amd64"]
+        );
+        let (only_arm, _) = parse(
+            "f",
+            "[ci]\nshards = 8\n[ci.runners]\n\"linux/arm64\" = \"x\"\n",
+        );
+        assert_eq!(only_arm.ci.shards, Some(8));
+        let runner = only_arm.ci.runner_of(&Platform::linux_amd64());
+        assert_eq!(runner, Platform::linux_arm64());
+        assert_eq!(
+            CiKeys::default().runner_of(&runner),
+            Platform::linux_amd64()
+        );
         let labels: Vec<_> = config.ci.runners.values().cloned().collect();
         assert_eq!(labels, [vec!["ubuntu-24.04"], vec!["self-hosted", "arm64"]]);
     }

@@ -13,6 +13,7 @@ pub mod outcome;
 mod release;
 mod restore;
 mod rolled_back;
+pub mod shard;
 mod status;
 mod sweep;
 mod view;

@@ -67,7 +67,8 @@ pub fn stuck_parent<'s>(steps: &[&'s Step], stuck: &BTreeSet<&str>) -> Option<&'
         .map(|parent| parent.image.as_str())
 }
 
-fn parents(step: &Step) -> impl Iterator<Item = &Target> {
+/// The steps that a step is built on.
+pub fn parents(step: &Step) -> impl Iterator<Item = &Target> {
     step.pins.iter().filter_map(|pin| match pin {
         PlannedPin::Step { target, .. } => Some(target),
         PlannedPin::Known { .. } => None,

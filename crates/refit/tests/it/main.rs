@@ -11,6 +11,7 @@ mod asking;
 mod browser;
 mod ci;
 mod doctor;
+mod emit;
 mod errors;
 mod graph;
 mod help;

@@ -28,6 +28,7 @@ mod released;
 mod rollback;
 mod selection;
 mod shapes;
+mod shards;
 mod tags;
 mod trust;
 mod waiting;

@@ -2,6 +2,20 @@
 
 use serde_json::{Value, json};
 
+/// What there is of each line.
+const LISTS: [&str; 10] = [
+    "steps",
+    "mirrors",
+    "kept",
+    "states",
+    "unaffected",
+    "errors",
+    "images",
+    "failed",
+    "staged",
+    "left",
+];
+
 /// One document for all lines: lists appended, counts added.
 pub(super) fn lines(documents: Vec<Value>) -> Value {
     let mut documents = documents.into_iter();
@@ -9,11 +23,13 @@ pub(super) fn lines(documents: Vec<Value>) -> Value {
         return json!({ "format_version": 1 });
     };
     for document in documents {
-        for key in ["steps", "kept", "states", "errors", "images", "failed"] {
-            if let (Some(Value::Array(all)), Some(Value::Array(more))) =
-                (merged.get_mut(key), document.get(key))
-            {
-                all.extend(more.iter().cloned());
+        for key in LISTS {
+            match (merged.get_mut(key), document.get(key)) {
+                (Some(Value::Array(all)), Some(Value::Array(more))) => {
+                    all.extend(more.iter().cloned());
+                }
+                (None, Some(list)) => merged[key] = list.clone(),
+                _ => {}
             }
         }
         for key in ["head", "get"] {

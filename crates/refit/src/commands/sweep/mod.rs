@@ -1,7 +1,10 @@
 //! `refit sweep`: patch what is published, on every line.
 
+mod elsewhere;
+mod emit;
 mod merge;
 mod nothing;
+mod unfit;
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -19,6 +22,7 @@ use refit_logs::RunKind;
 use refit_oci::{Reference, Repository};
 use serde_json::Value;
 
+use self::elsewhere::ElsewhereArgs;
 use crate::{
     cli::{FormatArgs, TrustArgs},
     commands::App,
@@ -45,7 +49,10 @@ use crate::{
     refit sweep\n  \
     refit sweep --base debian:12-slim  only what is built on it\n  \
     refit sweep --summary summary.md   what was done, as Markdown\n  \
-    refit sweep web --force            a fresh build although nothing changed")]
+    refit sweep web --force            a fresh build although nothing changed\n  \
+    refit sweep --emit json --shards 8 >plan.json  a plan for eight machines\n  \
+    refit sweep --plan plan.json --shard 3/8       what the third of them builds\n  \
+    refit sweep --plan plan.json --publish         moves the tags in the end")]
 pub(crate) struct SweepArgs {
     /// Only these images
     #[arg(value_name = "IMAGE")]
@@ -70,11 +77,16 @@ pub(crate) struct SweepArgs {
     trust: TrustArgs,
     #[command(flatten)]
     format: FormatArgs,
+    #[command(flatten)]
+    elsewhere: ElsewhereArgs,
 }
 
 /// Runs the verb.
 pub(crate) async fn run(app: &App, args: &SweepArgs) -> Result<Exit, CommandError> {
     let project = app.project()?;
+    if let Some(path) = &args.elsewhere.plan {
+        return elsewhere::run(app, &project, args, path).await;
+    }
     let remote = workshop::notes_remote(&project, !args.dry_run)?;
     let mut sweep = Sweep {
         app,
@@ -103,7 +115,10 @@ pub(crate) async fn run(app: &App, args: &SweepArgs) -> Result<Exit, CommandErro
     if let Some(path) = &args.summary {
         summary::append(&app.dir.join(path), &sweep.summary)?;
     }
-    if args.format.format == Format::Json {
+    if let Some(system) = args.elsewhere.emit {
+        let document = merge::lines(documents);
+        emit::plan(app, &project, args, (system, document))?;
+    } else if args.format.format == Format::Json {
         app.ui.json(&merge::lines(documents));
     }
     Ok(exit)
@@ -195,21 +210,22 @@ impl<'p> Sweep<'p> {
             app.ui.note("no records here yet: what the images' own annotations say is taken, and rollbacks are unknown");
         }
         app.ui.unreadable_notes(observer.records.damaged);
-        let mut plan = self.plan(&observer, &claimed.images).await?;
+        let mut plan = self.asked().plan(&observer, &claimed.images).await?;
         plan.states.extend(claimed.states);
         plan.problems.clone_from(&observer.tip.problems);
         let after = run::exit_of_sweep(&plan);
-        let json = args.format.format == Format::Json;
+        let only_plan = args.dry_run || args.elsewhere.emit.is_some();
+        let json = args.format.format == Format::Json || args.elsewhere.emit.is_some();
         if !json {
             // What was released is patched all the same: it could be read then.
             for problem in &plan.problems {
                 app.ui.problem_as_warning(problem);
             }
         }
-        if !args.dry_run && plan.steps.is_empty() {
+        if !args.dry_run && (only_plan || plan.steps.is_empty()) {
             run::keep_seen(app, &observer, &plan, self.remote.clone())?;
         }
-        let document = if args.dry_run || plan.steps.is_empty() {
+        let document = if only_plan || plan.steps.is_empty() {
             let insides = if args.packages {
                 let moves = packages::moves(&plan);
                 packages::compare(project, &observer.registries, moves).await
@@ -222,7 +238,7 @@ impl<'p> Sweep<'p> {
                 packages::show(&app.ui, &insides);
                 nothing::say(&app.ui, &plan, &observer.line, requests);
             }
-            let mut document = if args.dry_run {
+            let mut document = if only_plan {
                 run::plan_json(&plan, rebuild_from(&observer), requests)
             } else {
                 run::nothing_json(&plan, requests)
@@ -254,17 +270,41 @@ impl<'p> Sweep<'p> {
         Ok(document)
     }
 
+    fn asked(&self) -> Asked {
+        let args = self.args;
+        Asked {
+            images: args.images.iter().cloned().collect(),
+            base: args.base.clone(),
+            force: args.force,
+            with_adoptable: args.dry_run,
+            checks: true,
+        }
+    }
+}
+
+/// What is to be planned.
+struct Asked {
+    /// Images by name; empty: all.
+    images: BTreeSet<String>,
+    base: Option<Reference>,
+    force: bool,
+    with_adoptable: bool,
+    checks: bool,
+}
+
+impl Asked {
     /// The plan of a line, without the images that it may not write.
     async fn plan(
-        &self,
+        self,
         observer: &Observer<'_>,
         not_ours: &BTreeSet<String>,
     ) -> Result<Plan, CommandError> {
-        let args = self.args;
         let from_tip = observer.tip.inventory.sweep.rebuild_from() == RebuildFrom::Tip;
-        let named = |image: &&Image| match args.images.as_slice() {
-            [] => !(from_tip && image.tags.is_empty()),
-            names => names.contains(&image.name),
+        let named = |image: &&Image| {
+            if self.images.is_empty() {
+                return !(from_tip && image.tags.is_empty());
+            }
+            self.images.contains(&image.name)
         };
         let images = observer.tip.inventory.images.iter().filter(named);
         let images = images.map(|image| image.name.clone());
@@ -276,7 +316,7 @@ impl<'p> Sweep<'p> {
             let options = ReleaseOptions {
                 images,
                 push: true,
-                patient: !args.force,
+                patient: !self.force,
                 ..ReleaseOptions::default()
             };
             return observer
@@ -285,10 +325,10 @@ impl<'p> Sweep<'p> {
         }
         let options = SweepOptions {
             images,
-            base: args.base.clone(),
-            force: args.force,
-            with_adoptable: args.dry_run,
-            checks: true,
+            base: self.base,
+            force: self.force,
+            with_adoptable: self.with_adoptable,
+            checks: self.checks,
         };
         observer
             .resolve(|ground| plan::sweep(ground, &options))
