@@ -2,13 +2,18 @@
 
 use std::{
     fs::File,
-    io::{BufWriter, Read, Write as _},
+    io::{self, BufWriter, Read, Write as _},
     path::{Path, PathBuf},
 };
 
 use refit_oci::{Descriptor, Digest, media_type};
 
-use crate::{TarEntry, TarError, TarWriter, gzip::Gzip, hashing::Hashing};
+use crate::{
+    TarEntry, TarError, TarWriter,
+    gzip::Gzip,
+    hashing::Hashing,
+    windows_layer::{self, WindowsMember},
+};
 
 /// A finished layer file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +40,7 @@ impl Layer {
 /// A layer while it is written. The members come in the caller's order, which is part of its bytes.
 pub struct LayerWriter {
     path: PathBuf,
+    is_windows: bool,
     tar: TarWriter<Hashing<Gzip<Hashing<BufWriter<File>>>>>,
 }
 
@@ -44,13 +50,33 @@ impl LayerWriter {
         let file = File::create(path).map_err(TarError::write)?;
         Ok(Self {
             path: path.to_owned(),
+            is_windows: false,
             tar: TarWriter::new(Hashing::new(Gzip::new(Hashing::new(BufWriter::new(file))))),
         })
     }
 
+    /// Begins a layer of a Windows image: its members are put below `Files/`, with what Windows must know of them. All
+    /// folders above a member must come before it. Symbolic links and devices are refused.
+    pub fn create_windows(path: &Path) -> Result<Self, TarError> {
+        let mut layer = Self::create(path)?;
+        layer.is_windows = true;
+        for root in windows_layer::roots() {
+            layer.put(&root, io::empty())?;
+        }
+        Ok(layer)
+    }
+
     /// Adds a member; `data` must have exactly the announced bytes.
     pub fn append(&mut self, entry: &TarEntry, data: impl Read) -> Result<(), TarError> {
+        if self.is_windows {
+            return self.put(&windows_layer::member(entry)?, data);
+        }
         self.tar.append(entry, data)
+    }
+
+    fn put(&mut self, member: &WindowsMember, data: impl Read) -> Result<(), TarError> {
+        let extra = (&member.records, member.kind_bits);
+        self.tar.append_with(&member.entry, extra, data)
     }
 
     /// Ends the layer.

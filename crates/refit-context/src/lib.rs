@@ -32,6 +32,7 @@ mod pack;
 
 mod layer;
 mod open;
+mod windows_layer;
 
 pub use entry::{ContextEntry, EntryKind};
 pub use gzip::gzip_deterministic;
@@ -46,3 +47,4 @@ pub use select::select;
 pub use tar_entry::{TarEntry, TarError, TarKind, safe_path};
 pub use tar_reader::read_tar;
 pub use tar_writer::TarWriter;
+pub use windows_layer::windows_files;

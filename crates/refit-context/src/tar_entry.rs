@@ -96,6 +96,14 @@ pub enum TarError {
         /// Tar's letter for it.
         kind: char,
     },
+    /// A member of a kind that a Windows image cannot have.
+    #[error("`{path}` is {kind}, which a Windows image cannot have")]
+    Windows {
+        /// The member.
+        path: String,
+        /// What it is.
+        kind: &'static str,
+    },
 }
 
 impl TarError {

@@ -35,6 +35,16 @@ impl<W: Write> TarWriter<W> {
 
     /// Adds a member; `data` must have exactly the announced bytes.
     pub fn append(&mut self, entry: &TarEntry, data: impl Read) -> Result<(), TarError> {
+        self.append_with(entry, (&BTreeMap::new(), 0), data)
+    }
+
+    /// Adds a member with PAX records of its own, and with more bits in its mode than permissions.
+    pub(crate) fn append_with(
+        &mut self,
+        entry: &TarEntry,
+        (own, kind_bits): (&BTreeMap<String, Vec<u8>>, u32),
+        data: impl Read,
+    ) -> Result<(), TarError> {
         for path in [Some(entry.path.as_str()), hard_link_target(entry)]
             .into_iter()
             .flatten()
@@ -43,7 +53,13 @@ impl<W: Write> TarWriter<W> {
                 return Err(TarError::UnsafePath(path.to_owned()));
             }
         }
-        let (header, records) = header(entry)?;
+        let (mut header, mut records) = header(entry)?;
+        header.set_mode(entry.mode & 0o7777 | kind_bits);
+        records.extend(own.clone());
+        let records: Vec<u8> = records
+            .iter()
+            .flat_map(|(key, value)| record(key, value))
+            .collect();
         if !records.is_empty() {
             let name = entry.path.rsplit('/').next().unwrap_or_default();
             let mut extension = blank(EntryType::XHeader, 0o644, records.len() as u64);
@@ -109,7 +125,7 @@ impl<W: Write> TarWriter<W> {
 }
 
 /// The ustar header, and the PAX records (POSIX.1-2001, pax) for what does not fit into it.
-fn header(entry: &TarEntry) -> Result<(Header, Vec<u8>), TarError> {
+fn header(entry: &TarEntry) -> Result<(Header, BTreeMap<String, Vec<u8>>), TarError> {
     let mut records: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut too_large = |key: &str, value: u64, most: u64| {
         if value <= most {
@@ -160,13 +176,7 @@ fn header(entry: &TarEntry) -> Result<(Header, Vec<u8>), TarError> {
         }
         records.insert(format!("SCHILY.xattr.{name}"), value.clone());
     }
-    Ok((
-        header,
-        records
-            .iter()
-            .flat_map(|(key, value)| record(key, value))
-            .collect(),
-    ))
+    Ok((header, records))
 }
 
 fn entry_type(kind: &TarKind) -> EntryType {

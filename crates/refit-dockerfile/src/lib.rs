@@ -41,6 +41,7 @@ mod resolve;
 mod secrets;
 mod shape;
 mod suggest;
+mod windows_path;
 mod words;
 
 pub use detect::{is_parsed_template, is_template, looks_like_dockerfile};
@@ -61,3 +62,4 @@ pub use resolve::{
     resolve_with_triggers,
 };
 pub use secrets::{SecretMount, secret_mounts};
+pub use windows_path::{WindowsPathError, windows_path, windows_slashes};

@@ -165,7 +165,7 @@ impl Bases {
         let mut tree = FileTable::default();
         for diff_id in diff_ids {
             let entries = self.entries(diff_id)?;
-            tree.apply_layer(diff_id, &entries)
+            tree.apply_layer_of(&image.config.os, diff_id, &entries)
                 .map_err(|source| BaseError::Tree {
                     repository: self.place(diff_id).repository.clone(),
                     source,

@@ -177,7 +177,7 @@ impl Builder<'_> {
                 let written = self.job.written(*found);
                 let base = self.bench.bases.image(*found, &written)?;
                 let triggers = triggers(&base.config.config.on_build, view)?;
-                (Draft::of_base(*found, &written, &base, escape), triggers)
+                (Draft::of_base(*found, &written, &base, escape)?, triggers)
             }
             Source::Files(name) => return Err(files(name)),
         })

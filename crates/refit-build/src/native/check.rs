@@ -21,7 +21,7 @@ pub(crate) fn check(recipe: &Recipe) -> Result<(), Refusal> {
     });
     match refused.next() {
         Some(refusal) => Err(refusal),
-        None => windows(recipe),
+        None => Ok(()),
     }
 }
 
@@ -52,27 +52,4 @@ fn refusal(feature: Feature) -> Option<(&'static str, Option<String>)> {
         | Feature::PlatformArg
         | Feature::Trigger => None,
     }
-}
-
-/// Windows' paths, and its layers' metadata, are another matter.
-fn windows(recipe: &Recipe) -> Result<(), Refusal> {
-    let views = &recipe.resolved.views;
-    let mut stages = views
-        .iter()
-        .filter(|(_, view)| view.platform.os == "windows");
-    let target = (recipe.platform.os == "windows").then_some(recipe.resolved.target);
-    let Some(stage) = stages.next().map(|(stage, _)| *stage).or(target) else {
-        return Ok(());
-    };
-    let span = recipe
-        .file
-        .stages
-        .get(stage)
-        .map_or(0..0, |stage| stage.from.span.clone());
-    Err(Refusal {
-        line: recipe.file.position(span.start).0,
-        span,
-        message: "the native engine builds no Windows images".to_owned(),
-        hint: Some("use a Docker Engine on Windows".to_owned()),
-    })
 }

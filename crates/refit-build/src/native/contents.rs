@@ -12,6 +12,7 @@ use refit_context::{LayerWriter, TarError};
 use refit_oci::Digest;
 
 use super::{
+    WINDOWS,
     bases::{BaseError, Bases},
     edit::Member,
     layer_entries::{LayerReadError, visit_layer},
@@ -77,9 +78,10 @@ impl Contents {
         self.open(data)
     }
 
-    /// Writes a layer, and gives its path and digests.
+    /// Writes a layer of an image for `os`, and gives its path and digests.
     pub(crate) fn write_layer(
         &mut self,
+        os: &str,
         members: &[Member],
         bases: &mut Bases,
     ) -> Result<refit_context::Layer, ContentError> {
@@ -87,7 +89,11 @@ impl Contents {
             members.iter().filter_map(|member| member.data.as_deref()),
             bases,
         )?;
-        let mut writer = LayerWriter::create(&self.new_file("layer"))?;
+        let path = self.new_file("layer");
+        let mut writer = match os {
+            WINDOWS => LayerWriter::create_windows(&path)?,
+            _ => LayerWriter::create(&path)?,
+        };
         for member in members {
             match &member.data {
                 Some(data) => writer.append(&member.entry, self.open(data)?)?,

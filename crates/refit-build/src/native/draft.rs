@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use refit_context::Layer;
+use refit_dockerfile::{WindowsPathError, windows_path};
 use refit_oci::{History, ImageConfig, Platform, RootFs};
 use serde_json::Map;
 
 use super::{
+    WINDOWS,
     bases::{BaseError, BaseImage, Bases},
     file_table::FileTable,
     image_path::ImagePath,
@@ -51,7 +53,7 @@ impl Draft {
             variant: platform.variant.clone(),
             os_version: platform.os_version.clone(),
             config: refit_oci::Config {
-                env: vec![DEFAULT_PATH.to_owned()],
+                env: default_path(&platform.os).into_iter().collect(),
                 working_dir: Some("/".to_owned()),
                 ..refit_oci::Config::default()
             },
@@ -70,7 +72,12 @@ impl Draft {
     }
 
     /// `FROM` an image: the found reference, as written.
-    pub(crate) fn of_base(found: usize, written: &str, base: &BaseImage, escape: char) -> Self {
+    pub(crate) fn of_base(
+        found: usize,
+        written: &str,
+        base: &BaseImage,
+        escape: char,
+    ) -> Result<Self, WindowsPathError> {
         let mut config = inherited(&base.config);
         config.rootfs = RootFs {
             diff_ids: base.config.rootfs.diff_ids.clone(),
@@ -83,19 +90,20 @@ impl Draft {
             .iter()
             .any(|pair| pair.starts_with("PATH="))
         {
-            config.config.env.push(DEFAULT_PATH.to_owned());
+            config.config.env.extend(default_path(&config.os));
         }
         let dir = config
             .config
             .working_dir
             .take()
             .filter(|dir| !dir.is_empty());
-        config.config.working_dir = dir.map(|dir| working_dir("/", &dir));
+        let dir = dir.map(|dir| working_dir(&config.os, "/", &dir));
+        config.config.working_dir = dir.transpose()?;
         let layer = |descriptor: &refit_oci::Descriptor| BuiltLayer {
             descriptor: descriptor.clone(),
             source: LayerSource::Base(found),
         };
-        Self {
+        Ok(Self {
             scope: Scope::of_env(&config.config.env, escape),
             config,
             layers: base.layers.iter().map(layer).collect(),
@@ -103,7 +111,12 @@ impl Draft {
             tree: None,
             base: Some((found, written.to_owned())),
             linked: Vec::new(),
-        }
+        })
+    }
+
+    /// Whether it is a Windows image.
+    pub(crate) fn is_windows(&self) -> bool {
+        self.config.os == WINDOWS
     }
 
     /// `FROM` this stage.
@@ -197,14 +210,27 @@ impl Draft {
     }
 }
 
-/// The folder that WORKDIR `written` means where `current` is the working directory. As in BuildKit, only what is
-/// relative is cleaned.
-pub(crate) fn working_dir(current: &str, written: &str) -> String {
-    match written {
+/// BuildKit leaves the PATH of Windows images to Windows.
+fn default_path(os: &str) -> Option<String> {
+    (os != WINDOWS).then(|| DEFAULT_PATH.to_owned())
+}
+
+/// The folder that WORKDIR `written` means where `current` is the working directory of an image for `os`. As in BuildKit,
+/// only what is relative is cleaned, and Windows has its own notation.
+pub(crate) fn working_dir(
+    os: &str,
+    current: &str,
+    written: &str,
+) -> Result<String, WindowsPathError> {
+    Ok(match written {
+        _ if os == WINDOWS => {
+            let path = windows_path(current, written)?;
+            ImagePath::clean(&path).to_string().replace('/', "\\")
+        }
         "" => current.to_owned(),
         _ if written.starts_with('/') => written.to_owned(),
         _ => ImagePath::clean(current).join(written).to_string(),
-    }
+    })
 }
 
 /// What a build inherits of a base's config: the keys that Docker's and OCI's specifications know.
@@ -279,14 +305,18 @@ mod tests {
 
     #[test]
     fn working_directories_chain() {
-        for (current, written, expect) in [
-            ("/", "app", "/app"),
-            ("/app", "sub/../x", "/app/x"),
-            ("/app", "..", "/"),
-            ("/app", "/abs/", "/abs/"),
-            ("/app", "", "/app"),
+        for (os, current, written, expect) in [
+            ("linux", "/", "app", "/app"),
+            ("linux", "/app", "sub/../x", "/app/x"),
+            ("linux", "/app", "..", "/"),
+            ("linux", "/app", "/abs/", "/abs/"),
+            ("linux", "/app", "", "/app"),
+            ("windows", "/", "C:\\app\\", "\\app"),
+            ("windows", "\\app", "sub", "\\app\\sub"),
+            ("windows", "\\app", "", "\\app"),
         ] {
-            assert_eq!(working_dir(current, written), expect, "{current} {written}");
+            let dir = working_dir(os, current, written).unwrap();
+            assert_eq!(dir, expect, "{os} {current} {written}");
         }
     }
 
@@ -313,7 +343,7 @@ mod tests {
             config: serde_json::from_str(config).unwrap(),
             layers: Vec::new(),
         };
-        let draft = Draft::of_base(0, "base", &base, '\\');
+        let draft = Draft::of_base(0, "base", &base, '\\').unwrap();
         let text = serde_json::to_string(&draft.config).unwrap();
         for gone in ["container", "docker_version", "Hostname", "OnBuild", "2020"] {
             assert!(!text.contains(gone), "{gone}: {text}");

@@ -85,6 +85,23 @@ impl Edit {
         Ok(())
     }
 
+    /// Takes the folders above all that was changed into the layer.
+    pub(crate) fn touch_folders(&mut self) {
+        let mut folders = Vec::new();
+        for path in self.touched.keys() {
+            let mut above = path.parent();
+            while let Some(folder) = above.filter(|folder| !folder.is_root()) {
+                above = folder.parent();
+                folders.push(folder);
+            }
+        }
+        for folder in folders {
+            if self.tree.is_directory(&folder) {
+                self.touched.entry(folder).or_insert(true);
+            }
+        }
+    }
+
     fn touch(&mut self, path: &ImagePath) {
         let existed = self.tree.contains(path);
         self.touched.entry(path.clone()).or_insert(existed);

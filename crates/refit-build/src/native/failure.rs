@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use refit_dockerfile::{Dockerfile, expand::ExpandError};
+use refit_dockerfile::{Dockerfile, WindowsPathError, expand::ExpandError};
 
 use super::{
     bases::BaseError, contents::ContentError, metadata::MetadataError, transfer::TransferError,
@@ -20,6 +20,8 @@ pub(crate) enum StepError {
     Expand(#[from] ExpandError),
     #[error(transparent)]
     Base(#[from] BaseError),
+    #[error(transparent)]
+    WindowsPath(#[from] WindowsPathError),
     #[error("the context cannot be read")]
     Context(#[from] refit_context::TarError),
     #[error("{message}")]

@@ -39,6 +39,9 @@ pub use self::bases::LayerTables;
 use self::build::Job;
 use crate::engine::{Built, Engine, EngineError, EngineKind, Recipe, Refusal};
 
+/// The `os` of Windows images.
+pub(crate) const WINDOWS: &str = "windows";
+
 /// The engine. Clones share the tables of the layers that were read.
 #[derive(Clone, Default)]
 pub struct NativeEngine {

@@ -1,6 +1,9 @@
 //! What a COPY or ADD asks for, its variables expanded.
 
-use refit_dockerfile::{Instruction, Keyword, TransferSource, expand::ExpandError};
+use refit_dockerfile::{
+    Instruction, Keyword, TransferSource, WindowsPathError, expand::ExpandError, windows_path,
+    windows_slashes,
+};
 
 use super::scope::Scope;
 
@@ -71,6 +74,20 @@ impl Request {
             link: switch("link").unwrap_or_default(),
             unpack: switch("unpack").unwrap_or(is_add),
         }))
+    }
+
+    /// The same for a Windows image, whose working directory is `current`: with slashes and without drives.
+    pub(crate) fn on_windows(&self, current: &str) -> Result<Self, WindowsPathError> {
+        let paths = self.paths.iter().map(|path| windows_slashes(path));
+        let destination = match self.destination.as_str() {
+            "" | "." => "./",
+            destination => destination,
+        };
+        Ok(Self {
+            paths: paths.collect::<Result<_, _>>()?,
+            destination: windows_path(current, destination)?,
+            ..self.clone()
+        })
     }
 
     /// The first path that is a URL or a git repository's address.

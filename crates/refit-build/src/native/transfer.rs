@@ -1,6 +1,6 @@
 //! COPY, ADD and WORKDIR: the instructions that make layers.
 
-use refit_dockerfile::{Keyword, expand::ExpandError};
+use refit_dockerfile::{Keyword, WindowsPathError, expand::ExpandError};
 
 use super::{
     bases::{BaseError, Bases},
@@ -8,7 +8,7 @@ use super::{
     contents::{ContentError, Contents},
     copy::{self, CopyError, CopyRules, Destination},
     draft::{Draft, working_dir},
-    edit::{Edit, Member, NewFolders, WhiteoutName},
+    edit::{Edit, NewFolders, WhiteoutName},
     file_table::{FileTable, TreeError},
     items::{Item, items, patterns, refuse_several_to_one},
     mode_change::{ModeChange, ModeError},
@@ -41,6 +41,8 @@ pub(crate) enum TransferError {
     Refused { message: String, hint: String },
     #[error(transparent)]
     Expand(#[from] ExpandError),
+    #[error(transparent)]
+    WindowsPath(#[from] WindowsPathError),
     #[error(transparent)]
     Copy(#[from] CopyError),
     #[error(transparent)]
@@ -86,16 +88,19 @@ pub(crate) fn transfer(
         draft.take_tree(&mut bench.bases)?
     };
     let mut edit = Edit::new(tree);
+    let created_by = request.created_by();
     let rules = rules(request, &edit, bench)?;
     let current = draft.config.config.working_dir.as_deref().unwrap_or("/");
+    let on_windows = draft.is_windows().then(|| request.on_windows(current));
+    let on_windows = on_windows.transpose()?;
+    let request = on_windows.as_ref().unwrap_or(request);
     let destination = Destination::parse(current, &request.destination);
     let items = items(request, origin, bench)?;
     refuse_several_to_one(&items, &edit, &destination, origin)?;
     for item in items {
         put(&mut edit, item, origin, (&destination, &rules), bench)?;
     }
-    let (tree, members) = edit.finish()?;
-    add_layer(draft, &members, request.created_by(), bench)?;
+    let tree = finish(draft, edit, created_by, bench)?;
     if is_linked {
         draft.link(tree);
     } else {
@@ -111,12 +116,16 @@ pub(crate) fn workdir(
     bench: &mut Workbench,
 ) -> Result<(), TransferError> {
     let config = &draft.config.config;
-    let path = working_dir(
+    let mut path = working_dir(
+        &draft.config.os,
         config.working_dir.as_deref().unwrap_or("/"),
         &draft.scope.word(written)?,
-    );
+    )?;
     let user = config.user.clone();
     draft.config.config.working_dir = Some(path.clone());
+    if draft.is_windows() {
+        path = path.replace('\\', "/");
+    }
     let created_by = format!("WORKDIR {path}");
     if path == "/" {
         draft.add_empty(created_by);
@@ -134,25 +143,31 @@ pub(crate) fn workdir(
         };
         edit.make_folders(&folder, new)?;
     }
-    let (tree, members) = edit.finish()?;
+    let tree = finish(draft, edit, created_by, bench)?;
     draft.set_tree(tree);
-    add_layer(draft, &members, created_by, bench)
+    Ok(())
 }
 
-/// An instruction that changed nothing makes no layer.
-fn add_layer(
+/// Makes the layer of what changed, and gives the tree. An instruction that changed nothing makes no layer.
+fn finish(
     draft: &mut Draft,
-    members: &[Member],
+    mut edit: Edit,
     created_by: String,
     bench: &mut Workbench,
-) -> Result<(), TransferError> {
+) -> Result<FileTable, TransferError> {
+    if draft.is_windows() {
+        // Windows makes no folders of its own when it unpacks.
+        edit.touch_folders();
+    }
+    let (tree, members) = edit.finish()?;
     if members.is_empty() {
         draft.add_empty(created_by);
     } else {
-        let layer = bench.contents.write_layer(members, &mut bench.bases)?;
+        let os = &draft.config.os;
+        let layer = bench.contents.write_layer(os, &members, &mut bench.bases)?;
         draft.add_layer(&layer, created_by);
     }
-    Ok(())
+    Ok(tree)
 }
 
 fn fetches(request: &Request, remote: &str) -> TransferError {

@@ -144,15 +144,6 @@ async fn a_base_that_is_no_image_is_an_error() {
         error.to_string(),
         "the build failed: nothing is pinned for the reference `docker.io/library/base:latest`"
     );
-    let windows = Wanted {
-        platform: "windows/amd64".parse().unwrap(),
-        ..Wanted::of("FROM scratch\n", &[])
-    };
-    let refusal = world.engine.check(&world.recipe(&windows)).unwrap_err();
-    assert_eq!(
-        refusal.to_string(),
-        "line 1: the native engine builds no Windows images"
-    );
 }
 
 #[tokio::test]

@@ -10,3 +10,4 @@ mod identity;
 mod layers;
 mod peers;
 mod stages;
+mod windows;

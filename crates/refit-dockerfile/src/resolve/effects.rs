@@ -1,6 +1,9 @@
 //! What the instructions of the reached stages read, fetch and execute.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use super::{
     ContextInput, Execution, RemoteSource, Settings,
@@ -14,6 +17,7 @@ use crate::{
     expand::ExpandError,
     model::{Args, Dockerfile, Instruction, Keyword, Spanned, TransferSource},
     port,
+    windows_path::{clean, windows_slashes},
 };
 
 /// Where an instruction is executed, and where this file has it.
@@ -46,6 +50,8 @@ pub(super) struct Effects<'a> {
     globals: &'a Globals,
     /// The environment of each stage so far.
     scopes: BTreeMap<usize, Scope>,
+    /// The stages of Windows images.
+    windows: BTreeSet<usize>,
     /// With the first instruction that reads it.
     inputs: BTreeMap<ContextInput, Range<usize>>,
     remote: Vec<RemoteSource>,
@@ -63,6 +69,7 @@ impl<'a> Effects<'a> {
             settings,
             globals,
             scopes: BTreeMap::new(),
+            windows: BTreeSet::new(),
             inputs: BTreeMap::new(),
             remote: Vec::new(),
             executes: Vec::new(),
@@ -80,6 +87,9 @@ impl<'a> Effects<'a> {
         };
         let scope = scope.unwrap_or_else(|| self.scope(true));
         self.scopes.insert(stage, scope);
+        if base.platform.os == "windows" {
+            self.windows.insert(stage);
+        }
     }
 
     /// An empty environment; an open one may have been filled by the base image.
@@ -209,7 +219,7 @@ impl<'a> Effects<'a> {
                     return Err(error.hint("ADD fetches URLs and git repositories"));
                 }
                 None if from.is_none() => {
-                    self.reads(input(&path), place);
+                    self.reads(self.input(&path, place), place);
                 }
                 None => {}
             }
@@ -257,7 +267,7 @@ impl<'a> Effects<'a> {
                 None => Expanded::Unknown,
             };
             let read = match source {
-                Expanded::Known(path) => input(&path),
+                Expanded::Known(path) => self.input(&path, place),
                 Expanded::Unknown => ContextInput::Everything,
             };
             self.reads(read, place);
@@ -270,6 +280,21 @@ impl<'a> Effects<'a> {
             },
         });
         Ok(())
+    }
+
+    /// A source of the main context; for a Windows image, a backslash parts folders.
+    fn input(&self, source: &str, place: &Place) -> ContextInput {
+        if source.contains(['\\', ':']) {
+            self.globals.platform_counts.set(true);
+        }
+        if !self.windows.contains(&place.stage) {
+            return input(source);
+        }
+        match windows_slashes(source) {
+            Ok(path) => input(&path),
+            // The build will refuse it.
+            Err(_) => ContextInput::Everything,
+        }
     }
 
     fn reads(&mut self, input: ContextInput, place: &Place) {
@@ -320,20 +345,9 @@ fn is_scp(source: &str) -> bool {
 
 /// A source of the main context, cleaned as Go's `path.Join("/", source)` does.
 fn input(source: &str) -> ContextInput {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in source.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    if parts.is_empty() {
-        ContextInput::Everything
-    } else {
-        ContextInput::Pattern(parts.join("/"))
+    match clean(source).split_off(1) {
+        path if path.is_empty() => ContextInput::Everything,
+        path => ContextInput::Pattern(path),
     }
 }
 

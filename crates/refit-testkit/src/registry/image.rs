@@ -63,6 +63,7 @@ impl Image {
             architecture: platform.architecture.clone(),
             os: platform.os.clone(),
             variant: platform.variant.clone(),
+            os_version: platform.os_version.clone(),
             rootfs: RootFs {
                 kind: "layers".to_owned(),
                 diff_ids: tars.iter().map(|tar| Digest::sha256(tar)).collect(),

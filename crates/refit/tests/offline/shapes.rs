@@ -1,6 +1,7 @@
 //! Repositories of other shapes: no configuration, named contexts, several images of one Dockerfile, platforms with
 //! variants.
 
+use refit_testkit::registry::Image;
 use serde_json::json;
 
 use crate::{
@@ -234,4 +235,60 @@ fn a_clone_without_a_branch_is_no_line() {
     ));
     let swept = shop.refit(&["sweep", "--format", "json"]).exits(0).json();
     assert_eq!(swept["images"][0]["line"], json!("main"));
+}
+
+#[test]
+fn linux_and_windows_stand_side_by_side_and_are_patched_one_by_one() {
+    const WINDOWS: &str = "windows/amd64";
+    let bench = Bench::new();
+    let push = |linux: &str, update: &str, build: &str| {
+        let patch: &[(&str, &str)] = &[("Files/Windows/patch", update)];
+        let platform = format!("windows(10.0.{build})/amd64");
+        let images = [os(AMD64, linux), Image::new(&platform, &[patch])];
+        bench.hub.put_index("base/os", "1", &images);
+    };
+    push("one", "one", "20348.1");
+    let shop = bench.repository(
+        r#"
+//- .config/refit.toml
+version = 1
+push-to = ["HUB/team"]
+[defaults]
+platforms = ["linux/amd64", "windows/amd64"]
+[[image]]
+name = "tool"
+context = "tool"
+//- tool/Dockerfile
+# escape=`
+FROM HUB/base/os:1
+WORKDIR /tool
+COPY bin\tool* /tool/
+//- tool/bin/tool
+tool
+"#,
+    );
+    // Linux has another idea of that backslash.
+    shop.refit(&["build", "--push"])
+        .exits(1)
+        .mentions(r"nothing in the build context matches `bin\tool*`");
+    shop.write("//- tool/Dockerfile\nFROM HUB/base/os:1\nWORKDIR /tool\nCOPY bin /tool/\n");
+    shop.commit("Copy the folder alone");
+    shop.refit(&["build", "--push"]).exits(0);
+    let tool = "Files/tool/tool";
+    assert_eq!(bench.file("tool", WINDOWS, tool).unwrap(), "tool\n");
+    assert_eq!(bench.file("tool", AMD64, "tool/tool").unwrap(), "tool\n");
+
+    let before = bench.manifests("tool");
+    push("one", "two", "20348.2");
+    shop.refit(&["sweep"])
+        .exits(0)
+        .mentions("tool@windows/amd64");
+    let after = bench.manifests("tool");
+    assert_eq!(before[AMD64], after[AMD64]);
+    assert_ne!(before[WINDOWS], after[WINDOWS]);
+    let patch = "Files/Windows/patch";
+    assert_eq!(bench.file("tool", WINDOWS, patch).unwrap(), "two");
+    shop.refit(&["sweep"])
+        .exits(0)
+        .mentions("nothing to do: 2 targets are");
 }

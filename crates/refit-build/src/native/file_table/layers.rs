@@ -1,12 +1,13 @@
 //! Layers laid over a tree.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{borrow::Borrow, collections::BTreeSet, sync::Arc};
 
-use refit_context::{TarEntry, TarKind};
+use refit_context::{TarEntry, TarKind, windows_files};
 use refit_oci::Digest;
 
 use super::{FileTable, TreeError};
 use crate::native::{
+    WINDOWS,
     image_path::ImagePath,
     node::{Content, Node, NodeKind},
 };
@@ -30,9 +31,32 @@ impl FileTable {
 
     /// Lays a layer over the tree, its members in order. By the specification its whiteouts concern only what is below.
     pub fn apply_layer(&mut self, diff_id: &Digest, entries: &[TarEntry]) -> Result<(), TreeError> {
+        self.apply_members(diff_id, entries.iter().enumerate())
+    }
+
+    /// Lays a layer of an image for `os` over the tree.
+    pub fn apply_layer_of(
+        &mut self,
+        os: &str,
+        diff_id: &Digest,
+        entries: &[TarEntry],
+    ) -> Result<(), TreeError> {
+        if os == WINDOWS {
+            self.apply_members(diff_id, windows_files(entries))
+        } else {
+            self.apply_layer(diff_id, entries)
+        }
+    }
+
+    fn apply_members(
+        &mut self,
+        diff_id: &Digest,
+        members: impl Iterator<Item = (usize, impl Borrow<TarEntry>)>,
+    ) -> Result<(), TreeError> {
         let layer = Arc::new(diff_id.clone());
         let mut own = BTreeSet::new();
-        for (number, entry) in entries.iter().enumerate() {
+        for (number, entry) in members {
+            let entry = entry.borrow();
             // Not before its turn: a member before it may have put a folder in the place of a link.
             let path = self.own_path(&entry.path)?;
             if path.name().starts_with(WHITEOUT) {

@@ -3,7 +3,7 @@
 use refit_dockerfile::{Args, Instruction, duration};
 use serde_json::{Map, Value, json};
 
-use crate::native::{draft::Draft, go_format};
+use crate::native::{WINDOWS, draft::Draft, go_format};
 
 pub(super) fn cmd(draft: &mut Draft, instruction: &Instruction) -> String {
     let words = command(draft, instruction);
@@ -31,7 +31,13 @@ fn command(draft: &Draft, instruction: &Instruction) -> Vec<String> {
     match &instruction.args {
         Args::Exec(words) => words.clone(),
         Args::Shell(text) => {
-            let default = || vec!["/bin/sh".to_owned(), "-c".to_owned()];
+            let default = || {
+                let words: &[&str] = match draft.config.os.as_str() {
+                    WINDOWS => &["cmd", "/S", "/C"],
+                    _ => &["/bin/sh", "-c"],
+                };
+                words.iter().map(|word| (*word).to_owned()).collect()
+            };
             let shell = draft.config.config.shell.clone();
             let mut words = shell
                 .filter(|shell| !shell.is_empty())

@@ -54,6 +54,16 @@ fn what_a_build_reads_of_its_context() {
     }
     // Nothing but the file sets a variable of an empty base.
     assert_eq!(inputs("FROM scratch\nCOPY a$X /", &[]), ["a"]);
+    // Windows' paths.
+    let text = "# escape=`\nFROM a\nCOPY src\\app\\ C:\\app\\\nCOPY ..\\x *.txt y\\*.c C:\\\n";
+    assert_eq!(
+        inputs(text, &["platform=windows/amd64"]),
+        ["*.txt", "src/app", "x", "y/*.c"]
+    );
+    assert_eq!(
+        inputs("FROM a\nCOPY D:/a /", &["platform=windows/amd64"]),
+        ["*everything*"]
+    );
     // Variables of a stage are those of its children; a stage that is not reached reads nothing.
     let text = "FROM a AS b\nENV D=d\nFROM c AS unused\nCOPY u /\nFROM b\nCOPY $D /\n";
     assert_eq!(inputs(text, &[]), ["d"]);

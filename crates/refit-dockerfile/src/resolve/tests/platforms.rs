@@ -39,6 +39,9 @@ fn what_no_platform_decides_is_resolved_once() {
         ("FROM a\nONBUILD ARG TARGETOS", true),
         ("FROM a AS b\nONBUILD ARG TARGETOS\nFROM b", false),
         ("FROM a AS unused\nARG TARGETOS\nFROM c", true),
+        // A backslash means one thing on Windows and another elsewhere.
+        ("# escape=`\nFROM a\nCOPY b\\c /", false),
+        ("# escape=`\nFROM a\nCOPY b C:\\c", true),
     ] {
         if text.contains(" AS b-$") {
             assert!(resolved(text, &[]).is_err(), "{text}");
@@ -71,8 +74,9 @@ proptest! {
         "ARG TARGETARCH", "ARG TARGETPLATFORM=x", "ARG X=$TARGETOS", "ENV X=$TARGETARCH", "COPY $X/$TARGETARCH /",
         "COPY --from=b x /", "COPY --from=d-$X x /", "RUN --mount=from=b,target=/t x", "RUN --mount=source=$X,target=/t x",
         "ONBUILD COPY $TARGETARCH /", "ONBUILD ARG TARGETARCH", "ADD https://e.com/$TARGETARCH /",
+        "COPY a\\b C:\\", "COPY C:/a /", "RUN --mount=source=a\\b,target=/t x",
     ]), 1..8)) {
-        let text = format!("{}\n", lines.join("\n"));
+        let text = format!("# escape=`\n{}\n", lines.join("\n"));
         let windows: Platform = "windows(10.0.17763.1)/amd64".parse().unwrap();
         if let Some(on) = resolve_on(&text, &Platform::linux_arm64()).and_then(|r| r.on(&windows)) {
             prop_assert_eq!(Some(on), resolve_on(&text, &windows), "{}", text);
