@@ -2,11 +2,12 @@
 
 mod get;
 mod lint;
+mod shards;
 mod steps;
 
 use refit_testkit::registry::{Access, Image, Login, Options, TestRegistry, TokenService};
 
-use self::steps::{Event, Job, System};
+use self::steps::{Event, Job, Part, System};
 use crate::{assert_masked, assert_snapshot, sandbox::Sandbox};
 
 const SYSTEMS: [(System, &str); 3] = [
@@ -113,7 +114,7 @@ fn runners_have_the_labels_of_the_configuration() {
     let ran = sandbox.refit(&ALL);
     assert!(
         ran.stderr.contains(
-            "warning: a run builds all platforms on one runner: those for linux/arm64 in `[ci.runners]` are not used"
+            "warning: a release builds all platforms on one runner: those for linux/arm64 in `[ci.runners]` are used by sweeps only"
         ),
         "{}",
         ran.stderr
@@ -133,6 +134,18 @@ fn runners_have_the_labels_of_the_configuration() {
     }
 }
 
+#[test]
+fn waves_are_jobs_of_as_many_shards_as_the_configuration_says() {
+    let sandbox = shards::repository();
+    sandbox.refit(&ALL).ok();
+    for (name, path) in [FILES[1], FILES[2], FILES[4]] {
+        let text = shards::in_short(&sandbox.read(path));
+        assert_snapshot!(format!("{name}-sharded"), text);
+    }
+    let again = sandbox.refit(&ALL).stderr;
+    assert_eq!(again.lines().next(), Some("everything is in place already"));
+}
+
 /// A repository with its files for CI at a remote, and a registry that lets one user in.
 struct Team {
     sandbox: Sandbox,
@@ -141,6 +154,11 @@ struct Team {
 
 impl Team {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The same with more files, and more of a configuration: `HOST` is the registry's.
+    fn with(more: &str) -> Self {
         let login = Login::new("robot", "hunter2");
         let registry = TestRegistry::start(Options {
             access: Access::Token(TokenService {
@@ -158,6 +176,7 @@ impl Team {
              //- api/Dockerfile\nFROM {host}/base/debian:12\nCMD [\"api\"]\n\
              //- ../tools/docker\n{DOCKER}"
         ));
+        sandbox.write_all(&more.replace("HOST", &host));
         let docker = sandbox.path("tools/docker");
         std::fs::set_permissions(docker, std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .unwrap();
@@ -171,13 +190,21 @@ impl Team {
 
     fn job(&self, system: System, event: Event, before: &str) -> crate::sandbox::Ran {
         let job = Job {
+            before: before.to_owned(),
+            ..self.part(system, event, Part::Last)
+        };
+        job.run()
+    }
+
+    fn part(&self, system: System, event: Event, part: Part) -> Job<'_> {
+        Job {
             system,
             event,
             sandbox: &self.sandbox,
             host: self.registry.host(),
-            before: before.to_owned(),
-        };
-        job.run()
+            before: String::new(),
+            part,
+        }
     }
 
     fn tag(&self, image: &str) -> Option<String> {

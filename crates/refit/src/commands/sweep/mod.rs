@@ -22,6 +22,8 @@ use refit_logs::RunKind;
 use refit_oci::{Reference, Repository};
 use serde_json::Value;
 
+pub(crate) use emit::GITHUB_RUNNER;
+
 use self::elsewhere::ElsewhereArgs;
 use crate::{
     cli::{FormatArgs, TrustArgs},

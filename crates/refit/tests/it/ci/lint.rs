@@ -1,10 +1,10 @@
 //! What linters and the published schemas say of the files that `init --ci` writes, and of this repository's action.
 
-use std::process::Command;
+use std::{collections::BTreeSet, process::Command};
 
 use serde_json::Value;
 
-use super::{ALL, FILES, SETTINGS};
+use super::{ALL, FILES, SETTINGS, shards};
 use crate::sandbox::{Ran, Sandbox};
 
 const ACTION: &str = include_str!("../../../../../action.yml");
@@ -12,6 +12,14 @@ const ACTION: &str = include_str!("../../../../../action.yml");
 /// A repository with the files of all systems, and the action.
 fn written() -> Sandbox {
     let sandbox = Sandbox::with(SETTINGS);
+    sandbox.refit(&ALL).ok();
+    sandbox.write("action.yml", ACTION);
+    sandbox
+}
+
+/// The same where sweeps are spread over jobs.
+fn sharded() -> Sandbox {
+    let sandbox = shards::repository();
     sandbox.refit(&ALL).ok();
     sandbox.write("action.yml", ACTION);
     sandbox
@@ -25,10 +33,10 @@ fn linter(sandbox: &Sandbox, name: &str, args: &[&str]) -> Ran {
     sandbox.run(command, "")
 }
 
-/// Checks a file against a published schema.
-fn schema(sandbox: &Sandbox, path: &str) -> Ran {
+/// Checks files of one system against its published schema.
+fn schema(sandbox: &Sandbox, paths: &[&str]) -> Ran {
     // The schema of Azure has patterns that are none in Unicode mode.
-    let args: &[&str] = match path {
+    let args: &[&str] = match paths[0] {
         path if path.contains("azure") => &[
             "--regex-variant=nonunicode",
             "--builtin-schema=vendor.azure-pipelines",
@@ -41,15 +49,36 @@ fn schema(sandbox: &Sandbox, path: &str) -> Ran {
         "action.yml" => &["--builtin-schema=vendor.github-actions"],
         _ => &["--builtin-schema=vendor.github-workflows"],
     };
-    linter(sandbox, "check-jsonschema", &[args, &[path]].concat())
+    linter(sandbox, "check-jsonschema", &[args, paths].concat())
 }
 
 #[test]
 fn needs_linters_every_file_fits_its_published_schema() {
     let sandbox = written();
-    for path in FILES.map(|(_, path)| path).iter().chain(&["action.yml"]) {
-        let ran = schema(&sandbox, path);
-        assert_eq!(ran.code, 0, "{path}: {}{}", ran.stdout, ran.stderr);
+    let spread = sharded();
+    let pipeline = include_str!("../../../../../snapshots/cli/sweep-jobs-gitlab.snap");
+    let (_, pipeline) = pipeline.split_once("---\ninclude").unwrap();
+    sandbox.write(".gitlab/pipeline.yml", &format!("include{pipeline}"));
+    for (path, copy) in [
+        (FILES[1].1, ".github/workflows/sharded.yml"),
+        (FILES[2].1, ".gitlab/sharded.yml"),
+        (FILES[4].1, ".azure/sharded.yml"),
+    ] {
+        sandbox.write(copy, &spread.read(path));
+    }
+    for paths in [
+        &[FILES[0].1, FILES[1].1, ".github/workflows/sharded.yml"][..],
+        &[
+            FILES[2].1,
+            FILES[3].1,
+            ".gitlab/sharded.yml",
+            ".gitlab/pipeline.yml",
+        ],
+        &[FILES[4].1, ".azure/sharded.yml"],
+        &["action.yml"],
+    ] {
+        let ran = schema(&sandbox, paths);
+        assert_eq!(ran.code, 0, "{paths:?}: {}{}", ran.stdout, ran.stderr);
     }
     // The schemas tell what is wrong.
     for (path, right, wrong) in [
@@ -61,7 +90,7 @@ fn needs_linters_every_file_fits_its_published_schema() {
         let text = sandbox.read(path);
         assert!(text.contains(right), "{path}");
         sandbox.write(path, &text.replace(right, wrong));
-        assert_eq!(schema(&sandbox, path).code, 1, "{path}: {wrong}");
+        assert_eq!(schema(&sandbox, &[path]).code, 1, "{path}: {wrong}");
     }
 }
 
@@ -70,8 +99,10 @@ fn needs_linters_zizmor_finds_nothing_in_the_workflows_and_the_action() {
     let sandbox = written();
     let zizmor =
         |sandbox: &Sandbox| linter(sandbox, "zizmor", &["--offline", "--no-progress", "."]);
-    let ran = zizmor(&sandbox);
-    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    for sandbox in [&sandbox, &sharded()] {
+        let ran = zizmor(sandbox);
+        assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    }
     let path = FILES[0].1;
     let text = sandbox
         .read(path)
@@ -105,7 +136,14 @@ fn scripts<'v>(value: &'v Value, keys: &[&str], found: &mut Vec<&'v str>) {
 
 #[test]
 fn needs_shellcheck_every_shell_step_is_sound() {
-    let sandbox = written();
+    let mut checked = BTreeSet::new();
+    for sandbox in [written(), sharded()] {
+        are_sound(&sandbox, &mut checked);
+    }
+}
+
+/// Checks the steps that were not checked before: most are in several jobs.
+fn are_sound(sandbox: &Sandbox, checked: &mut BTreeSet<(String, String)>) {
     let shellcheck = |shell: &str, script: &str| {
         let mut command = Command::new("shellcheck");
         // GitLab's helper for credentials is quoted on purpose: git runs it.
@@ -130,8 +168,10 @@ fn needs_shellcheck_every_shell_step_is_sound() {
         assert!(!found.is_empty(), "{path} has no shell step");
         n += found.len();
         for script in found {
-            let ran = shellcheck(shell, script);
-            assert_eq!(ran.code, 0, "{path}: {}", ran.stdout);
+            if checked.insert((shell.to_owned(), script.to_owned())) {
+                let ran = shellcheck(shell, script);
+                assert_eq!(ran.code, 0, "{path}: {}", ran.stdout);
+            }
         }
     }
     assert!(n > 30, "{n} steps");

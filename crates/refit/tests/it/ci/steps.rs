@@ -22,6 +22,17 @@ pub(super) enum Event {
     Schedule,
 }
 
+/// Which job of a sweep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The only one, or the last.
+    Last,
+    /// The one that plans.
+    Plan,
+    /// One that builds.
+    Shard { wave: usize, shard: String },
+}
+
 /// One step.
 #[derive(Debug)]
 struct Step {
@@ -40,7 +51,11 @@ pub(super) struct Job<'s> {
     pub(super) host: String,
     /// What was on the branch before.
     pub(super) before: String,
+    pub(super) part: Part,
 }
+
+/// What jobs leave for each other.
+const ARTIFACTS: [&str; 2] = ["refit-plan.json", "refit-shards.yml"];
 
 impl Job<'_> {
     /// Runs the steps; the exit code is that of the first that failed, the output that of all.
@@ -67,6 +82,7 @@ impl Job<'_> {
             self.sandbox
                 .git(&["-C", &folder, "checkout", "-q", "--detach"]);
         }
+        self.take_artifacts(&folder);
         let values = self.values(&folder);
         let mut all = Ran {
             code: 0,
@@ -108,7 +124,81 @@ impl Job<'_> {
                 all.code = ran.code;
             }
         }
+        self.keep_artifacts(&folder);
         all
+    }
+
+    /// What the job before left for this one.
+    fn take_artifacts(&self, folder: &str) {
+        let downloads = self.sandbox.path("workspace/refit-plan");
+        std::fs::create_dir_all(&downloads).unwrap();
+        for name in ARTIFACTS {
+            let kept = self.sandbox.path("artifacts").join(name);
+            if kept.is_file() && self.part != Part::Plan {
+                std::fs::copy(&kept, format!("{folder}/{name}")).unwrap();
+                std::fs::copy(&kept, downloads.join(name)).unwrap();
+            }
+        }
+    }
+
+    fn keep_artifacts(&self, folder: &str) {
+        if self.part != Part::Plan {
+            return;
+        }
+        let artifacts = self.sandbox.path("artifacts");
+        std::fs::create_dir_all(&artifacts).unwrap();
+        for name in ARTIFACTS {
+            let made = [
+                std::path::Path::new(folder).join(name),
+                self.sandbox.path("tools").join(name),
+            ];
+            if let Some(made) = made.iter().find(|path| path.is_file()) {
+                std::fs::copy(made, artifacts.join(name)).unwrap();
+            }
+        }
+    }
+
+    /// The shards that the planning job has found for a wave, as the system reads them.
+    pub(super) fn shards_of(&self, wave: usize, planned: &Ran) -> Vec<String> {
+        let texts = |list: Vec<&Value>| -> Vec<String> {
+            list.iter()
+                .map(|v| v.as_str().unwrap().to_owned())
+                .collect()
+        };
+        let after = |text: &str, begins: &str| -> Value {
+            let mut lines = text.lines().rev();
+            let matrix = lines.find_map(|line| line.strip_prefix(begins)).unwrap();
+            serde_json::from_str(matrix).unwrap()
+        };
+        match self.system {
+            System::Github => {
+                let output = self.sandbox.read("../github-output");
+                let matrix = after(&output, &format!("wave-{wave}="));
+                let jobs = matrix["include"].as_array().unwrap();
+                texts(jobs.iter().map(|job| &job["shard"]).collect())
+            }
+            System::Azure => {
+                let begins = format!("##vso[task.setvariable variable=wave_{wave};isOutput=true]");
+                let matrix = after(&planned.stdout, &begins);
+                let jobs = matrix.as_object().unwrap();
+                texts(jobs.values().map(|job| &job["SHARD"]).collect())
+            }
+            System::Gitlab => {
+                let jobs = self.file("../artifacts/refit-shards.yml");
+                let name = format!("refit-wave-{wave} ");
+                let mut of_wave = Vec::new();
+                for (_, job) in jobs
+                    .as_object()
+                    .unwrap()
+                    .iter()
+                    .filter(|(n, _)| n.starts_with(&name))
+                {
+                    assert_eq!(job["variables"]["WAVE"], wave.to_string());
+                    of_wave.extend(job["parallel"]["matrix"][0]["SHARD"].as_array().unwrap());
+                }
+                texts(of_wave)
+            }
+        }
     }
 
     /// What the system knows: variables of the environment, and names that only its files use.
@@ -126,8 +216,14 @@ impl Job<'_> {
         let password = format!("REFIT_PASSWORD_{slug}");
         let mut values: Vec<(String, String)> = Vec::new();
         let mut set = |name: &str, value: &str| values.push((name.to_owned(), value.to_owned()));
+        let (wave, shard) = match &self.part {
+            Part::Shard { wave, shard } => (wave.to_string(), shard.as_str()),
+            Part::Plan | Part::Last => (String::new(), ""),
+        };
         match self.system {
             System::Github => {
+                set("matrix.shard", shard);
+                set("needs.plan.outputs.planned", "0");
                 set("GITHUB_ACTIONS", "true");
                 set("GITHUB_PATH", &path("github-path"));
                 set("GITHUB_STEP_SUMMARY", &path("summary.md"));
@@ -147,6 +243,8 @@ impl Job<'_> {
                     Event::PullRequest => "merge_request_event",
                     Event::Schedule => "schedule",
                 };
+                set("WAVE", &wave);
+                set("SHARD", shard);
                 set("CI_PIPELINE_SOURCE", source);
                 set("CI_COMMIT_BEFORE_SHA", &self.before);
                 set("CI_COMMIT_SHA", &head);
@@ -163,6 +261,9 @@ impl Job<'_> {
                     Event::PullRequest => "PullRequest",
                     Event::Schedule => "Schedule",
                 };
+                set("$(SHARD)", shard);
+                set("$(PLANNED)", "0");
+                set("PIPELINE_WORKSPACE", &path("workspace"));
                 set("TF_BUILD", "True");
                 set("AGENT_TEMPDIRECTORY", &path("tools"));
                 set("$(Build.Reason)", reason);
@@ -197,7 +298,12 @@ impl Job<'_> {
         match (self.system, self.event) {
             (System::Github, Event::Schedule) => {
                 let file = self.file(".github/workflows/refit-sweep.yml");
-                listed(&file["jobs"]["sweep"]["steps"], "run", &file["env"])
+                let job = match &self.part {
+                    Part::Last => "sweep".to_owned(),
+                    Part::Plan => "plan".to_owned(),
+                    Part::Shard { wave, .. } => format!("wave-{wave}"),
+                };
+                listed(&file["jobs"][job]["steps"], "run", &file["env"])
             }
             (System::Github, event) => {
                 let file = self.file(".github/workflows/refit.yml");
@@ -210,15 +316,23 @@ impl Job<'_> {
             }
             (System::Azure, event) => {
                 let file = self.file(".azure/refit.yml");
-                let at = usize::from(event != Event::PullRequest);
-                listed(&file["jobs"][at]["steps"], "bash", &file["variables"])
+                let name = match &self.part {
+                    Part::Last if event == Event::PullRequest => "check".to_owned(),
+                    Part::Last => "publish".to_owned(),
+                    Part::Plan => "plan".to_owned(),
+                    Part::Shard { wave, .. } => format!("wave_{wave}"),
+                };
+                let mut jobs = file["jobs"].as_array().unwrap().iter();
+                let job = jobs.find(|job| job["job"] == name.as_str()).unwrap();
+                listed(&job["steps"], "bash", &file["variables"])
             }
             (System::Gitlab, event) => {
                 let file = self.file(".gitlab/refit.yml");
-                let job = if event == Event::PullRequest {
-                    "refit-check"
-                } else {
-                    ".refit-publish"
+                let job = match self.part {
+                    Part::Last if event == Event::PullRequest => "refit-check",
+                    Part::Last => ".refit-publish",
+                    Part::Plan => "refit-plan",
+                    Part::Shard { .. } => ".refit-shard",
                 };
                 let env = variables(&file[".refit"]["variables"]);
                 let scripts = [&file[".refit"]["before_script"], &file[job]["script"]];

@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use refit_deps::image::{EMBEDDED_HOST, EngineChoice, Image, SecretSource};
+use refit_deps::{
+    config::CiKeys,
+    graph::{Graph, Node},
+    image::{EMBEDDED_HOST, EngineChoice, Image, SecretSource},
+};
 use refit_oci::Platform;
 
 use super::{release::Release, text};
@@ -15,6 +19,10 @@ use crate::{
 /// When sweeps run unless something says otherwise.
 const SCHEDULE: &str = "0 4 * * *";
 
+/// How many waves of jobs there are at most: each waits for the slowest of the one before, and for machines. What is
+/// built deeper is part of the last.
+const MOST_WAVES: usize = 4;
+
 /// What a repository says of its CI.
 #[derive(Debug)]
 pub(super) struct Facts {
@@ -26,8 +34,10 @@ pub(super) struct Facts {
     pub(super) schedule: Vec<String>,
     /// The labels of the runner, if the configuration gives any.
     pub(super) runner: Option<Vec<String>>,
-    /// The platforms of other runners that the configuration names.
-    idle_runners: Vec<String>,
+    /// The platforms of other runners that the configuration names: only shards are built there.
+    other_runners: Vec<String>,
+    /// How sweeps are spread over jobs; none: one job does it all.
+    pub(super) shards: Option<Shards>,
     /// Registries that are pushed to.
     pub(super) hosts: BTreeSet<String>,
     /// Variables that builds read secrets from.
@@ -37,6 +47,26 @@ pub(super) struct Facts {
     /// Whether something may be executed on a processor that the runner does not have.
     pub(super) emulates: bool,
     pub(super) release: Release,
+}
+
+/// How sweeps are spread over jobs.
+#[derive(Debug)]
+pub(super) struct Shards {
+    /// How many jobs a wave has at most.
+    pub(super) n: usize,
+    /// How many waves of jobs there are.
+    pub(super) waves: usize,
+    /// The runners: the platform and the labels. Empty: the system's own.
+    pub(super) runners: BTreeMap<Platform, Vec<String>>,
+}
+
+impl Shards {
+    /// The lines of a shell that make the plan, for no more jobs than `most` in all.
+    pub(super) fn planned(&self, most: usize) -> String {
+        let shards = self.n.min(most / self.waves).max(self.runners.len());
+        let values = [("N", shards.to_string()), ("WAVES", self.waves.to_string())];
+        text::fill(include_str!("templates/planned.sh"), &values)
+    }
 }
 
 impl Facts {
@@ -92,7 +122,8 @@ impl Facts {
             default_branch,
             schedule,
             runner: chosen.map(|(_, labels)| labels.clone()),
-            idle_runners: idle.map(ToString::to_string).collect(),
+            other_runners: idle.map(ToString::to_string).collect(),
+            shards: shards(&inventory.ci, &snapshot.graph)?,
             hosts,
             secrets: secrets.collect(),
             has_commands: images.iter().any(|image| !image.stale_when.is_empty()),
@@ -103,13 +134,27 @@ impl Facts {
 
     /// What the configuration asks for and does not get.
     pub(super) fn warnings(&self) -> Option<String> {
-        let [_, ..] = self.idle_runners.as_slice() else {
+        let [_, ..] = self.other_runners.as_slice() else {
             return None;
         };
         Some(format!(
-            "a run builds all platforms on one runner: those for {} in `[ci.runners]` are not used",
-            sentence_list(&self.idle_runners)
+            "a release builds all platforms on one runner: those for {} in `[ci.runners]` are used by sweeps only",
+            sentence_list(&self.other_runners)
         ))
+    }
+
+    /// What lets the configuration's own commands run.
+    pub(super) fn trust(&self) -> Vec<String> {
+        let why = "whoever may change a swept branch may run commands here in any case";
+        let line = || format!("          REFIT_TRUST: \"1\" # {why}");
+        self.has_commands.then(line).into_iter().collect()
+    }
+
+    /// What builds may read, each as `secret` has it, and what lets the configuration's own commands run.
+    pub(super) fn secrets_and_trust(&self, secret: fn(&str) -> String) -> Vec<String> {
+        let mut lines: Vec<String> = self.secrets.iter().map(|name| secret(name)).collect();
+        lines.extend(self.trust());
+        lines
     }
 
     /// The branches, as a YAML flow sequence has them.
@@ -123,6 +168,46 @@ fn chosen(runners: &BTreeMap<Platform, Vec<String>>) -> Option<(&Platform, &Vec<
     runners
         .get_key_value(&Platform::linux_amd64())
         .or_else(|| runners.first_key_value())
+}
+
+/// Sweeps are spread where the configuration says so, and where it names more than one runner.
+fn shards(ci: &CiKeys, graph: &Graph) -> Result<Option<Shards>, CommandError> {
+    let n_runners = ci.runners.len().max(1);
+    let n = match ci.shards {
+        None if n_runners == 1 => return Ok(None),
+        None => n_runners,
+        Some(n) if n < n_runners => {
+            let error = CommandError::new(format!(
+                "`[ci] shards` is {n}, and `[ci.runners]` names {n_runners} runners"
+            ));
+            return Err(error.hint("each runner takes a shard of its own at least"));
+        }
+        Some(n) => n,
+    };
+    Ok(Some(Shards {
+        n,
+        waves: longest_chain(graph).min(MOST_WAVES),
+        runners: ci.runners.clone(),
+    }))
+}
+
+/// How many images are built on each other at most, itself counted. Those of a cycle are never built.
+fn longest_chain(graph: &Graph) -> usize {
+    let mut parents: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for edge in &graph.edges {
+        if let Node::Image(parent) = &edge.to {
+            parents.entry(&edge.from).or_default().insert(parent);
+        }
+    }
+    let mut below: BTreeSet<&str> = parents.values().flatten().copied().collect();
+    let mut n = 1;
+    // Each round goes one image further down; of a cycle there is no end.
+    while !below.is_empty() && n <= MOST_WAVES {
+        n += 1;
+        let next = below.iter().filter_map(|image| parents.get(image));
+        below = next.flatten().copied().collect();
+    }
+    n
 }
 
 /// The part of a variable's name that stands for a registry: `registry.example.com` is `REGISTRY_EXAMPLE_COM`.

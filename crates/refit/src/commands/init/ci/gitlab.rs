@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{
     Files,
     facts::{Facts, slug},
-    text::{fill, quoted_list},
+    text::{Values, fill, quoted_list},
 };
 use crate::ui::sentence_list;
 
@@ -65,7 +65,7 @@ fn is_own_registry(host: &str) -> bool {
     host.starts_with("registry.gitlab.")
 }
 
-fn values(facts: &Facts) -> Vec<(&'static str, String)> {
+fn values(facts: &Facts) -> Values {
     let get = fill(include_str!("templates/get.sh"), &facts.release.values(""));
     let crons: Vec<String> = facts
         .schedule
@@ -78,7 +78,12 @@ fn values(facts: &Facts) -> Vec<(&'static str, String)> {
         .as_ref()
         .map(|labels| format!("  tags: [{}]", quoted_list(labels)));
     let trust = "  variables:\n    # Whoever may change a swept branch may run commands here in any case.\n    REFIT_TRUST: \"1\"";
-    vec![
+    let login: String = facts.hosts.iter().map(|h| login(h)).collect();
+    let ready = fill(
+        include_str!("templates/gitlab-ready.yml"),
+        &[("LOGIN", login)],
+    );
+    let mut values = vec![
         ("TAGS", tags.unwrap_or_default()),
         ("VERSION", env!("CARGO_PKG_VERSION").to_owned()),
         ("RELEASES", facts.release.shell()),
@@ -87,12 +92,46 @@ fn values(facts: &Facts) -> Vec<(&'static str, String)> {
             "VARIABLES",
             if facts.has_commands { trust } else { "" }.to_owned(),
         ),
-        ("LOGIN", facts.hosts.iter().map(|h| login(h)).collect()),
+        ("READY", ready),
         ("PUSH_RULES", rules.join("\n")),
         ("CRONS", crons.join("\n")),
         ("GET", get),
         ("CHECK", include_str!("templates/check.sh").to_owned()),
         ("RELEASE", include_str!("templates/release.sh").to_owned()),
+    ];
+    let of_sweep = sweep(facts, &values);
+    values.extend(of_sweep);
+    values
+}
+
+/// The jobs of a sweep before the last one, and what that one needs of them.
+fn sweep(facts: &Facts, values: &[(&'static str, String)]) -> Values {
+    let Some(shards) = &facts.shards else {
+        return vec![
+            ("SHARDS", String::new()),
+            ("WHAT", "Patches what is published".to_owned()),
+            ("NEEDS", String::new()),
+            ("WHEN", String::new()),
+            ("SWEEP", "refit sweep --summary refit-sweep.md".to_owned()),
+        ];
+    };
+    let mut of_shards = values.to_vec();
+    of_shards.push(("PLANNED", shards.planned(usize::MAX)));
+    let publish = include_str!("templates/publish.sh");
+    vec![
+        (
+            "SHARDS",
+            fill(include_str!("templates/gitlab-shards.yml"), &of_shards),
+        ),
+        ("WHAT", "Moves the tags of what was built".to_owned()),
+        ("NEEDS", "needs: [refit-plan, refit-shards]".to_owned()),
+        ("WHEN", "when: always".to_owned()),
+        (
+            "SWEEP",
+            format!(
+                "PLAN=refit-plan.json SUMMARY=refit-sweep.md PLANNED=\"${{REFIT_PLANNED:-0}}\"\n{publish}exit \"$exit\"\n"
+            ),
+        ),
     ]
 }
 

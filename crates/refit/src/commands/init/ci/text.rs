@@ -1,5 +1,8 @@
 //! Fills templates: `@NAME@` in a line is a word, alone on a line it is as many lines as it stands for.
 
+/// Names and what they stand for.
+pub(super) type Values = Vec<(&'static str, String)>;
+
 /// Replaces every placeholder. A line that is nothing but a placeholder gets its value's lines, each indented like it;
 /// with an empty value it is left out.
 pub(super) fn fill(template: &str, values: &[(&str, String)]) -> String {

@@ -1,0 +1,3 @@
+exit=0
+refit sweep --plan "$PLAN" --publish --summary "$SUMMARY" || exit=$?
+[ "$exit" -ne 0 ] || exit="$PLANNED"
