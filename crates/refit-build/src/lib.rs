@@ -4,3 +4,4 @@ pub mod apply;
 pub mod docker;
 pub mod engine;
 pub mod native;
+pub mod rebase;

@@ -1,19 +1,16 @@
 //! The images that a build starts from and copies from: configs and layer tables, read only when needed.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use refit_context::TarEntry;
 use refit_oci::{Descriptor, Digest, Document, ImageConfig, Manifest, Repository, media_type};
 use refit_registry::{BlobFile, Registry, RegistryError};
 use tokio::runtime::Handle;
 
 use super::{
     file_table::{FileTable, TreeError},
-    layer_entries::{LayerReadError, layer_entries},
+    layer_entries::LayerReadError,
+    layer_tables::{LayerTable, LayerTables, read_table},
 };
 use crate::engine::PinnedBase;
 
@@ -22,24 +19,6 @@ const MAX_CONFIG: u64 = 8 << 20;
 
 /// How many layers are fetched at once.
 const FETCHES: usize = 4;
-
-/// The members of layers by diff id, shared by the builds of a run.
-#[derive(Clone, Default)]
-pub struct LayerTables {
-    known: Arc<Mutex<BTreeMap<Digest, Arc<[TarEntry]>>>>,
-}
-
-impl LayerTables {
-    fn get(&self, diff_id: &Digest) -> Option<Arc<[TarEntry]>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(diff_id).cloned()
-    }
-
-    fn insert(&self, diff_id: &Digest, entries: Arc<[TarEntry]>) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(diff_id.clone(), entries);
-    }
-}
 
 /// A pinned image without its files.
 #[derive(Clone, Debug)]
@@ -164,8 +143,8 @@ impl Bases {
         )?;
         let mut tree = FileTable::default();
         for diff_id in diff_ids {
-            let entries = self.entries(diff_id)?;
-            tree.apply_layer_of(&image.config.os, diff_id, &entries)
+            let table = self.table(diff_id)?;
+            tree.apply_layer_of(&image.config.os, diff_id, &table.entries)
                 .map_err(|source| BaseError::Tree {
                     repository: self.place(diff_id).repository.clone(),
                     source,
@@ -181,20 +160,19 @@ impl Bases {
         Ok(Arc::clone(file))
     }
 
-    fn entries(&mut self, diff_id: &Digest) -> Result<Arc<[TarEntry]>, BaseError> {
-        if let Some(entries) = self.tables.get(diff_id) {
-            return Ok(entries);
+    /// The table of a layer of one of the images that were read.
+    pub(crate) fn table(&mut self, diff_id: &Digest) -> Result<Arc<LayerTable>, BaseError> {
+        if let Some(table) = self.tables.get(diff_id) {
+            return Ok(table);
         }
         let file = self.layer_file(diff_id)?;
-        let entries = layer_entries(file.path(), file.media_type(), diff_id);
-        let entries: Arc<[TarEntry]> = entries
-            .map_err(|source| BaseError::Layer {
-                repository: self.place(diff_id).repository.clone(),
-                source,
-            })?
-            .into();
-        self.tables.insert(diff_id, Arc::clone(&entries));
-        Ok(entries)
+        let table = read_table(file.path(), file.media_type(), diff_id);
+        let table = Arc::new(table.map_err(|source| BaseError::Layer {
+            repository: self.place(diff_id).repository.clone(),
+            source,
+        })?);
+        self.tables.insert(diff_id, Arc::clone(&table));
+        Ok(table)
     }
 
     fn fetch(&mut self, diff_ids: Vec<Digest>) -> Result<(), BaseError> {
@@ -234,7 +212,8 @@ impl Bases {
     }
 }
 
-async fn read_image(pin: &PinnedBase) -> Result<BaseImage, BaseError> {
+/// The config of a pinned image, and its layers' descriptors.
+pub(crate) async fn read_image(pin: &PinnedBase) -> Result<BaseImage, BaseError> {
     let malformed = |what: String| BaseError::Malformed {
         repository: pin.repository.clone(),
         digest: pin.manifest.clone(),

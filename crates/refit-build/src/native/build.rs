@@ -7,13 +7,14 @@ use refit_oci::Platform;
 use tokio::{runtime::Handle, sync::mpsc::UnboundedSender};
 
 use super::{
-    bases::{Bases, LayerTables},
+    bases::Bases,
     check::DOCKER_CAN,
     contents::Contents,
     context_table::context_table,
     draft::Draft,
     failure::{StepError, failed, files, later_stage},
     file_table::FileTable,
+    layer_tables::LayerTables,
     metadata,
     onbuild::triggers,
     request::Request,

@@ -13,7 +13,7 @@ use sha2::{Sha256, Sha512, digest::DynDigest};
 const MAX_PLAIN_BYTES: u64 = 64 << 30;
 
 /// A layer with more members than this is refused: they are all held in memory.
-const MAX_MEMBERS: usize = 4_000_000;
+pub(crate) const MAX_MEMBERS: usize = 4_000_000;
 
 /// Why a layer could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -46,29 +46,11 @@ pub enum LayerReadError {
     },
 }
 
-/// All members of the layer at `path`, in its order; whiteouts are members like any other.
+/// Calls `visit` with each member of the layer at `path`, in its order: its number from 0, and its data. Whiteouts are
+/// members like any other.
 ///
 /// The file is what a registry has, compressed as `media_type` says. It is read to its end and checked to be the layer
-/// `diff_id`, so that a table kept under a diff id can be trusted.
-pub fn layer_entries(
-    path: &Path,
-    media_type: &str,
-    diff_id: &Digest,
-) -> Result<Vec<TarEntry>, LayerReadError> {
-    let mut members = Vec::new();
-    visit_layer(path, media_type, diff_id, |_, entry, _| {
-        if members.len() == MAX_MEMBERS {
-            let diff_id = diff_id.clone();
-            return Err(LayerReadError::TooMany { diff_id });
-        }
-        members.push(entry.clone());
-        Ok(())
-    })?;
-    Ok(members)
-}
-
-/// Calls `visit` with each member of a layer, its number from 0, and its data. As for [`layer_entries`], an error at
-/// the end means that nothing that was visited can be trusted.
+/// `diff_id`: an error at the end means that nothing that was visited can be trusted.
 pub fn visit_layer<E: From<LayerReadError>>(
     path: &Path,
     media_type: &str,
@@ -138,6 +120,7 @@ mod tests {
     use refit_oci::media_type;
 
     use super::*;
+    use crate::native::layer_tables::read_table;
 
     #[test]
     fn members_come_in_order_and_only_from_the_layer_that_was_meant() {
@@ -149,13 +132,13 @@ mod tests {
         writer.append(&entries[1], &b"hi"[..]).unwrap();
         let layer = writer.finish().unwrap();
 
-        let read = layer_entries(&path, media_type::OCI_LAYER_GZIP, &layer.diff_id);
-        assert_eq!(read.unwrap(), entries);
+        let read = read_table(&path, media_type::OCI_LAYER_GZIP, &layer.diff_id);
+        assert_eq!(read.unwrap().entries, entries);
         let forged = Digest::sha256(b"another layer");
-        let read = layer_entries(&path, media_type::OCI_LAYER_GZIP, &forged);
+        let read = read_table(&path, media_type::OCI_LAYER_GZIP, &forged);
         let error = read.unwrap_err().to_string();
         assert!(error.contains(layer.diff_id.as_str()), "{error}");
-        let read = layer_entries(&path, "text/plain", &layer.diff_id);
+        let read = read_table(&path, "text/plain", &layer.diff_id);
         assert!(matches!(read, Err(LayerReadError::Open(_))));
     }
 }

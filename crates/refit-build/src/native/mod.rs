@@ -9,23 +9,24 @@ pub mod image_path;
 pub mod layer_entries;
 pub mod node;
 
-mod bases;
+pub(crate) mod bases;
 mod build;
 mod check;
 mod contents;
 mod context_table;
-mod copy;
-mod draft;
+pub(crate) mod copy;
+pub(crate) mod draft;
 mod edit;
 mod failure;
 mod go_format;
 mod items;
-mod metadata;
+mod layer_tables;
+pub(crate) mod metadata;
 mod mode_change;
 mod onbuild;
-mod owner;
-mod request;
-mod scope;
+pub(crate) mod owner;
+pub(crate) mod request;
+pub(crate) mod scope;
 mod signal;
 mod transfer;
 mod unpack;
@@ -35,8 +36,8 @@ use std::io;
 use async_trait::async_trait;
 use tokio::{runtime::Handle, sync::mpsc, task};
 
-pub use self::bases::LayerTables;
 use self::build::Job;
+pub use self::layer_tables::{LayerTable, LayerTables};
 use crate::engine::{Built, Engine, EngineError, EngineKind, Recipe, Refusal};
 
 /// The `os` of Windows images.
@@ -52,6 +53,11 @@ impl NativeEngine {
     /// An engine that has read nothing yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An engine that shares the tables of layers that others read.
+    pub fn with_tables(tables: LayerTables) -> Self {
+        Self { tables }
     }
 }
 

@@ -9,5 +9,6 @@ mod fixture;
 mod identity;
 mod layers;
 mod peers;
+mod rebase;
 mod stages;
 mod windows;

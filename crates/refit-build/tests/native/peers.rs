@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, process::Command, sync::Arc};
 
 use refit_build::{
     docker::{Address, DockerEngine},
-    engine::{Built, Engine as _, LayerSource, Recipe},
+    engine::{Built, Engine as _, Recipe},
     native::{
         file_table::FileTable,
         image_path::ImagePath,
@@ -12,11 +12,10 @@ use refit_build::{
     },
 };
 use refit_context::{TarEntry, TarError, TarKind, TarWriter, gzip_deterministic, read_tar};
-use refit_oci::{Digest, Document, Exact, Manifest, Platform, media_type};
-use refit_registry::BlobSource;
+use refit_oci::{Digest, Platform};
 use refit_testkit::engines::{Dockerd, Version};
 
-use super::fixture::{Bytes, Image, Wanted, World};
+use super::fixture::{Bytes, Wanted, World, publish};
 
 const BASE: &[&str] = &[
     "etc/",
@@ -40,7 +39,7 @@ async fn needs_skopeo_to_read_a_result() {
             &["!a=1"],
         )
         .await;
-    publish(&world, &image).await;
+    publish(&world, &image.built).await;
 
     let layout = world.folder.path().join("layout");
     let source = format!("oci:{}:docker.io/library/result:1", layout.display());
@@ -65,39 +64,6 @@ fn skopeo(arguments: &[&str]) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).unwrap()
-}
-
-async fn publish(world: &World, image: &Image) {
-    let repository = world.repository("result");
-    let config =
-        Exact::<serde_json::Value>::decode(media_type::OCI_CONFIG, image.built.config.clone())
-            .unwrap();
-    world
-        .push(&repository, &config.descriptor(), config.bytes.clone())
-        .await;
-    for layer in &image.built.layers {
-        if let LayerSource::File(path) = &layer.source {
-            let source = BlobSource::from(path.as_path());
-            world
-                .layout
-                .push_blob(&repository, &layer.descriptor, source)
-                .await
-                .unwrap();
-        }
-    }
-    let layers = image
-        .built
-        .layers
-        .iter()
-        .map(|layer| layer.descriptor.clone())
-        .collect();
-    let manifest = Manifest::new(config.descriptor(), layers, BTreeMap::new());
-    let manifest = Document::Manifest(Exact::encode(media_type::OCI_MANIFEST, manifest));
-    world
-        .layout
-        .push_document(&repository, &manifest, Some("1"))
-        .await
-        .unwrap();
 }
 
 /// Every rule that both engines know. (Newer ones than these give folders that they make the mode of `--chmod`.)
@@ -199,7 +165,7 @@ async fn builds_the_same_tree(version: Version, dockerfile: &str) {
 }
 
 /// The lines of a history but those that BuildKit has come to write otherwise.
-fn history(built: &Built) -> Vec<&str> {
+pub(crate) fn history(built: &Built) -> Vec<&str> {
     let history = built.image.history.iter();
     let lines = history.filter_map(|entry| entry.created_by.as_deref());
     let same = lines.filter(|line| !line.starts_with("EXPOSE") && !line.starts_with("HEALTHCHECK"));
@@ -253,7 +219,7 @@ fn with_archives(mut recipe: Recipe) -> Recipe {
 }
 
 /// Everything of a tree but times: what is where, whose, and which files are one.
-fn described((tree, bytes): &(FileTable, Bytes)) -> Vec<String> {
+pub(crate) fn described((tree, bytes): &(FileTable, Bytes)) -> Vec<String> {
     let mut first_names = BTreeMap::new();
     let lines = tree.below(&ImagePath::root()).map(|(path, node)| {
         let owner = format!("{}:{}", node.uid, node.gid);
