@@ -1,6 +1,6 @@
 //! Images: the entries of the inventory.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use refit_dockerfile::{Dockerfile, NamedContext};
 use refit_oci::{Platform, Reference, Repository};
@@ -47,6 +47,8 @@ pub struct Image {
     pub pinned: Pinned,
     /// Why no sweep touches it, if none may.
     pub hold: Option<String>,
+    /// How long one of its targets may be built.
+    pub timeout: Option<Duration>,
     /// The command that says whether a published manifest is stale; empty: none. See [`crate::check`].
     pub stale_when: Vec<String>,
     /// The Dockerfile; none if it can't be read (a problem of the inventory says why).

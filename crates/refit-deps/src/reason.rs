@@ -180,6 +180,15 @@ pub enum StateKind {
         /// What it waits for.
         wait: Wait,
     },
+    /// It failed a short while ago, and is left alone for a while.
+    BackingOff {
+        /// What kind of failure it was.
+        class: String,
+        /// How often in a row.
+        count: u32,
+        /// When it is tried again.
+        until: Timestamp,
+    },
     /// `FROM name:tag@digest`, and the tag has moved on.
     Pinned {
         /// The tag.
@@ -356,7 +365,7 @@ impl StateKind {
             Self::Foreign { .. } => "foreign",
             Self::MovedElsewhere { .. } => "moved-elsewhere",
             Self::Held { .. } | Self::BaseHeld { .. } => "held",
-            Self::Deferred { .. } => "deferred",
+            Self::Deferred { .. } | Self::BackingOff { .. } => "deferred",
             Self::Pinned { .. } => "pinned",
             Self::NoMovingTag => "no-moving-tag",
             Self::MissingTag { .. } => "missing-tag",

@@ -1,6 +1,7 @@
 //! Records: the JSON lines of `refs/notes/refit-records`, each complete in itself.
 
 mod compact;
+mod failure;
 mod had;
 mod kinds;
 mod lazy;
@@ -12,6 +13,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use compact::{Cutoff, Folded, Live, fold};
+pub use failure::{FailureClass, FailureRecord};
 pub use had::HadRecord;
 pub use kinds::{
     AdoptRecord, AdoptedPlatform, BuildRecord, DepsRecord, HoldRecord, PublishRecord, SeenRecord,
@@ -44,6 +46,8 @@ pub enum Record {
     Adopt(AdoptRecord),
     /// What a moving tag was moved back to.
     Rollback(RollbackRecord),
+    /// What could not be built, and when it is tried again.
+    Failure(FailureRecord),
     /// Builds, publications and dependencies of long ago, together: they are as good as on lines of their own.
     Had(HadRecord),
     /// Which lines are gone, so that no replica brings them back; it says nothing of images.
@@ -93,6 +97,7 @@ impl Record {
             Self::Hold(record) => &record.image,
             Self::Adopt(record) => &record.image,
             Self::Rollback(record) => &record.image,
+            Self::Failure(record) => &record.image,
             Self::Had(record) => &record.image,
             Self::Compacted { .. } => "",
         }

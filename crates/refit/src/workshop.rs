@@ -117,6 +117,7 @@ impl LineWorkshop<'_> {
                 Record::Seen(_)
                 | Record::Swept(_)
                 | Record::Hold(_)
+                | Record::Failure(_)
                 | Record::Had(_)
                 | Record::Compacted { .. } => self.observer.line.commit.as_ref(),
                 Record::Adopt(adopt) => Some(&adopt.commit),

@@ -2,6 +2,7 @@
 //!
 //! A staged target is its result, from any machine: a run that is killed, and begun again, repeats nothing.
 
+mod control;
 mod found;
 mod mirror;
 mod pinned;
@@ -32,6 +33,7 @@ use refit_registry::Registries;
 
 use crate::engine::{ContextTar, Engine, SecretValues};
 
+pub use control::{Control, Failures, Timeouts};
 pub use found::{Staged, staged};
 pub use mirror::Mirrored;
 
@@ -215,6 +217,8 @@ pub struct Site<'a> {
     pub scratch: PathBuf,
     /// How many targets are built at once.
     pub slots: usize,
+    /// How the run is steered.
+    pub control: Control<'a>,
 }
 
 /// Applies a plan. Failures are in the result; an error is only what makes going on pointless.
@@ -230,7 +234,7 @@ pub async fn apply(plan: &Plan, site: &Site<'_>) -> Result<Applied, Failed> {
         let steps: Vec<&Step> = plan.steps.iter().filter(|step| step.wave == wave).collect();
         let builds = steps
             .iter()
-            .map(|step| target::finish(step, &results, &unmirrored, site));
+            .map(|step| target::attempt(step, &results, &unmirrored, site));
         let finished: Vec<target::Finished> = stream::iter(builds)
             .buffered(site.slots.max(1))
             .collect()

@@ -9,7 +9,7 @@ use refit_deps::{
     key::Key,
     pin::Pin,
     plan::{Action, Step},
-    record::{BuildRecord, Record},
+    record::{BuildRecord, FailureClass, Record},
 };
 use refit_logs::{Outcome as LogOutcome, Recorder, Redactor, TargetRecord};
 use refit_oci::Digest;
@@ -17,8 +17,8 @@ use refit_platform::Target;
 use refit_registry::Registries;
 
 use super::{
-    Done, Failed, Outcome, Prepared, Site, Workshop, io_failed, mirror, mirror::Unmirrored, pinned,
-    pinned::Settled, stage,
+    Done, Failed, Outcome, Prepared, Site, Workshop, control, control::Broken, io_failed, mirror,
+    mirror::Unmirrored, pinned, pinned::Settled, stage,
 };
 use crate::engine::{Built, EngineError, PinnedBase, Recipe};
 
@@ -28,8 +28,36 @@ pub(super) struct Finished {
     pub(super) record: Option<Record>,
 }
 
-/// Brings a step to its end. Nothing here fails the run.
-pub(super) async fn finish(
+/// Brings a step to its end, unless the run was stopped. Nothing here fails the run.
+pub(super) async fn attempt(
+    step: &Step,
+    results: &BTreeMap<Target, Outcome>,
+    unmirrored: &Unmirrored,
+    site: &Site<'_>,
+) -> Finished {
+    if let Some(why) = site.control.stopped() {
+        return skipped(step, site, why);
+    }
+    let finished = finish(step, results, unmirrored, site).await;
+    if matches!(finished.done.outcome, Outcome::Failed(_)) {
+        site.control.note_failure();
+    }
+    finished
+}
+
+fn skipped(step: &Step, site: &Site<'_>, why: String) -> Finished {
+    note(step, site, LogOutcome::Skipped, None, None, Some(&why));
+    Finished {
+        done: Done {
+            target: step.target.clone(),
+            outcome: Outcome::Skipped(why),
+            log: None,
+        },
+        record: None,
+    }
+}
+
+async fn finish(
     step: &Step,
     results: &BTreeMap<Target, Outcome>,
     unmirrored: &Unmirrored,
@@ -42,13 +70,7 @@ pub(super) async fn finish(
     };
     let settled = match pinned::settle(step, results) {
         Ok(settled) => settled,
-        Err(why) => {
-            note(step, site, LogOutcome::Skipped, None, None, Some(&why));
-            return Finished {
-                done: done(Outcome::Skipped(why), None),
-                record: None,
-            };
-        }
+        Err(why) => return skipped(step, site, why),
     };
     let pins = pinned::pins(&settled);
     let staged = match staged(step, &pins, site).await {
@@ -88,9 +110,11 @@ pub(super) async fn finish(
                 None,
                 Some(&failed.message),
             );
+            let about = (FailureClass::Environment, None);
+            let record = control::record(step, key(step, &pins).tag(), about, site);
             Finished {
                 done: done(Outcome::Failed(failed), None),
-                record: None,
+                record,
             }
         }
     }
@@ -150,11 +174,11 @@ async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Sit
     };
     // The archive hides secrets by itself; whoever watches sees none either.
     let mut log = Redactor::new(log, site.run.secrets().clone());
-    let result = build(step, settled, pins, site, &mut log).await;
+    let result = in_time(step, site, build(step, settled, pins, site, &mut log)).await;
     if let Ok(mut log) = log.finish() {
         log.end();
     }
-    if let Err(failed) = &result {
+    if let Err(Broken { failed, .. }) = &result {
         // For the archive; whoever watches is told of the outcome. A log that can't be written is no reason to lose
         // the failure itself.
         let _ = writeln!(recorder, "{}", failed.message);
@@ -192,7 +216,7 @@ async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Sit
                 Some(record),
             )
         }
-        Err(failed) => {
+        Err(Broken { class, failed }) => {
             note(
                 step,
                 site,
@@ -201,7 +225,9 @@ async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Sit
                 log.as_ref(),
                 Some(&failed.message),
             );
-            (Outcome::Failed(failed), None)
+            let about = (class, log.clone());
+            let record = control::record(step, key(step, pins).tag(), about, site);
+            (Outcome::Failed(failed), record)
         }
     };
     Finished {
@@ -214,13 +240,33 @@ async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Sit
     }
 }
 
+/// A build that takes too long is given up: what it holds goes with it, and the engine stops.
+async fn in_time<T>(
+    step: &Step,
+    site: &Site<'_>,
+    build: impl Future<Output = Result<T, Broken>>,
+) -> Result<T, Broken> {
+    let Some(timeout) = site.control.timeout_of(&step.target.image) else {
+        return build.await;
+    };
+    let late = |_| Broken {
+        class: FailureClass::Timeout,
+        failed: Failed {
+            message: format!("it took longer than its `timeout`, {}s", timeout.as_secs()),
+            excerpt: None,
+            hint: None,
+        },
+    };
+    tokio::time::timeout(timeout, build).await.map_err(late)?
+}
+
 async fn build(
     step: &Step,
     settled: &[Settled],
     pins: &[Pin],
     site: &Site<'_>,
     log: &mut (dyn Write + Send),
-) -> Result<(Digest, Vec<Digest>), Failed> {
+) -> Result<(Digest, Vec<Digest>), Broken> {
     let engine = site.engines.engine(step.engine)?;
     let work = tempfile::Builder::new()
         .prefix("build-")
@@ -240,11 +286,11 @@ async fn build(
         }
         let Some(pin) = pinned::pin_of(found, settled) else {
             let message = format!("`{}` has no pin", found.written);
-            return Err(Failed {
+            return Err(Broken::from(Failed {
                 message,
                 excerpt: None,
                 hint: None,
-            });
+            }));
         };
         let registry = site.registries.registry(pin.repository.registry());
         let (repository, manifest) = (pin.repository.clone(), pin.manifest.clone());
@@ -284,7 +330,10 @@ async fn build(
         Ok(()) => engine.build(&recipe, log).await,
         Err(refusal) => Err(EngineError::Refused(refusal)),
     };
-    let built = built.map_err(|error| explain(&error, &recipe))?;
+    let built = built.map_err(|error| Broken {
+        class: control::class_of(&error),
+        failed: explain(&error, &recipe),
+    })?;
     check(&built, &base_diff_ids, step)?;
     let manifest = stage::push(step, &image, &recipe, &built, pins, &key(step, pins), site).await?;
     Ok((manifest, base_diff_ids))

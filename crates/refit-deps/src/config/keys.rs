@@ -26,6 +26,7 @@ const IMAGE: &[&str] = &[
     "engine",
     "pinned",
     "hold",
+    "timeout",
     "stale-when",
 ];
 
@@ -47,7 +48,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "rebase",
     "cache-from",
     "cache-to",
-    "timeout",
     "requires",
     "prepare",
     "test",

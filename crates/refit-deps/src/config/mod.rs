@@ -111,6 +111,8 @@ pub struct ImageKeys {
     pub pinned: Option<String>,
     /// Why no sweep touches the image.
     pub hold: Option<String>,
+    /// How long one of its targets may be built.
+    pub timeout: Option<String>,
     /// A command and its arguments: exit code 1 says that a published manifest is stale.
     pub stale_when: Option<Vec<String>>,
 }
@@ -216,7 +218,7 @@ fn duration(value: Option<&Spanned<String>>) -> SignedDuration {
 }
 
 /// `90s`, `2h 30m`, `7d`: a day has 24 hours. None for anything else, what is negative included.
-fn parse_duration(text: &str) -> Option<SignedDuration> {
+pub(crate) fn parse_duration(text: &str) -> Option<SignedDuration> {
     let span: jiff::Span = text.parse().ok()?;
     let days = jiff::SpanRelativeTo::days_are_24_hours();
     let duration = span.to_duration(days).ok()?;
@@ -335,6 +337,7 @@ impl ImageKeys {
             engine,
             pinned,
             hold,
+            timeout,
             stale_when
         )
     }

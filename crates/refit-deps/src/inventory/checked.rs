@@ -1,6 +1,6 @@
 //! An image's keys, checked one by one.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use refit_dockerfile::NamedContext;
 use refit_oci::Reference;
@@ -8,6 +8,7 @@ use refit_oci::Reference;
 use super::reader::Reader;
 use crate::{
     check,
+    config::parse_duration,
     image::{EngineChoice, Pinned, SecretSource},
     names,
 };
@@ -91,6 +92,18 @@ impl Checked<'_, '_> {
             parsed.extend(self.parse("secrets", &source).map(|source| (id, source)));
         }
         parsed
+    }
+
+    /// How long one of its targets may be built; nothing can be built in no time.
+    pub(super) fn timeout(&mut self, value: Option<&str>) -> Option<Duration> {
+        let text = value?;
+        let parsed = parse_duration(text).and_then(|span| Duration::try_from(span).ok());
+        let timeout = parsed.filter(|timeout| !timeout.is_zero());
+        if timeout.is_none() {
+            let message = format!("`timeout = \"{text}\"` is no duration");
+            self.problem(&message, "give it as `90s`, `30m` or `2h`");
+        }
+        timeout
     }
 
     pub(super) fn choice<T: Copy + Default>(

@@ -190,6 +190,7 @@ impl Reader<'_> {
         let secrets = checked.secrets(keys.secrets.unwrap_or_default());
         let engine = checked.choice("engine", keys.engine, &ENGINES);
         let pinned = checked.choice("pinned", keys.pinned, &PINNED);
+        let timeout = checked.timeout(keys.timeout.as_deref());
         let stale_when = checked.command("stale-when", keys.stale_when);
         let destinations = match destinations(&name, repository.as_ref(), &push_to) {
             Ok(destinations) => destinations,
@@ -217,6 +218,7 @@ impl Reader<'_> {
             engine,
             pinned,
             hold: keys.hold,
+            timeout,
             stale_when,
             file,
             name,

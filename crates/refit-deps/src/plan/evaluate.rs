@@ -68,6 +68,8 @@ pub(super) struct Scope {
     pub(super) base: Option<Reference>,
     /// Let bases cool down and settle before they are taken.
     pub(super) patient: bool,
+    /// Leave alone for a while what failed.
+    pub(super) backs_off: bool,
     /// Write over what somebody else published.
     pub(super) take_over: bool,
     /// How what other tools published is looked at.

@@ -3,6 +3,7 @@
 mod adopted;
 mod adopting;
 mod assemble;
+mod back_off;
 mod checks;
 mod compare;
 mod dependencies;

@@ -24,6 +24,10 @@ use crate::{
 
 /// What is released.
 #[derive(Clone, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent choices of the command line"
+)]
 pub struct ReleaseOptions {
     /// Images by name; empty: all.
     pub images: BTreeSet<String>,
@@ -35,6 +39,8 @@ pub struct ReleaseOptions {
     pub take_over: bool,
     /// Let bases cool down and settle before they are taken, as a sweep does.
     pub patient: bool,
+    /// Leave alone for a while what failed in another sweep.
+    pub backs_off: bool,
 }
 
 /// The plan that releases the tip.
@@ -66,6 +72,7 @@ pub fn release(ground: &Ground<'_>, options: &ReleaseOptions) -> Resolved<Plan> 
         unpublished: Some(role),
         take_over: options.take_over,
         patient: options.patient,
+        backs_off: options.backs_off,
         ..Scope::default()
     };
     Evaluator::new(ground, scope).plan(&images)

@@ -28,6 +28,10 @@ pub const LAYER_FORMAT: &str = "gzip";
 
 /// What a sweep looks at.
 #[derive(Clone, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent choices of the command line"
+)]
 pub struct SweepOptions {
     /// Images by name; empty: all.
     pub images: BTreeSet<String>,
@@ -39,6 +43,8 @@ pub struct SweepOptions {
     pub with_adoptable: bool,
     /// Ask the images' `stale-when` commands.
     pub checks: bool,
+    /// Leave alone for a while what failed in another sweep.
+    pub backs_off: bool,
 }
 
 /// The plan that patches everything that is stale.
@@ -57,6 +63,7 @@ pub fn sweep(ground: &Ground<'_>, options: &SweepOptions) -> Resolved<Plan> {
         checks: options.checks && options.base.is_none(),
         base: options.base.clone(),
         patient: !options.force,
+        backs_off: options.backs_off && !options.force,
         adopting: Adopting {
             unrecorded: if options.with_adoptable {
                 Unrecorded::Read
@@ -349,6 +356,12 @@ impl Evaluator<'_> {
                 }
                 Answer::Missing | Answer::Failed(_) => {}
             }
+        }
+        if step.action == Action::Rebuild
+            && let Some(kind) = self.backing_off(&step)
+        {
+            let Target { image, platform } = &step.target;
+            return Some(self.state(image, Some(platform), kind));
         }
         Some(Verdict::Step(Rc::new(step)))
     }

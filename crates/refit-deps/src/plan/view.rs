@@ -142,6 +142,13 @@ pub fn state(state: &State) -> Value {
         } => json!({
             "reference": reference, "digest": digest, "until": until.to_string(), "waits_for": wait,
         }),
+        StateKind::BackingOff {
+            class,
+            count,
+            until,
+        } => json!({
+            "waits_for": "failure", "class": class, "count": count, "until": until.to_string(),
+        }),
         StateKind::Pinned {
             reference,
             pinned,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use refit_oci::{Digest, Platform};
 
-use super::{HadRecord, HoldRecord, Record, Records};
+use super::{FailureRecord, HadRecord, HoldRecord, Record, Records};
 
 /// Up to when history is folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,10 @@ pub struct Live {
     seen: BTreeMap<(String, Digest), Timestamp>,
     /// When a line was swept last.
     swept: BTreeMap<String, Timestamp>,
+    /// The last failures.
+    failures: BTreeMap<String, FailureRecord>,
+    /// When the cutoff is.
+    before: Timestamp,
 }
 
 impl Live {
@@ -63,6 +67,8 @@ impl Live {
                 .extend(first.map(|at| ((reference.to_string(), digest.clone()), at)));
         }
         live.swept.clone_from(&records.swept);
+        live.failures.clone_from(&records.failures);
+        live.before = cutoff.before;
         live.over = over(&records.holds, cutoff);
         live
     }
@@ -77,6 +83,11 @@ impl Live {
                     .get(&(seen.reference.to_string(), seen.digest.clone()));
                 let at: Option<Timestamp> = seen.at.parse().ok();
                 first.is_some_and(|first| at.is_some_and(|at| at > *first))
+            }
+            Record::Failure(failure) => {
+                let until = failure.until();
+                let is_last = self.failures.get(&failure.key) == Some(failure);
+                !is_last || until.is_none_or(|until| until < self.before)
             }
             Record::Swept(swept) => {
                 let last = self.swept.get(&swept.line);
@@ -105,6 +116,7 @@ impl Live {
             | Record::Hold(_)
             | Record::Adopt(_)
             | Record::Rollback(_)
+            | Record::Failure(_)
             | Record::Had(_)
             | Record::Compacted { .. } => false,
         }

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use refit_oci::{Digest, ObjectId, Platform, Reference};
 
 use super::{
-    AdoptRecord, BuildRecord, DepsRecord, HoldRecord, Lines, PublishRecord, Record, RollbackRecord,
+    AdoptRecord, BuildRecord, DepsRecord, FailureRecord, HoldRecord, Lines, PublishRecord, Record,
+    RollbackRecord,
     lazy::{Lazy, parsed},
     rollback::taken_back,
 };
@@ -31,6 +32,8 @@ pub struct Records {
     adoptions: BTreeMap<(String, ObjectId), AdoptRecord>,
     /// By id.
     rollbacks: BTreeMap<String, RollbackRecord>,
+    /// By staging tag; of several the last.
+    pub(super) failures: BTreeMap<String, FailureRecord>,
     deps: Vec<DepsRecord>,
     pub(super) seen: BTreeMap<(Reference, Digest), BTreeSet<Timestamp>>,
     pub(super) swept: BTreeMap<String, Timestamp>,
@@ -138,6 +141,13 @@ impl Records {
             Record::Hold(hold) => self.holds.push(hold),
             Record::Had(had) => had.records().for_each(|record| self.add(record)),
             Record::Compacted { .. } => {}
+            Record::Failure(failure) => {
+                let known = self.failures.get(&failure.key);
+                let of = |failure: &FailureRecord| (failure.count, failure.until());
+                if known.is_none_or(|known| of(known) < of(&failure)) {
+                    self.failures.insert(failure.key.clone(), failure);
+                }
+            }
             Record::Rollback(rollback) => {
                 self.add(Record::Publish(rollback.publication()));
                 self.rollbacks.insert(rollback.id.clone(), rollback);
@@ -169,6 +179,11 @@ impl Records {
         let back_to = self.rollbacks.get(id).map(|rollback| rollback.to.as_str());
         let is = |adopted: &AdoptRecord| adopted.id == id || Some(adopted.id.as_str()) == back_to;
         self.adoptions.values().any(is)
+    }
+
+    /// The last failure of what would have had that staging tag.
+    pub fn failure(&self, key: &str) -> Option<&FailureRecord> {
+        self.failures.get(key)
     }
 
     /// The rollback with that id.

@@ -22,6 +22,7 @@ pub(crate) fn plan_of(ground: &Ground<'_>, scenario: &Scenario) -> Resolved<Plan
         force: scenario.force,
         with_adoptable: scenario.with_adoptable,
         checks: true,
+        backs_off: images.is_empty(),
     };
     let release = |push, patient| ReleaseOptions {
         images: images.clone(),
@@ -29,6 +30,7 @@ pub(crate) fn plan_of(ground: &Ground<'_>, scenario: &Scenario) -> Resolved<Plan
         push,
         take_over: scenario.take_over,
         patient,
+        backs_off: patient && images.is_empty(),
     };
     match scenario.run.as_str() {
         "sweep" => plan::sweep(ground, &sweep()),

@@ -54,6 +54,8 @@ pub(crate) struct BuildArgs {
     #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]
+    steering: run::Steering,
+    #[command(flatten)]
     format: FormatArgs,
 }
 
@@ -94,6 +96,7 @@ pub(crate) async fn run(app: &App, args: &BuildArgs) -> Result<Exit, CommandErro
             push: args.push,
             take_over: args.take_over,
             patient: false,
+            backs_off: false,
         };
         observer
             .resolve(|ground| plan::release(ground, &options))
@@ -132,7 +135,14 @@ pub(crate) async fn run(app: &App, args: &BuildArgs) -> Result<Exit, CommandErro
         }
         return Ok(run::exit_of_build(&plan));
     }
-    let ran = run::apply(app, &observer, &plan, RunKind::Build, remote).await?;
+    let ran = run::apply(
+        app,
+        &observer,
+        &plan,
+        (RunKind::Build, args.steering),
+        remote,
+    )
+    .await?;
     if json {
         app.ui
             .json(&run::ran_json(&plan, &ran, observer.registries.requests()));

@@ -56,6 +56,7 @@ fn out_of_reach(state: &State) -> Exit {
     match state.kind {
         _ if state.kind.is_unknown() => Exit::CannotDo,
         StateKind::Broken { .. }
+        | StateKind::BackingOff { .. }
         | StateKind::CheckError { .. }
         | StateKind::CheckNotAccepted
         | StateKind::MissingTag { .. }

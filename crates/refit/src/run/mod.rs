@@ -11,8 +11,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use refit_build::apply::{self, Applied, Failed, Outcome, Site};
+use refit_build::apply::{self, Applied, Control, Failed, Outcome, Site};
 use refit_deps::{
     plan::{Action, Plan},
     reason::Reason,
@@ -40,6 +41,23 @@ const SLOTS: usize = 2;
 /// outgrow those of builds.
 const IDLE_SWEEPS: SignedDuration = SignedDuration::from_hours(1);
 
+/// How the user steers a run.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct Steering {
+    /// How many targets are built at the same time; default: 2
+    #[arg(long, short = 'j', value_name = "N", value_parser = jobs)]
+    pub(crate) jobs: Option<usize>,
+    /// Begin nothing more once a target failed; without it, only what is built on it is left out
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+}
+
+/// At least one, and no more than any machine has use for.
+fn jobs(text: &str) -> Result<usize, String> {
+    let jobs = text.parse().ok().filter(|jobs| (1..=256).contains(jobs));
+    jobs.ok_or_else(|| "give a number from 1 to 256".to_owned())
+}
+
 /// What a run came to.
 pub(crate) struct Ran {
     pub(crate) id: RunId,
@@ -51,7 +69,7 @@ pub(crate) async fn apply(
     app: &App,
     observer: &Observer<'_>,
     plan: &Plan,
-    kind: RunKind,
+    (kind, steering): (RunKind, Steering),
     remote: Option<String>,
 ) -> Result<Ran, CommandError> {
     let engines = engines(app, plan).await?;
@@ -81,6 +99,17 @@ pub(crate) async fn apply(
         kept: Mutex::default(),
     };
     let clock = || app.environment.now();
+    let timeout = |image: &str| observer.tip.inventory.image(image)?.timeout;
+    let failed_before = |key: &str| {
+        let failure = observer.records.failure(key);
+        failure.map_or(0, |failure| failure.count)
+    };
+    let mut control = Control::default()
+        .failing_fast(steering.fail_fast)
+        .with_timeouts(&timeout);
+    if kind == RunKind::Sweep {
+        control = control.recording(&failed_before);
+    }
     let site = Site {
         registries: &observer.registries,
         engines: &engines,
@@ -88,7 +117,8 @@ pub(crate) async fn apply(
         run: &run,
         clock: &clock,
         scratch: scratch.path().to_owned(),
-        slots: SLOTS,
+        slots: steering.jobs.unwrap_or(SLOTS),
+        control,
     };
     let applied = match apply::apply(plan, &site).await {
         Ok(applied) => applied,

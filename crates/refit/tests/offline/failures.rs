@@ -125,9 +125,12 @@ fn a_patch_that_fails_on_one_platform_keeps_its_old_manifest_there() {
             );
         }
     }
-    // The next sweep has nothing new for amd64, and fails again for arm64.
+    // The next sweep has nothing new for amd64, and does not try arm64 so soon; whoever names it has it tried.
     let published = bench.published("shop");
     let ran = shop.refit(&["sweep", "--format", "json"]).exits(1).json();
+    assert_eq!(ran["failed"], json!([]));
+    let ran = shop.refit(&["sweep", "base", "--format", "json"]);
+    let ran = ran.exits(1).json();
     assert_eq!(failure(&ran, "base@linux/arm64").0, "failed");
     assert_eq!(bench.published("shop"), published);
     push("three", users);

@@ -10,6 +10,7 @@ mod said;
 
 mod adopt;
 mod asking;
+mod back_off;
 mod bad_input;
 mod failures;
 mod faults;

@@ -201,7 +201,7 @@ fn a_base_that_can_not_be_copied_fails_what_is_built_on_it_and_nothing_else() {
         .mentions(&why)
         .mentions("hint: `[bases] mirror` in .config/refit.toml says where to");
     mirror.server.behave();
-    shop.refit(&["sweep"]).exits(0);
+    shop.refit(&["sweep", "web", "child"]).exits(0);
     assert_eq!(
         bench.file("child", "linux/amd64", "etc/patch").unwrap(),
         "two"

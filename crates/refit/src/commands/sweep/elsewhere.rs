@@ -252,6 +252,7 @@ impl<'p> Elsewhere<'p> {
                     .iter()
                     .any(|reason| reason.kind == "check-failed")
             }),
+            backs_off: false,
         };
         let now = asked.plan(&observer, &claimed.images).await?;
         let mut part = Part::of(&observer.line.name);
@@ -276,7 +277,7 @@ impl<'p> Elsewhere<'p> {
                 self.app,
                 &observer,
                 &plan,
-                RunKind::Sweep,
+                (RunKind::Sweep, self.args.steering),
                 self.remote.clone(),
             )
             .await?;

@@ -76,6 +76,8 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     summary: Option<PathBuf>,
     #[command(flatten)]
+    steering: run::Steering,
+    #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
     format: FormatArgs,
@@ -254,7 +256,14 @@ impl<'p> Sweep<'p> {
                 run::announce(&app.ui, &plan);
             }
             let remote = self.remote.clone();
-            let ran = run::apply(app, &observer, &plan, RunKind::Sweep, remote).await?;
+            let ran = run::apply(
+                app,
+                &observer,
+                &plan,
+                (RunKind::Sweep, args.steering),
+                remote,
+            )
+            .await?;
             if !json {
                 run::show_applied(&app.ui, &ran);
             }
@@ -280,11 +289,16 @@ impl<'p> Sweep<'p> {
             force: args.force,
             with_adoptable: args.dry_run,
             checks: true,
+            backs_off: args.images.is_empty(),
         }
     }
 }
 
 /// What is to be planned.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent choices of the command line"
+)]
 struct Asked {
     /// Images by name; empty: all.
     images: BTreeSet<String>,
@@ -292,6 +306,7 @@ struct Asked {
     force: bool,
     with_adoptable: bool,
     checks: bool,
+    backs_off: bool,
 }
 
 impl Asked {
@@ -319,6 +334,7 @@ impl Asked {
                 images,
                 push: true,
                 patient: !self.force,
+                backs_off: self.backs_off && !self.force,
                 ..ReleaseOptions::default()
             };
             return observer
@@ -331,6 +347,7 @@ impl Asked {
             force: self.force,
             with_adoptable: self.with_adoptable,
             checks: self.checks,
+            backs_off: self.backs_off,
         };
         observer
             .resolve(|ground| plan::sweep(ground, &options))

@@ -89,6 +89,11 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
             until,
             wait,
         } => deferred((reference, digest), *until, *wait),
+        StateKind::BackingOff {
+            class,
+            count,
+            until,
+        } => backing_off(class, *count, *until),
         StateKind::Pinned {
             reference,
             pinned,
@@ -99,13 +104,7 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
             format!("{reference} is {current} now, and the pin is {pinned}")
         }
         StateKind::NoMovingTag => "it has no moving tag, so it is built by name only".to_owned(),
-        StateKind::MissingTag { tag, owner } => {
-            let gone = match owner {
-                TagOwner::Base => "is not there, and something is built on it",
-                TagOwner::Image => "is not there, although it was published",
-            };
-            format!("{} {gone}", tag.familiar())
-        }
+        StateKind::MissingTag { tag, owner } => missing_tag(tag, *owner),
         StateKind::MissingPlatform {
             reference,
             platform,
@@ -164,6 +163,14 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
     }
 }
 
+fn missing_tag(tag: &Reference, owner: TagOwner) -> String {
+    let gone = match owner {
+        TagOwner::Base => "is not there, and something is built on it",
+        TagOwner::Image => "is not there, although it was published",
+    };
+    format!("{} {gone}", tag.familiar())
+}
+
 fn moved_elsewhere(tag: &Reference, digest: &Digest, published: Option<&Digest>) -> String {
     let was = published.map(|p| format!(", and {} was published last", p.short()));
     let (tag, was) = (tag.familiar(), was.unwrap_or_default());
@@ -192,6 +199,21 @@ fn deferred((reference, digest): (&Reference, &Digest), until: Timestamp, wait: 
     };
     let (base, digest) = (reference.familiar(), digest.short());
     format!("deferred until {}: {base} {digest} {what}", moment(until))
+}
+
+fn backing_off(class: &str, count: u32, until: Timestamp) -> String {
+    let what = match class {
+        "timeout" => "took too long",
+        "test" => "failed its test",
+        "build" => "failed",
+        _ => "could not be built here",
+    };
+    let times = match count {
+        1 => String::new(),
+        2 => " twice".to_owned(),
+        n => format!(" {n} times"),
+    };
+    format!("deferred until {}: it {what}{times}", moment(until))
 }
 
 fn behind(tag: &Reference, digest: Option<&Digest>, published: &Digest) -> String {

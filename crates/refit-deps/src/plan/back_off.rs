@@ -1,0 +1,44 @@
+//! What failed a short while ago, on the same bases and from the same source, is not tried in every sweep.
+
+use refit_oci::Digest;
+
+use super::{
+    Step,
+    evaluate::Evaluator,
+    sweep::{LAYER_FORMAT, known},
+};
+use crate::{key::Key, reason::StateKind};
+
+impl Step {
+    /// The staging tag under which its result lies; none while a parent's result is unknown.
+    pub fn staging_tag(&self) -> Option<String> {
+        let pins = known(&self.pins)?;
+        let replaces: Option<&Digest> = self.replaces.as_ref().filter(|_| self.no_cache);
+        let key = Key {
+            source: &self.source,
+            engine: self.engine,
+            layer_format: LAYER_FORMAT,
+            pins: &pins,
+            platform: &self.target.platform,
+            replaces,
+        };
+        Some(key.tag())
+    }
+}
+
+impl Evaluator<'_> {
+    /// The state of a step that is not tried yet.
+    pub(super) fn backing_off(&self, step: &Step) -> Option<StateKind> {
+        if !self.scope.backs_off {
+            return None;
+        }
+        let ground = self.lookup.ground;
+        let failure = ground.records.failure(&step.staging_tag()?)?;
+        let until = failure.until().filter(|until| *until > ground.now)?;
+        Some(StateKind::BackingOff {
+            class: failure.class.clone(),
+            count: failure.count,
+            until,
+        })
+    }
+}
