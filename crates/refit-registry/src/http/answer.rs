@@ -10,7 +10,7 @@ use crate::{RegistryError, error::visible};
 const WORDS_LIMIT: u64 = 64 << 10;
 
 /// The error for an answer that is not what was asked for; `what` names the repository and the part of it.
-pub(super) async fn refusal(wire: &Wire, mut response: Response, what: &str) -> RegistryError {
+pub(super) async fn refusal(wire: &Wire, response: Response, what: &str) -> RegistryError {
     let status = response.status();
     let host = wire.host.clone();
     let what = what.to_owned();
@@ -23,7 +23,7 @@ pub(super) async fn refusal(wire: &Wire, mut response: Response, what: &str) -> 
         return RegistryError::WantsTls { host };
     }
     // A body that cannot be read only makes the message shorter.
-    let body = wire.body(&mut response, WORDS_LIMIT, &what).await;
+    let body = wire.body(response, WORDS_LIMIT, &what).await;
     let (code, message) = words(&body.unwrap_or_default());
     match (status, code) {
         (StatusCode::UNAUTHORIZED, _) => RegistryError::Unauthorized {

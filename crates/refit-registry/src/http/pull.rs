@@ -116,14 +116,14 @@ impl Endpoint {
         let ask = self.manifest_ask(Method::GET, reference)?;
         let mut backoff = Backoff::new(&self.wire.patience);
         loop {
-            let mut response = self.send(&mut backoff, &ask).await?;
+            let response = self.send(&mut backoff, &ask).await?;
             match response.status() {
                 StatusCode::OK => {}
                 StatusCode::NOT_FOUND => return Ok(None),
                 _ => return Err(refusal(&self.wire, response, &what).await),
             }
             let media_type = text(response.headers(), CONTENT_TYPE.as_str()).map(str::to_owned);
-            match self.wire.body(&mut response, DOCUMENT_LIMIT, &what).await {
+            match self.wire.body(response, DOCUMENT_LIMIT, &what).await {
                 Err(error) if may_pass(&error) && backoff.pause(None).await => {}
                 read => return read.map(|bytes| Some((media_type, bytes))),
             }
@@ -252,10 +252,11 @@ impl Download<'_> {
 
     async fn receive(
         &mut self,
-        mut response: Response,
+        response: Response,
         verifier: &mut Verifier<'_>,
     ) -> Result<(), RegistryError> {
-        while let Some(chunk) = self.endpoint.wire.chunk(&mut response).await? {
+        let mut reading = self.endpoint.wire.reading(response);
+        while let Some(chunk) = reading.chunk().await? {
             verifier.update(&chunk)?;
             let written = self.file.write_all(&chunk).await;
             written.map_err(|source| io_error(self.path, source))?;

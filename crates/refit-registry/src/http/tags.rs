@@ -36,14 +36,14 @@ impl Endpoint {
         for _ in 0..MAX_PAGES {
             let ask = Ask::new(Method::GET, url.clone(), Scopes::pull(repository.path()));
             let mut backoff = Backoff::new(&self.wire.patience);
-            let mut response = self.send(&mut backoff, &ask).await?;
+            let response = self.send(&mut backoff, &ask).await?;
             match response.status() {
                 StatusCode::OK => {}
                 StatusCode::NOT_FOUND => break,
                 _ => return Err(refusal(&self.wire, response, &what).await),
             }
             let next = self.next(&response);
-            let read = self.wire.body(&mut response, DOCUMENT_LIMIT, &what).await?;
+            let read = self.wire.body(response, DOCUMENT_LIMIT, &what).await?;
             let page: Page = serde_json::from_slice(&read)
                 .map_err(|_| self.wire.protocol("its list of tags is malformed"))?;
             tags.extend(page.tags.unwrap_or_default());

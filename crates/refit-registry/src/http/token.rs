@@ -49,7 +49,7 @@ pub(super) async fn fetch(
     let mut backoff = Backoff::new(&wire.patience);
     let make = |client: &Client| ask(client, service, scopes, credential);
     let answer = wire.patiently(&mut backoff, Counted::AsToken, make).await;
-    let mut response = answer?;
+    let response = answer?;
     match response.status().as_u16() {
         200..=299 => {}
         401 | 403 => {
@@ -62,7 +62,7 @@ pub(super) async fn fetch(
         status => return Err(wire.protocol(format!("its token service answered {status}"))),
     }
     let what = format!("the token of `{}`", wire.host);
-    let bytes = wire.body(&mut response, ANSWER_LIMIT, &what).await?;
+    let bytes = wire.body(response, ANSWER_LIMIT, &what).await?;
     let token: RegistryToken = serde_json::from_slice(&bytes)
         .map_err(|_| wire.protocol("its token service's answer has no token"))?;
     let mut header = HeaderValue::from_str(&token.bearer_token())

@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -20,6 +20,9 @@ use crate::{Patience, RegistryError, Requests};
 
 /// After the last byte of an upload a registry may still move the blob to its storage: read timeouts granted for that.
 const COMMIT_TIMEOUTS: u32 = 5;
+
+/// Bytes a second that an answer's body brings at least, behind a first read timeout: one that drips would never end.
+const LEAST_RATE: u32 = 4 << 10;
 
 /// A host's connections.
 pub(super) struct Wire {
@@ -191,24 +194,25 @@ impl Wire {
         }
     }
 
-    /// The next bytes of an answer.
-    pub(super) async fn chunk(
-        &self,
-        response: &mut Response,
-    ) -> Result<Option<Bytes>, RegistryError> {
-        self.within(self.patience.read_timeout, response.chunk())
-            .await
+    /// Begins to read an answer's body.
+    pub(super) fn reading(&self, response: Response) -> Reading<'_> {
+        Reading {
+            wire: self,
+            response,
+            until: Instant::now() + self.patience.read_timeout,
+        }
     }
 
     /// A whole answer of at most `limit` bytes.
     pub(super) async fn body(
         &self,
-        response: &mut Response,
+        response: Response,
         limit: u64,
         what: &str,
     ) -> Result<Vec<u8>, RegistryError> {
         let mut bytes = Vec::new();
-        while let Some(chunk) = self.chunk(response).await? {
+        let mut reading = self.reading(response);
+        while let Some(chunk) = reading.chunk().await? {
             if (bytes.len() + chunk.len()) as u64 > limit {
                 return Err(RegistryError::TooLarge {
                     what: what.to_owned(),
@@ -278,6 +282,27 @@ impl Wire {
             _ => &all.get,
         };
         one.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// An answer's body on its way.
+pub(super) struct Reading<'w> {
+    wire: &'w Wire,
+    response: Response,
+    /// When what has come by then is too little.
+    until: Instant,
+}
+
+impl Reading<'_> {
+    /// The next bytes.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, RegistryError> {
+        let wait = self.until.saturating_duration_since(Instant::now());
+        let after = wait.min(self.wire.patience.read_timeout);
+        let chunk = self.wire.within(after, self.response.chunk()).await?;
+        let length = chunk.as_ref().map_or(0, Bytes::len);
+        let worth = u32::try_from(length).unwrap_or(u32::MAX);
+        self.until += Duration::from_secs(1) * worth / LEAST_RATE;
+        Ok(chunk)
     }
 }
 

@@ -3,9 +3,11 @@
 use std::{path::Path, sync::Arc};
 
 use futures_util::future::join_all;
-use refit_oci::{Document, Repository};
-use refit_registry::{CredentialSources, Registries, Registry, RegistryError, Settings};
-use refit_testkit::registry::{Access, Fault, Login, Options, TestRegistry, TokenService};
+use refit_oci::{Descriptor, Document, Repository, media_type};
+use refit_registry::{
+    BlobSource, CredentialSources, Registries, Registry, RegistryError, Settings, Uploaded,
+};
+use refit_testkit::registry::{Access, Fault, Gate, Login, Options, TestRegistry, TokenService};
 use tempfile::TempDir;
 
 use crate::{image, push, quick};
@@ -121,6 +123,33 @@ async fn a_revoked_token_is_replaced_once() {
     guarded.server.revoke_tokens();
     let again = client.document(&repository, &digest).await.unwrap();
     assert!(matches!(again, Document::Manifest(_)));
+    assert_eq!(guarded.server.count("GET", "/token"), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_expires_during_a_push_is_replaced() {
+    let guarded = Guarded::tokens();
+    let (client, repository) = (guarded.client(), guarded.repository("web"));
+    let gate = Gate::default();
+    let held = Fault::Held(gate.clone());
+    guarded.server.fail("POST", "/blobs/uploads/", 1, held);
+    let descriptor = Descriptor::of(media_type::OCI_LAYER, b"layer");
+    let source = BlobSource::from(b"layer".to_vec());
+    let pushing = tokio::spawn({
+        let (client, repository, descriptor) =
+            (Arc::clone(&client), repository.clone(), descriptor.clone());
+        async move { client.push_blob(&repository, &descriptor, source).await }
+    });
+    let waiting = gate.clone();
+    let arrived = tokio::task::spawn_blocking(move || waiting.wait()).await;
+    assert!(arrived.unwrap());
+    guarded.server.revoke_tokens();
+    gate.open();
+    assert_eq!(pushing.await.unwrap().unwrap(), Uploaded::Uploaded);
+    assert_eq!(
+        guarded.server.blob("web", &descriptor.digest),
+        Some(b"layer".to_vec())
+    );
     assert_eq!(guarded.server.count("GET", "/token"), 2);
 }
 

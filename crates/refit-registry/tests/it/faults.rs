@@ -234,6 +234,31 @@ async fn silence_is_a_timeout_that_counts_as_offline() {
 }
 
 #[tokio::test]
+async fn a_body_that_drips_is_not_waited_for() {
+    let (open, reference) = with_image();
+    let image = image();
+    let registries = Registries::new(Settings {
+        patience: Patience {
+            attempts: 2,
+            read_timeout: Duration::from_millis(100),
+            ..quick().patience
+        },
+        ..quick()
+    });
+    let client = registries.registry(&open.server.host());
+    let drip = Fault::Drip(Duration::from_millis(20));
+    open.server.fail("GET", "", 4, drip);
+    let document = client.document(reference.repository(), image.digest());
+    let error = document.await.unwrap_err();
+    assert!(matches!(error, RegistryError::TimedOut { .. }), "{error}");
+    let layer = &image.manifest.value.layers[1];
+    let blob = client.blob(reference.repository(), layer).await;
+    assert!(matches!(blob, Err(RegistryError::TimedOut { .. })));
+    assert_eq!(registries.requests().get, 4);
+    assert_eq!(open.server.faults_left(), 0);
+}
+
+#[tokio::test]
 async fn a_registry_that_is_down_is_offline_and_one_that_comes_back_is_used() {
     let (mut open, reference) = with_image();
     let client = open.client();

@@ -36,6 +36,8 @@ pub enum Fault {
     Slow(Duration),
     /// The answer waits until the test lets it go: a moment to look around, to interfere, or to kill the client.
     Held(Gate),
+    /// The body comes a byte at a time, with such a pause before each.
+    Drip(Duration),
     /// The connection is cut before an answer.
     Disconnect,
 }

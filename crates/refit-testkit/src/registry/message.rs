@@ -1,5 +1,7 @@
 //! Requests and replies in one piece, and how a fault spoils a reply.
 
+use std::time::Duration;
+
 use axum::{
     body::Body,
     http::{
@@ -116,6 +118,7 @@ impl Reply {
         let length = body.len();
         let mut response = Response::new(match fault {
             _ if is_head => Body::empty(),
+            Some(Fault::Drip(pause)) => dripping(body, *pause),
             Some(Fault::Truncated(n)) => broken_off(body.slice(..(*n).min(length))),
             _ => Body::from(body),
         });
@@ -139,6 +142,15 @@ fn broken_off(bytes: Bytes) -> Body {
         Err(std::io::Error::other("scripted"))
     });
     Body::from_stream(first.chain(then))
+}
+
+/// The bytes one by one.
+fn dripping(bytes: Bytes, pause: Duration) -> Body {
+    let drops = stream::unfold(bytes, move |mut left| async move {
+        tokio::time::sleep(pause).await;
+        (!left.is_empty()).then(|| (Ok::<_, std::io::Error>(left.split_to(1)), left))
+    });
+    Body::from_stream(drops)
 }
 
 /// The decoded pairs of a query or form.

@@ -6,6 +6,7 @@ mod bench;
 mod checkout;
 mod checks;
 mod fixtures;
+mod hostile;
 mod said;
 
 mod adopt;
