@@ -3,6 +3,7 @@
 use std::{
     env,
     ffi::OsString,
+    fs,
     io::IsTerminal as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -232,6 +233,19 @@ impl Environment {
         Timestamp::from_second(now.as_second())
             .unwrap_or(now)
             .to_string()
+    }
+
+    /// What this machine is called.
+    #[expect(clippy::unused_self, reason = "the environment is asked nowhere else")]
+    pub(crate) fn machine(&self) -> String {
+        let name = fs::read_to_string("/proc/sys/kernel/hostname").ok();
+        let name = name.map(|name| name.trim().to_owned());
+        let given = || {
+            let mut names = ["HOSTNAME", "COMPUTERNAME"].into_iter();
+            names.find_map(|name| env::var(name).ok())
+        };
+        let name = name.or_else(given).filter(|name| !name.is_empty());
+        name.unwrap_or_else(|| "a machine without a name".to_owned())
     }
 
     /// A variable that a configuration names: a build secret.

@@ -218,7 +218,7 @@ fn duration(value: Option<&Spanned<String>>) -> SignedDuration {
 }
 
 /// `90s`, `2h 30m`, `7d`: a day has 24 hours. None for anything else, what is negative included.
-pub(crate) fn parse_duration(text: &str) -> Option<SignedDuration> {
+pub fn parse_duration(text: &str) -> Option<SignedDuration> {
     let span: jiff::Span = text.parse().ok()?;
     let days = jiff::SpanRelativeTo::days_are_24_hours();
     let duration = span.to_duration(days).ok()?;

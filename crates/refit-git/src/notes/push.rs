@@ -181,7 +181,7 @@ impl Repo {
 }
 
 /// A push of exactly the refs we name, whatever the user's configuration adds to pushes.
-const PUSH_FLAGS: [&str; 5] = [
+pub(super) const PUSH_FLAGS: [&str; 5] = [
     "--porcelain",
     "--no-verify",
     "--no-signed",

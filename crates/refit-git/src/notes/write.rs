@@ -277,7 +277,7 @@ impl Next {
 }
 
 /// A notes commit by whoever git knows here.
-fn commit(
+pub(super) fn commit(
     repo: &gix::Repository,
     message: &str,
     tree: gix::ObjectId,

@@ -14,6 +14,7 @@ mod exchange;
 mod filter;
 mod fixture;
 mod history;
+mod lease;
 mod notes;
 mod open;
 mod partial;

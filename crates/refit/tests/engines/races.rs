@@ -185,12 +185,11 @@ fn needs_engine_docker20_two_machines_that_sweep_at_once_agree_in_the_end() {
         ended[0],
         ended[1]
     );
-    assert!(
-        ended.iter().all(|said| matches!(said.code, Some(0 | 1))),
-        "{}\n{}",
-        ended[0],
-        ended[1]
-    );
+    for said in &ended {
+        // One sweeps; the other has found nothing to do yet, nothing any more, or the lease taken.
+        let held = said.code == Some(2) && said.stderr.contains("another sweep is under way");
+        assert!(held || matches!(said.code, Some(0 | 1)), "{said}");
+    }
     let before = hub.digest("team/shop:latest");
     for folder in &machines {
         bench

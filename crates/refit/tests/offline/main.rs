@@ -16,6 +16,7 @@ mod bad_input;
 mod failures;
 mod faults;
 mod interrupted;
+mod lease;
 mod lines;
 mod local;
 mod mirror;

@@ -88,7 +88,7 @@ fn two_sweeps_at_once_lose_nothing() {
 
     let started = clones
         .each_ref()
-        .map(|clone| clone.start(&["sweep", "--format", "json"]));
+        .map(|clone| clone.start(&["sweep", "--take-lease", "--format", "json"]));
     let mut runs = Vec::new();
     for child in started {
         let output = child.wait_with_output().unwrap();

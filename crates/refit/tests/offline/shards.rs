@@ -258,7 +258,7 @@ fn what_was_published_since_the_plan_needs_nothing_more() {
     let fleet = Fleet::new(&bench);
     fleet.plan(&["--shards", "1"]);
     let other = fleet.machine("other");
-    other.refit(&["sweep"]).exits(0);
+    other.refit(&["sweep", "--take-lease"]).exits(0);
     bench.hub.forget_requests();
     let machine = fleet.machine("late");
     for doing in [&["--shard", "1/1"][..], &["--publish"]] {
@@ -396,6 +396,10 @@ fn a_file_that_is_no_plan_is_refused_with_the_reason() {
             "its format is version 2, and this refit reads version 1",
         ),
         (dry_run, "it has no `shards`"),
+        (
+            changed("/lease", json!("a\nb")),
+            "its `lease` is none of refit's",
+        ),
         (
             changed("/shards", json!(0)),
             "its `shards` is 0 (want 1 to 200)",

@@ -151,6 +151,9 @@ pub enum PlanFileError {
     /// Far more steps than any plan has.
     #[error("it has {0} steps (want at most {MOST_STEPS})")]
     TooManySteps(usize),
+    /// A lease that refit never gave a plan.
+    #[error("its `lease` is none of refit's")]
+    Lease,
     /// What is wrong with a step.
     #[error("its step `{target}` of `{line}` {message}")]
     Step {
@@ -197,6 +200,10 @@ impl PlanFile {
     fn check(&self) -> Result<(), PlanFileError> {
         if self.steps.len() > MOST_STEPS {
             return Err(PlanFileError::TooManySteps(self.steps.len()));
+        }
+        let is_id = |id: &String| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric());
+        if !self.lease.as_ref().is_none_or(is_id) {
+            return Err(PlanFileError::Lease);
         }
         within("shards", self.shards, MOST_SHARDS)?;
         within("waves", self.waves, MOST_STEPS)?;

@@ -27,6 +27,7 @@ use super::{Asked, SweepArgs, annotate_failures, emit, refuse_broken_inventory, 
 use crate::{
     commands::App,
     error::{CommandError, Exit},
+    lease::{self, Held},
     lines,
     observe::Observer,
     project::{Project, Snapshot},
@@ -120,6 +121,7 @@ pub(super) async fn run(
     };
     doing.check(&file)?;
     let remote = workshop::notes_remote(project, !args.dry_run)?;
+    let held = turn(app, args, (&file, doing), remote.as_deref()).await?;
     let mut elsewhere = Elsewhere {
         app,
         args,
@@ -141,7 +143,29 @@ pub(super) async fn run(
     {
         elsewhere.report.no_line(step);
     }
-    elsewhere.report.tell(app, args, &doing.title())
+    let exit = elsewhere.report.tell(app, args, &doing.title())?;
+    if let (Some(held), Doing::Publish) = (held, doing) {
+        held.ends();
+    }
+    Ok(exit)
+}
+
+/// The lease that all shards of a plan hold together. One that has none is published like a sweep of its own.
+async fn turn(
+    app: &App,
+    args: &SweepArgs,
+    (file, doing): (&PlanFile, Doing),
+    remote: Option<&str>,
+) -> Result<Option<Held>, CommandError> {
+    if args.dry_run || file.steps.is_empty() {
+        return Ok(None);
+    }
+    let manners = args.turn.manners();
+    match (&file.lease, doing) {
+        (Some(id), _) => lease::join(app, remote, manners, id).await,
+        (None, Doing::Publish) => lease::take(app, remote, manners).await,
+        (None, Doing::Shard(..)) => Ok(None),
+    }
 }
 
 /// Reads and checks a plan.

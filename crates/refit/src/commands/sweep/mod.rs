@@ -4,6 +4,7 @@ mod elsewhere;
 mod emit;
 mod merge;
 mod nothing;
+mod turn;
 mod unfit;
 
 use std::{collections::BTreeSet, path::PathBuf};
@@ -24,7 +25,10 @@ use serde_json::Value;
 
 pub(crate) use emit::GITHUB_RUNNER;
 
-use self::elsewhere::ElsewhereArgs;
+use self::{
+    elsewhere::ElsewhereArgs,
+    turn::{Turn, TurnArgs},
+};
 use crate::{
     cli::{FormatArgs, TrustArgs},
     commands::App,
@@ -51,6 +55,7 @@ use crate::{
     refit sweep\n  \
     refit sweep --base debian:12-slim  only what is built on it\n  \
     refit sweep --summary summary.md   what was done, as Markdown\n  \
+    refit sweep --wait 30m             after a sweep that is under way elsewhere\n  \
     refit sweep web --force            a fresh build although nothing changed\n  \
     refit sweep --emit json --shards 8 >plan.json  a plan for eight machines\n  \
     refit sweep --plan plan.json --shard 3/8       what the third of them builds\n  \
@@ -82,6 +87,8 @@ pub(crate) struct SweepArgs {
     #[command(flatten)]
     format: FormatArgs,
     #[command(flatten)]
+    turn: TurnArgs,
+    #[command(flatten)]
     elsewhere: ElsewhereArgs,
 }
 
@@ -91,11 +98,28 @@ pub(crate) async fn run(app: &App, args: &SweepArgs) -> Result<Exit, CommandErro
     if let Some(path) = &args.elsewhere.plan {
         return elsewhere::run(app, &project, args, path).await;
     }
-    let remote = workshop::notes_remote(&project, !args.dry_run)?;
+    let mut turn = Turn::default();
+    loop {
+        if let Some(exit) = once(app, args, &project, &mut turn).await? {
+            return Ok(exit);
+        }
+        // Another sweep was waited for: nothing that was known is sure any more.
+    }
+}
+
+/// Sweeps all lines; none if another sweep had to be waited for first.
+async fn once(
+    app: &App,
+    args: &SweepArgs,
+    project: &Project,
+    turn: &mut Turn,
+) -> Result<Option<Exit>, CommandError> {
+    let remote = workshop::notes_remote(project, !args.dry_run)?;
     let mut sweep = Sweep {
         app,
         args,
         remote,
+        turn,
         claims: Claims::default(),
         observer: None,
         written: BTreeSet::new(),
@@ -103,7 +127,7 @@ pub(crate) async fn run(app: &App, args: &SweepArgs) -> Result<Exit, CommandErro
     };
     let mut exit = Exit::Fine;
     let mut documents: Vec<Value> = Vec::new();
-    let tips = tips(&project, &args.images)?;
+    let tips = tips(project, &args.images)?;
     if let Some(base) = &args.base {
         warn_of_unknown(&app.ui, base, &tips);
     }
@@ -112,20 +136,39 @@ pub(crate) async fn run(app: &App, args: &SweepArgs) -> Result<Exit, CommandErro
         if is_one_of_many {
             app.ui.note(&format!("line {}:", line.name));
         }
-        let (document, line_exit) = sweep.line(&project, line, tip).await?;
+        let Some((document, line_exit)) = sweep.line(project, line, tip).await? else {
+            return Ok(None);
+        };
         documents.extend(document);
         exit = exit.or(line_exit);
     }
+    let summary = std::mem::take(&mut sweep.summary);
+    let remote = sweep.remote.take();
+    let emitted = match args.elsewhere.emit {
+        Some(system) => {
+            let mut document = merge::lines(documents.clone());
+            let to_do = document["steps"]
+                .as_array()
+                .is_some_and(|steps| !steps.is_empty());
+            if !to_do {
+                turn.ends();
+            } else if !args.dry_run && turn.of_plan(app, args, remote.as_deref()).await? {
+                return Ok(None);
+            }
+            document["lease"] = serde_json::json!(turn.id());
+            Some((system, document))
+        }
+        None => None,
+    };
     if let Some(path) = &args.summary {
-        summary::append(&app.dir.join(path), &sweep.summary)?;
+        summary::append(&app.dir.join(path), &summary)?;
     }
-    if let Some(system) = args.elsewhere.emit {
-        let document = merge::lines(documents);
-        emit::plan(app, &project, args, (system, document))?;
+    if let Some(emitted) = emitted {
+        emit::plan(app, project, args, emitted)?;
     } else if args.format.format == Format::Json {
         app.ui.json(&merge::lines(documents));
     }
-    Ok(exit)
+    Ok(Some(exit))
 }
 
 /// The lines with what is at their tips. Every image that was named is on one of them.
@@ -174,9 +217,10 @@ fn warn_of_unknown(ui: &Ui, base: &Reference, tips: &[(Line, Snapshot)]) {
 }
 
 /// A sweep on its way through the lines.
-struct Sweep<'p> {
+struct Sweep<'p, 't> {
     app: &'p App,
     args: &'p SweepArgs,
+    turn: &'t mut Turn,
     /// Where records are pushed to.
     remote: Option<String>,
     claims: Claims,
@@ -188,18 +232,19 @@ struct Sweep<'p> {
     summary: String,
 }
 
-impl<'p> Sweep<'p> {
+impl<'p> Sweep<'p, '_> {
+    /// Sweeps a line; none if another sweep had to be waited for first.
     async fn line(
         &mut self,
         project: &'p Project,
         line: Line,
         mut tip: Snapshot,
-    ) -> Result<(Option<Value>, Exit), CommandError> {
+    ) -> Result<Option<(Option<Value>, Exit)>, CommandError> {
         let (app, args) = (self.app, self.args);
         if let Err(error) = refuse_broken_inventory(&tip.inventory.problems) {
             // The other lines are as good as they were.
             app.ui.command_error(&error);
-            return Ok((None, error.exit));
+            return Ok(Some((None, error.exit)));
         }
         let claimed = lines::claim(&mut self.claims, &line.name, &mut tip);
         let mut observer = match self.observer.take() {
@@ -252,6 +297,13 @@ impl<'p> Sweep<'p> {
                 .push_str(&summary::sweep(&observer.line.name, &plan, None));
             (Some(document), after)
         } else {
+            if self
+                .turn
+                .has_to_wait(app, args, self.remote.as_deref())
+                .await?
+            {
+                return Ok(None);
+            }
             if !json {
                 run::announce(&app.ui, &plan);
             }
@@ -278,7 +330,7 @@ impl<'p> Sweep<'p> {
             (Some(document), run::exit_of_applied(&ran.applied).or(after))
         };
         self.observer = Some(observer);
-        Ok(document)
+        Ok(Some(document))
     }
 
     fn asked(&self) -> Asked {
