@@ -49,6 +49,8 @@ pub struct Image {
     pub hold: Option<String>,
     /// How long one of its targets may be built.
     pub timeout: Option<Duration>,
+    /// The command that a built manifest must pass before any tag moves; empty: none.
+    pub test: Vec<String>,
     /// The command that says whether a published manifest is stale; empty: none. See [`crate::check`].
     pub stale_when: Vec<String>,
     /// The Dockerfile; none if it can't be read (a problem of the inventory says why).

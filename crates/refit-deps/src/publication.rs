@@ -55,6 +55,8 @@ pub(crate) enum Unrecorded {
     Read,
     /// Whatever it is, it is taken: the user names the image.
     Take,
+    /// The same for a patch: an index of ours is what it says, whatever the records say of it.
+    TakeOver,
 }
 
 /// Decides by the lead tag, the publish records and the indexes' own annotations. None while something is unknown.
@@ -110,7 +112,7 @@ pub(crate) fn publication(
                     Some(Publication::Other(kind))
                 }
                 (Ok(published), Unrecorded::Read) if first => Some(Publication::Ours(published)),
-                (Ok(mut published), Unrecorded::Take) => {
+                (Ok(mut published), Unrecorded::Take | Unrecorded::TakeOver) => {
                     published.record = heads.last().map(|head| head.id.clone());
                     Some(Publication::Ours(published))
                 }
@@ -124,7 +126,8 @@ pub(crate) fn publication(
         .records
         .publishes_of(&image.name, &lead)
         .any(|publish| publish.index == *digest);
-    if known || !leads_to_head(lookup, image, &lead, index, &heads)? {
+    let is_taken = unrecorded == Unrecorded::TakeOver;
+    if !is_taken && (known || !leads_to_head(lookup, image, &lead, index, &heads)?) {
         if unrecorded == Unrecorded::Take
             && let Ok(mut published) = adopted(lookup, image, digest)?
         {

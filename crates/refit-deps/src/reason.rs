@@ -189,6 +189,8 @@ pub enum StateKind {
         /// When it is tried again.
         until: Timestamp,
     },
+    /// It waits for another sweep.
+    Queued(Queue),
     /// `FROM name:tag@digest`, and the tag has moved on.
     Pinned {
         /// The tag.
@@ -314,6 +316,21 @@ pub enum StateKind {
     },
 }
 
+/// What a target waits for that is left to another sweep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Queue {
+    /// Others have not been patched for longer, and a sweep takes no more.
+    Limit {
+        /// How many targets it takes.
+        limit: usize,
+    },
+    /// A canary failed.
+    Canary {
+        /// The canary.
+        image: String,
+    },
+}
+
 /// Whose a missing tag is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -365,7 +382,7 @@ impl StateKind {
             Self::Foreign { .. } => "foreign",
             Self::MovedElsewhere { .. } => "moved-elsewhere",
             Self::Held { .. } | Self::BaseHeld { .. } => "held",
-            Self::Deferred { .. } | Self::BackingOff { .. } => "deferred",
+            Self::Deferred { .. } | Self::BackingOff { .. } | Self::Queued(_) => "deferred",
             Self::Pinned { .. } => "pinned",
             Self::NoMovingTag => "no-moving-tag",
             Self::MissingTag { .. } => "missing-tag",

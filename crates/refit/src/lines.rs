@@ -1,5 +1,7 @@
 //! The lines that are swept, and which of them owns a tag.
 
+use std::collections::BTreeSet;
+
 use refit_deps::{
     edges::Edges,
     graph::Graph,
@@ -16,9 +18,13 @@ use crate::{
 
 /// The lines that are swept: `[sweep] branches`, else the remote's default branch, else the current one.
 pub(crate) fn lines(project: &Project) -> Result<Vec<Line>, CommandError> {
+    let releases = releases(project)?;
     let configured = project.swept_branches()?;
     if !configured.is_empty() {
-        let names = matching(project, &configured)?;
+        let mut names = matching(project, &configured)?;
+        names.extend(releases);
+        let mut seen = BTreeSet::new();
+        names.retain(|name| seen.insert(name.clone()));
         let line = |name: String| -> Result<Line, CommandError> {
             Ok(Line {
                 commit: tip(project, &name)?,
@@ -27,8 +33,14 @@ pub(crate) fn lines(project: &Project) -> Result<Vec<Line>, CommandError> {
         };
         return names.into_iter().map(line).collect();
     }
+    let mut all = Vec::new();
+    for name in releases {
+        let commit = tip(project, &name)?;
+        all.push(Line { name, commit });
+    }
     if let Some(line) = default_branch(project)? {
-        return Ok(vec![line]);
+        all.insert(0, line);
+        return Ok(all);
     }
     let (Head::Unborn { branch } | Head::Commit { branch, .. }) = project.repo.head()?;
     let Some(name) = branch else {
@@ -36,7 +48,23 @@ pub(crate) fn lines(project: &Project) -> Result<Vec<Line>, CommandError> {
             .hint("check out a branch, or list the lines under `[sweep] branches`"));
     };
     let commit = tip(project, &name)?;
-    Ok(vec![Line { name, commit }])
+    all.insert(0, Line { name, commit });
+    Ok(all)
+}
+
+/// The git tags that `[sweep] releases` names, each rule's newest first.
+fn releases(project: &Project) -> Result<Vec<String>, CommandError> {
+    let rules = project.swept_releases()?;
+    if rules.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tags: Vec<String> = project
+        .repo
+        .tags()?
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    Ok(rules.iter().flat_map(|rule| rule.select(&tags)).collect())
 }
 
 /// The remote's default branch. A checkout of CI does not know it, and asks.
@@ -172,7 +200,7 @@ pub(crate) fn refuse_other_lines(project: &Project, name: &str) -> Result<(), Co
     let is_line = |pattern: &String| {
         pattern == name || (is_glob(pattern) && refit_deps::glob_matches(pattern, name))
     };
-    if known.iter().any(is_line) {
+    if known.iter().any(is_line) || releases(project)?.iter().any(|tag| tag == name) {
         return Ok(());
     }
     let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();

@@ -6,6 +6,7 @@ mod commands;
 mod demo;
 mod environment;
 mod error;
+mod gate;
 mod lease;
 mod lines;
 mod observe;

@@ -144,6 +144,12 @@ impl Project {
         Ok(config.sweep.branches)
     }
 
+    /// The git tags that `[sweep]` names.
+    pub(crate) fn swept_releases(&self) -> Result<Vec<config::ReleaseKeys>, CommandError> {
+        let (config, _) = config::parse(CONFIG_PATH, &self.working_config()?);
+        Ok(config.sweep.releases)
+    }
+
     /// The configuration in the working tree, or in HEAD where there is no working tree.
     fn working_config(&self) -> Result<String, CommandError> {
         let bytes = match self.repo.work_dir() {

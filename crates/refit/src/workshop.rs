@@ -8,8 +8,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use futures_util::future::BoxFuture;
 use refit_build::{
-    apply::{Done, Failed, Mirrored, Prepared, Workshop},
+    apply::{Done, Failed, Mirrored, Prepared, Tested, Workshop},
     engine::ContextTar,
 };
 use refit_deps::{
@@ -20,11 +21,12 @@ use refit_deps::{
     scan,
 };
 use refit_git::notes::{Batch, NotesError, Pushed};
-use refit_oci::ObjectId;
+use refit_oci::{Digest, ObjectId};
 use refit_platform::Target;
 
 use crate::{
     error::{CommandError, chain},
+    gate,
     observe::Observer,
     project::Project,
     secrets::SecretStore,
@@ -49,6 +51,8 @@ pub(crate) struct LineWorkshop<'a> {
     pub(crate) watch: &'a dyn Watch,
     /// The values of build secrets.
     pub(crate) secrets: &'a SecretStore,
+    /// The images that are published: their `test` is run.
+    pub(crate) tested: BTreeSet<String>,
     /// The message of the notes' commits.
     pub(crate) message: String,
     /// The remote that notes are pushed to after every batch.
@@ -144,6 +148,16 @@ impl LineWorkshop<'_> {
 impl Workshop for LineWorkshop<'_> {
     fn prepare(&self, step: &Step, work_dir: &Path) -> Result<Prepared, Failed> {
         self.try_prepare(step, work_dir).map_err(failed)
+    }
+
+    fn test<'w>(&'w self, step: &'w Step, manifest: &'w Digest) -> BoxFuture<'w, Tested> {
+        Box::pin(async move {
+            if !self.tested.contains(&step.target.image) {
+                return Tested::Passed;
+            }
+            let line = |text: &str| self.watch.line(&step.target, text);
+            gate::test(self.observer, step, manifest, &line).await
+        })
     }
 
     fn keep(&self, records: &[Record]) -> Result<(), Failed> {

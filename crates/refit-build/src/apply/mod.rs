@@ -4,7 +4,9 @@
 
 mod control;
 mod found;
+mod gate;
 mod mirror;
+mod phases;
 mod pinned;
 mod publish;
 mod stage;
@@ -17,7 +19,7 @@ use std::{
     sync::Arc,
 };
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, future::BoxFuture, stream};
 use jiff::Timestamp;
 use refit_deps::{
     image::Image,
@@ -42,6 +44,9 @@ pub trait Workshop: Send + Sync {
     /// The source of a step, its context packed into `work_dir`.
     fn prepare(&self, step: &Step, work_dir: &Path) -> Result<Prepared, Failed>;
 
+    /// Runs the image's `test` on a built manifest that is about to be published.
+    fn test<'w>(&'w self, step: &'w Step, manifest: &'w Digest) -> BoxFuture<'w, Tested>;
+
     /// Keeps records for good; called after every wave and after tags have moved.
     fn keep(&self, records: &[Record]) -> Result<(), Failed>;
 
@@ -53,6 +58,17 @@ pub trait Workshop: Send + Sync {
 
     /// What became of a target, as soon as it is known.
     fn done(&self, done: &Done);
+}
+
+/// What an image's `test` said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tested {
+    /// There is none, or it ended with exit code 0.
+    Passed,
+    /// It says no.
+    Failed(Failed),
+    /// It could not be run.
+    CouldNot(Failed),
 }
 
 /// A step's source.
@@ -228,30 +244,50 @@ pub async fn apply(plan: &Plan, site: &Site<'_>) -> Result<Applied, Failed> {
         ..Applied::default()
     };
     let unmirrored = mirror::failures(&applied.mirrored);
-    let mut results: BTreeMap<Target, Outcome> = BTreeMap::new();
+    let mut way = phases::Way::default();
+    for phase in phases::phases(plan) {
+        if let Some(canary) = way.failed_canary(&applied) {
+            phases::leave_out(&phase, &canary, (&mut applied, site));
+            continue;
+        }
+        build(&phase, &unmirrored, (&mut way, &mut applied), site).await?;
+        let published = publish::all(&phase, &way.results, &mut way.stuck, site).await?;
+        applied.published.extend(published);
+    }
+    Ok(applied)
+}
+
+/// Builds the steps of a plan, wave by wave.
+async fn build(
+    plan: &Plan,
+    unmirrored: &mirror::Unmirrored,
+    (way, applied): (&mut phases::Way, &mut Applied),
+    site: &Site<'_>,
+) -> Result<(), Failed> {
     let waves = plan.steps.iter().map(|step| step.wave).max().unwrap_or(0);
     for wave in 1..=waves {
         let steps: Vec<&Step> = plan.steps.iter().filter(|step| step.wave == wave).collect();
+        let results = &way.results;
         let builds = steps
             .iter()
-            .map(|step| target::attempt(step, &results, &unmirrored, site));
+            .map(|step| target::attempt(step, results, unmirrored, site));
         let finished: Vec<target::Finished> = stream::iter(builds)
             .buffered(site.slots.max(1))
             .collect()
             .await;
         let mut records = Vec::new();
         for finished in finished {
-            records.extend(finished.record);
+            records.extend(finished.records);
             site.workshop.done(&finished.done);
-            results.insert(finished.done.target.clone(), finished.done.outcome.clone());
+            let target = finished.done.target.clone();
+            way.results.insert(target, finished.done.outcome.clone());
             applied.done.push(finished.done);
         }
         if !records.is_empty() {
             site.workshop.keep(&records)?;
         }
     }
-    applied.published = publish::all(plan, &results, site).await?;
-    Ok(applied)
+    Ok(())
 }
 
 /// The sum of what failed to be written, as a failure.

@@ -24,10 +24,10 @@ use tags::{Moves, Tags};
 pub(super) async fn all(
     plan: &Plan,
     results: &BTreeMap<Target, Outcome>,
+    stuck: &mut BTreeSet<String>,
     site: &Site<'_>,
 ) -> Result<Vec<Published>, Failed> {
     let mut published: Vec<Published> = Vec::new();
-    let mut stuck: BTreeSet<&str> = BTreeSet::new();
     let mut records = Vec::new();
     let unreachable = Mutex::default();
     for publication in &plan.publications {
@@ -36,7 +36,8 @@ pub(super) async fn all(
             .iter()
             .filter(|s| s.target.image == publication.image)
             .collect();
-        let stuck_parent = outcome::stuck_parent(&steps, &stuck);
+        let names: BTreeSet<&str> = stuck.iter().map(String::as_str).collect();
+        let stuck_parent = outcome::stuck_parent(&steps, &names);
         let image = Image {
             publication,
             steps: &steps,
@@ -49,7 +50,7 @@ pub(super) async fn all(
             None => image.publish(&mut records).await,
         };
         if result.failed.is_some() {
-            stuck.insert(&publication.image);
+            stuck.insert(publication.image.clone());
         }
         published.push(result);
     }

@@ -17,15 +17,15 @@ use refit_platform::Target;
 use refit_registry::Registries;
 
 use super::{
-    Done, Failed, Outcome, Prepared, Site, Workshop, control, control::Broken, io_failed, mirror,
-    mirror::Unmirrored, pinned, pinned::Settled, stage,
+    Done, Failed, Outcome, Prepared, Site, Workshop, control, control::Broken, gate, io_failed,
+    mirror, mirror::Unmirrored, pinned, pinned::Settled, stage,
 };
 use crate::engine::{Built, EngineError, PinnedBase, Recipe};
 
 /// A target that is done, and the record of how its manifest was made.
 pub(super) struct Finished {
     pub(super) done: Done,
-    pub(super) record: Option<Record>,
+    pub(super) records: Vec<Record>,
 }
 
 /// Brings a step to its end, unless the run was stopped. Nothing here fails the run.
@@ -39,6 +39,7 @@ pub(super) async fn attempt(
         return skipped(step, site, why);
     }
     let finished = finish(step, results, unmirrored, site).await;
+    let finished = gate::pass(step, finished, site).await;
     if matches!(finished.done.outcome, Outcome::Failed(_)) {
         site.control.note_failure();
     }
@@ -53,7 +54,7 @@ fn skipped(step: &Step, site: &Site<'_>, why: String) -> Finished {
             outcome: Outcome::Skipped(why),
             log: None,
         },
-        record: None,
+        records: Vec::new(),
     }
 }
 
@@ -97,7 +98,7 @@ async fn finish(
             };
             Finished {
                 done: done(outcome, None),
-                record: Some(record),
+                records: vec![record],
             }
         }
         Ok(None) => build_logged(step, &settled, &pins, site).await,
@@ -114,7 +115,7 @@ async fn finish(
             let record = control::record(step, key(step, &pins).tag(), about, site);
             Finished {
                 done: done(Outcome::Failed(failed), None),
-                record,
+                records: record.into_iter().collect(),
             }
         }
     }
@@ -142,7 +143,7 @@ pub(super) async fn at_staging_tag(
     Ok(head.map_err(|e| Failed::of(&e))?.digest().cloned())
 }
 
-fn key<'a>(step: &'a Step, pins: &'a [Pin]) -> Key<'a> {
+pub(super) fn key<'a>(step: &'a Step, pins: &'a [Pin]) -> Key<'a> {
     Key {
         source: &step.source,
         engine: step.engine,
@@ -163,7 +164,10 @@ async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Sit
                 outcome: Outcome::Failed(Failed::of(&error)),
                 log: None,
             };
-            return Finished { done, record: None };
+            return Finished {
+                done,
+                records: Vec::new(),
+            };
         }
     };
     let log = Tee {
@@ -236,7 +240,7 @@ async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Sit
             outcome,
             log,
         },
-        record,
+        records: record.into_iter().collect(),
     }
 }
 
@@ -419,7 +423,7 @@ fn record(
 }
 
 /// Writes the outcome into the run's record; the log archive is for people, and its loss fails nothing.
-fn note(
+pub(super) fn note(
     step: &Step,
     site: &Site<'_>,
     outcome: LogOutcome,

@@ -27,6 +27,7 @@ const IMAGE: &[&str] = &[
     "pinned",
     "hold",
     "timeout",
+    "test",
     "stale-when",
 ];
 
@@ -38,8 +39,13 @@ const SWEEP: &[&str] = &[
     "wait-for-platforms",
     "cooldown",
     "partial",
+    "limit",
+    "canary",
+    "releases",
     "schedule",
 ];
+
+const RELEASES: &[&str] = &["git-tags", "keep", "newest"];
 
 const NOTES: &[&str] = &["sign"];
 
@@ -50,11 +56,7 @@ const WITHOUT_EFFECT: &[&str] = &[
     "cache-to",
     "requires",
     "prepare",
-    "test",
-    "releases",
     "rebuild-after",
-    "limit",
-    "canary",
 ];
 
 /// The problems of all keys of the file.
@@ -69,7 +71,10 @@ pub(super) fn check(file: &str, text: &str, table: &DeTable<'_>) -> Vec<Problem>
         match (key.get_ref().as_ref(), value.get_ref()) {
             ("defaults", DeValue::Table(defaults)) => checker.table(defaults, IMAGE),
             ("bases", DeValue::Table(bases)) => checker.table(bases, BASES),
-            ("sweep", DeValue::Table(sweep)) => checker.table(sweep, SWEEP),
+            ("sweep", DeValue::Table(sweep)) => {
+                checker.table(sweep, SWEEP);
+                checker.releases(sweep);
+            }
             ("notes", DeValue::Table(notes)) => checker.table(notes, NOTES),
             ("policy", DeValue::Table(policy)) => checker.table(policy, super::policy::KEYS),
             ("ci", DeValue::Table(ci)) => checker.table(ci, super::ci::KEYS),
@@ -97,6 +102,21 @@ impl Checker<'_> {
             self.table(table, &known);
             for key in required.iter().filter(|key| !table.contains_key(**key)) {
                 self.problem(entry.span(), format!("`{key}` is missing"));
+            }
+        }
+    }
+
+    fn releases(&mut self, sweep: &DeTable<'_>) {
+        let Some(DeValue::Array(rules)) = sweep.get("releases").map(Spanned::get_ref) else {
+            return;
+        };
+        for rule in rules {
+            let DeValue::Table(table) = rule.get_ref() else {
+                continue;
+            };
+            self.table(table, RELEASES);
+            if !table.contains_key("git-tags") {
+                self.problem(rule.span(), "`git-tags` is missing".to_owned());
             }
         }
     }

@@ -3,8 +3,9 @@
 mod ci;
 mod keys;
 mod policy;
+mod releases;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use serde::Deserialize;
@@ -12,6 +13,7 @@ use toml::Spanned;
 
 pub use ci::{CiKeys, check_cron};
 pub use policy::PolicyKeys;
+pub use releases::ReleaseKeys;
 
 use crate::{mirror::BaseMirror, problem::Problem};
 
@@ -113,8 +115,20 @@ pub struct ImageKeys {
     pub hold: Option<String>,
     /// How long one of its targets may be built.
     pub timeout: Option<String>,
+    /// A command and its arguments that a built manifest must pass before any tag moves.
+    pub test: Option<TestKey>,
     /// A command and its arguments: exit code 1 says that a published manifest is stale.
     pub stale_when: Option<Vec<String>>,
+}
+
+/// `test`: a command; a file of tasks is understood, and not run by this version.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum TestKey {
+    /// The words of a command.
+    Command(Vec<String>),
+    /// A path.
+    File(String),
 }
 
 /// `[bases]`.
@@ -137,6 +151,12 @@ pub struct SweepKeys {
     pub wait_for_platforms: Option<Spanned<String>>,
     /// How old a base's digest must be before a sweep takes it.
     pub cooldown: Option<Spanned<String>>,
+    /// Git tags that are swept, after the branches.
+    pub releases: Vec<ReleaseKeys>,
+    /// How many targets a sweep builds, those first that have not been patched for longest; 0: all.
+    pub limit: u32,
+    /// Images that go first: where one of them fails, nothing else is patched.
+    pub canary: Vec<Spanned<String>>,
     /// What a patch does that fails on one platform: `keep-old` or `never`.
     pub partial: Option<Spanned<String>>,
     /// When sweeps run, as cron expressions in UTC: what CI's files are written and compared with.
@@ -194,6 +214,17 @@ impl SweepKeys {
         choice(self.partial.as_ref(), &PARTIAL).unwrap_or_default()
     }
 
+    /// `limit`; 0: none.
+    pub fn limit(&self) -> usize {
+        self.limit as usize
+    }
+
+    /// `canary`.
+    pub fn canaries(&self) -> BTreeSet<&str> {
+        let canaries = self.canary.iter();
+        canaries.map(|image| image.get_ref().as_str()).collect()
+    }
+
     /// `rebuild-from`.
     pub fn rebuild_from(&self) -> RebuildFrom {
         choice(self.rebuild_from.as_ref(), &REBUILD_FROM).unwrap_or_default()
@@ -227,7 +258,9 @@ pub fn parse_duration(text: &str) -> Option<SignedDuration> {
 
 /// What is wrong with the values of `[sweep]`.
 fn check_sweep(sweep: &SweepKeys, file: &str, text: &str) -> Vec<Problem> {
-    let mut problems = Vec::new();
+    let releases = sweep.releases.iter();
+    let releases = releases.filter_map(|keys| keys.check(file, text));
+    let mut problems: Vec<Problem> = releases.collect();
     let mut wrong = |value: &Spanned<String>, message: String, hint: &str| {
         problems.push(Problem::at(file, text, value.span(), message).with_hint(hint));
     };
@@ -338,6 +371,7 @@ impl ImageKeys {
             pinned,
             hold,
             timeout,
+            test,
             stale_when
         )
     }
@@ -370,10 +404,10 @@ mod tests {
 
     #[test]
     fn a_key_without_effect_yet_is_refused_and_not_ignored() {
-        let found = problems("[[image]]\nname = \"a\"\ntest = \"smoke.yaml\"\n");
+        let found = problems("[[image]]\nname = \"a\"\nprepare = [\"make\"]\n");
         assert_eq!(
             found,
-            ["refit.toml:3:1: `test` has no effect in this version of refit"]
+            ["refit.toml:3:1: `prepare` has no effect in this version of refit"]
         );
     }
 

@@ -8,7 +8,7 @@ use refit_oci::Reference;
 use super::reader::Reader;
 use crate::{
     check,
-    config::parse_duration,
+    config::{TestKey, parse_duration},
     image::{EngineChoice, Pinned, SecretSource},
     names,
 };
@@ -92,6 +92,23 @@ impl Checked<'_, '_> {
             parsed.extend(self.parse("secrets", &source).map(|source| (id, source)));
         }
         parsed
+    }
+
+    /// The gate before tags move. A file of tasks that silently is none would be an incident.
+    pub(super) fn test(&mut self, value: Option<TestKey>) -> Vec<String> {
+        match value {
+            None => Vec::new(),
+            Some(TestKey::Command(words)) => self.command("test", Some(words)),
+            Some(TestKey::File(path)) => {
+                let message =
+                    format!("`test = \"{path}\"`: files of tasks are not run by this version");
+                self.problem(
+                    &message,
+                    "give a command as a list, such as `test = [\"./smoke.sh\", \"{{.Image}}\"]`",
+                );
+                Vec::new()
+            }
+        }
     }
 
     /// How long one of its targets may be built; nothing can be built in no time.

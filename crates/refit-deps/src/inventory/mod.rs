@@ -15,7 +15,7 @@ use crate::{
     mirror::BaseMirror,
     names,
     policy::Policy,
-    problem::Problem,
+    problem::{Problem, nearest},
 };
 pub use parsed::Parsed;
 use reader::Reader;
@@ -105,6 +105,16 @@ pub fn read_with(files: &Files<'_>, parsed: &Parsed) -> Inventory {
         twice
     });
     reader.claimed_twice(&images);
+    for canary in config.iter().flat_map(|config| config.sweep.canaries()) {
+        if !images.iter().any(|image| image.name == canary) {
+            let known = images.iter().map(|image| image.name.as_str());
+            let hint = match nearest(canary, known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "`refit images` lists them".to_owned(),
+            };
+            reader.config_problem(format!("`canary`: there is no image `{canary}`"), &hint);
+        }
+    }
     let mut inventory = Inventory {
         images,
         problems: reader.problems,

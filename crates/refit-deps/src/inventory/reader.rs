@@ -191,6 +191,7 @@ impl Reader<'_> {
         let engine = checked.choice("engine", keys.engine, &ENGINES);
         let pinned = checked.choice("pinned", keys.pinned, &PINNED);
         let timeout = checked.timeout(keys.timeout.as_deref());
+        let test = checked.test(keys.test);
         let stale_when = checked.command("stale-when", keys.stale_when);
         let destinations = match destinations(&name, repository.as_ref(), &push_to) {
             Ok(destinations) => destinations,
@@ -219,6 +220,7 @@ impl Reader<'_> {
             pinned,
             hold: keys.hold,
             timeout,
+            test,
             stale_when,
             file,
             name,

@@ -53,6 +53,7 @@ impl Evaluator<'_> {
         // They are sorted by target already.
         plan.steps.sort_by_key(|step| step.wave);
         plan.states = self.take_states();
+        self.queue(&mut plan);
         plan.states
             .sort_by(|a, b| (&a.image, &a.platform).cmp(&(&b.image, &b.platform)));
         plan.unaffected = self.unaffected.take();

@@ -3,11 +3,11 @@
 use refit_oci::Digest;
 
 use super::{
-    Step,
+    Action, Step,
     evaluate::Evaluator,
     sweep::{LAYER_FORMAT, known},
 };
-use crate::{key::Key, reason::StateKind};
+use crate::{key::Key, reason::StateKind, record::FailureClass};
 
 impl Step {
     /// The staging tag under which its result lies; none while a parent's result is unknown.
@@ -34,6 +34,11 @@ impl Evaluator<'_> {
         }
         let ground = self.lookup.ground;
         let failure = ground.records.failure(&step.staging_tag()?)?;
+        // What lies under its staging tag was built, and only its test can have failed.
+        let was_built = step.action != Action::Rebuild;
+        if was_built && failure.class != FailureClass::Test.as_str() {
+            return None;
+        }
         let until = failure.until().filter(|until| *until > ground.now)?;
         Some(StateKind::BackingOff {
             class: failure.class.clone(),

@@ -70,6 +70,8 @@ pub(super) struct Scope {
     pub(super) patient: bool,
     /// Leave alone for a while what failed.
     pub(super) backs_off: bool,
+    /// Let canaries go first, and leave what is over the limit to another sweep.
+    pub(super) queues: bool,
     /// Write over what somebody else published.
     pub(super) take_over: bool,
     /// How what other tools published is looked at.

@@ -11,6 +11,7 @@ mod evaluate;
 mod mirror;
 mod onbuild;
 pub mod outcome;
+mod queue;
 mod release;
 mod restore;
 mod rolled_back;
@@ -20,7 +21,7 @@ mod sweep;
 mod view;
 mod wait;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use refit_dockerfile::Kind;
@@ -55,6 +56,8 @@ pub struct Plan {
     pub mirrors: Vec<BaseCopy>,
     /// One for each image with steps, in the order in which tags move: parents first.
     pub publications: Vec<PlannedPublication>,
+    /// Images that go before all others, with what they are built on: where one fails, the others stay.
+    pub canary: BTreeSet<String>,
     /// Published targets that stay as they are.
     pub kept: Vec<Target>,
     /// What is reported and left alone.

@@ -41,6 +41,8 @@ pub struct ReleaseOptions {
     pub patient: bool,
     /// Leave alone for a while what failed in another sweep.
     pub backs_off: bool,
+    /// Let canaries go first, and leave what is over the limit to another sweep.
+    pub queues: bool,
 }
 
 /// The plan that releases the tip.
@@ -73,6 +75,7 @@ pub fn release(ground: &Ground<'_>, options: &ReleaseOptions) -> Resolved<Plan> 
         take_over: options.take_over,
         patient: options.patient,
         backs_off: options.backs_off,
+        queues: options.queues,
         ..Scope::default()
     };
     Evaluator::new(ground, scope).plan(&images)

@@ -45,6 +45,10 @@ pub struct SweepOptions {
     pub checks: bool,
     /// Leave alone for a while what failed in another sweep.
     pub backs_off: bool,
+    /// Let canaries go first, and leave what is over the limit to another sweep.
+    pub queues: bool,
+    /// Patch what the tags of the images hold, whoever moved them there.
+    pub take_over: bool,
 }
 
 /// The plan that patches everything that is stale.
@@ -64,8 +68,11 @@ pub fn sweep(ground: &Ground<'_>, options: &SweepOptions) -> Resolved<Plan> {
         base: options.base.clone(),
         patient: !options.force,
         backs_off: options.backs_off && !options.force,
+        queues: options.queues,
         adopting: Adopting {
-            unrecorded: if options.with_adoptable {
+            unrecorded: if options.take_over {
+                Unrecorded::TakeOver
+            } else if options.with_adoptable {
                 Unrecorded::Read
             } else {
                 Unrecorded::Leave
@@ -357,9 +364,7 @@ impl Evaluator<'_> {
                 Answer::Missing | Answer::Failed(_) => {}
             }
         }
-        if step.action == Action::Rebuild
-            && let Some(kind) = self.backing_off(&step)
-        {
+        if let Some(kind) = self.backing_off(&step) {
             let Target { image, platform } = &step.target;
             return Some(self.state(image, Some(platform), kind));
         }

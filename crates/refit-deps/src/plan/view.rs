@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Action, BaseCopy, Plan, PlannedPin, PlannedPublication, Step};
-use crate::reason::{Reason, State, StateKind, Unaffected};
+use crate::reason::{Queue, Reason, State, StateKind, Unaffected};
 
 /// `{"format_version":1,…}`, without the counts of requests, which the caller adds.
 #[derive(Debug, Serialize)]
@@ -149,6 +149,7 @@ pub fn state(state: &State) -> Value {
         } => json!({
             "waits_for": "failure", "class": class, "count": count, "until": until.to_string(),
         }),
+        StateKind::Queued(queue) => queued(queue),
         StateKind::Pinned {
             reference,
             pinned,
@@ -209,4 +210,11 @@ pub fn state(state: &State) -> Value {
         value.extend(more);
     }
     value
+}
+
+fn queued(queue: &Queue) -> Value {
+    match queue {
+        Queue::Limit { limit } => json!({ "waits_for": "limit", "limit": limit }),
+        Queue::Canary { image } => json!({ "waits_for": "canary", "canary": image }),
+    }
 }

@@ -23,6 +23,8 @@ pub(crate) fn plan_of(ground: &Ground<'_>, scenario: &Scenario) -> Resolved<Plan
         with_adoptable: scenario.with_adoptable,
         checks: true,
         backs_off: images.is_empty(),
+        queues: images.is_empty(),
+        take_over: scenario.take_over,
     };
     let release = |push, patient| ReleaseOptions {
         images: images.clone(),
@@ -31,6 +33,7 @@ pub(crate) fn plan_of(ground: &Ground<'_>, scenario: &Scenario) -> Resolved<Plan
         take_over: scenario.take_over,
         patient,
         backs_off: patient && images.is_empty(),
+        queues: patient && images.is_empty(),
     };
     match scenario.run.as_str() {
         "sweep" => plan::sweep(ground, &sweep()),

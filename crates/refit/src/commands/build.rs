@@ -97,6 +97,7 @@ pub(crate) async fn run(app: &App, args: &BuildArgs) -> Result<Exit, CommandErro
             take_over: args.take_over,
             patient: false,
             backs_off: false,
+            queues: false,
         };
         observer
             .resolve(|ground| plan::release(ground, &options))

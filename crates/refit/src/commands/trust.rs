@@ -72,13 +72,14 @@ pub(crate) fn run(app: &App, args: &TrustArgs) -> Result<Exit, CommandError> {
 fn commands<'i>(project: &Project, images: &'i [Image]) -> BTreeMap<String, BTreeSet<&'i str>> {
     let mut commands: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for image in images {
-        let words = &image.stale_when;
-        if words.is_empty() || words == project.user.stale_when() {
-            continue;
+        for (key, words) in [("stale-when", &image.stale_when), ("test", &image.test)] {
+            if words.is_empty() || words == project.user.stale_when() {
+                continue;
+            }
+            let quoted: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+            let command = format!("{key} {}", quoted.join(" "));
+            commands.entry(command).or_default().insert(&image.name);
         }
-        let quoted: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-        let command = format!("stale-when {}", quoted.join(" "));
-        commands.entry(command).or_default().insert(&image.name);
     }
     commands
 }

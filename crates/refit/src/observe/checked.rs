@@ -47,7 +47,7 @@ impl Observer<'_> {
     }
 
     /// The user's own command may, and a repository's once its file was accepted.
-    fn may_run(&self, words: &[String]) -> bool {
+    pub(crate) fn may_run(&self, words: &[String]) -> bool {
         let project = self.project;
         let accepted = |digest| project.trust.accepts(digest, project.repo.common_dir());
         words == project.user.stale_when() || self.tip.config.as_ref().is_some_and(accepted)

@@ -93,6 +93,7 @@ pub(crate) async fn apply(
         observer,
         watch: &watch,
         secrets: &secrets,
+        tested: published_images(plan),
         message: format!("refit: {} {id}", kind.as_str()),
         remote,
         observed: Mutex::new(first),
@@ -155,6 +156,13 @@ pub(crate) async fn apply(
     Ok(Ran { id, applied })
 }
 
+/// The images whose tags move.
+fn published_images(plan: &Plan) -> BTreeSet<String> {
+    let published = plan.publications.iter();
+    let published = published.filter(|p| !p.tags.is_empty() || !p.unique_tags.is_empty());
+    published.map(|p| p.image.clone()).collect()
+}
+
 /// The sentences of runs that were killed after their records, and before those.
 fn left_out(
     observer: &Observer<'_>,
@@ -192,6 +200,7 @@ pub(crate) fn keep_seen(
         observer,
         watch: &watch,
         secrets: &SecretStore::default(),
+        tested: BTreeSet::new(),
         message: "refit: bases that moved".to_owned(),
         remote,
         observed: Mutex::new(seen(observer, plan, IDLE_SWEEPS)),

@@ -277,6 +277,8 @@ impl<'p> Elsewhere<'p> {
                     .any(|reason| reason.kind == "check-failed")
             }),
             backs_off: false,
+            queues: false,
+            take_over: false,
         };
         let now = asked.plan(&observer, &claimed.images).await?;
         let mut part = Part::of(&observer.line.name);

@@ -56,10 +56,12 @@ use crate::{
     refit sweep --base debian:12-slim  only what is built on it\n  \
     refit sweep --summary summary.md   what was done, as Markdown\n  \
     refit sweep --wait 30m             after a sweep that is under way elsewhere\n  \
+    refit sweep web --take-over        patch what somebody else moved its tag to\n  \
     refit sweep web --force            a fresh build although nothing changed\n  \
     refit sweep --emit json --shards 8 >plan.json  a plan for eight machines\n  \
     refit sweep --plan plan.json --shard 3/8       what the third of them builds\n  \
     refit sweep --plan plan.json --publish         moves the tags in the end")]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct SweepArgs {
     /// Only these images
     #[arg(value_name = "IMAGE")]
@@ -76,6 +78,9 @@ pub(crate) struct SweepArgs {
     /// Rebuild although nothing changed, without layers from a cache; new bases are not waited for
     #[arg(long)]
     force: bool,
+    /// Patch the named images as their tags hold them, although somebody else moved those
+    #[arg(long, requires = "images")]
+    take_over: bool,
     /// Append what was patched, what failed and what was left as it is to this file, as Markdown: in GitHub Actions
     /// `$GITHUB_STEP_SUMMARY`
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
@@ -342,6 +347,8 @@ impl<'p> Sweep<'p, '_> {
             with_adoptable: args.dry_run,
             checks: true,
             backs_off: args.images.is_empty(),
+            queues: args.images.is_empty(),
+            take_over: args.take_over,
         }
     }
 }
@@ -359,6 +366,8 @@ struct Asked {
     with_adoptable: bool,
     checks: bool,
     backs_off: bool,
+    queues: bool,
+    take_over: bool,
 }
 
 impl Asked {
@@ -387,6 +396,8 @@ impl Asked {
                 push: true,
                 patient: !self.force,
                 backs_off: self.backs_off && !self.force,
+                queues: self.queues,
+                take_over: self.take_over,
                 ..ReleaseOptions::default()
             };
             return observer
@@ -400,6 +411,8 @@ impl Asked {
             with_adoptable: self.with_adoptable,
             checks: self.checks,
             backs_off: self.backs_off,
+            queues: self.queues,
+            take_over: self.take_over,
         };
         observer
             .resolve(|ground| plan::sweep(ground, &options))

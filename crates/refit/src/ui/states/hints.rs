@@ -68,6 +68,7 @@ fn way_out(kind: &StateKind) -> Option<&'static str> {
             "`refit build IMAGE --push` releases it"
         }
         StateKind::Deferred { .. } => "`refit sweep IMAGE --force` does not wait",
+        StateKind::Queued(_) => "`refit sweep IMAGE` does not wait",
         StateKind::BackingOff { .. } => "`refit sweep IMAGE` tries it at once",
         StateKind::CheckNotAccepted => "`refit trust` accepts the commands of this repository",
         StateKind::CheckStillFails => "`refit sweep IMAGE --force` builds it once more",

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use refit_deps::{
     adopt::How,
-    reason::{Level, Reason, StateKind, TagOwner, Unaffected, Wait},
+    reason::{Level, Queue, Reason, StateKind, TagOwner, Unaffected, Wait},
 };
 use refit_oci::{Digest, Platform, Reference};
 
@@ -94,6 +94,7 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
             count,
             until,
         } => backing_off(class, *count, *until),
+        StateKind::Queued(queue) => queued(queue),
         StateKind::Pinned {
             reference,
             pinned,
@@ -199,6 +200,15 @@ fn deferred((reference, digest): (&Reference, &Digest), until: Timestamp, wait: 
     };
     let (base, digest) = (reference.familiar(), digest.short());
     format!("deferred until {}: {base} {digest} {what}", moment(until))
+}
+
+fn queued(queue: &Queue) -> String {
+    match queue {
+        Queue::Limit { limit } => {
+            format!("left to the next sweep: `limit = {limit}`, and others waited longer")
+        }
+        Queue::Canary { image } => format!("left alone until the canary `{image}` is well"),
+    }
 }
 
 fn backing_off(class: &str, count: u32, until: Timestamp) -> String {
