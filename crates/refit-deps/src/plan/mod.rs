@@ -34,7 +34,7 @@ use crate::{
     pin::Pin,
     problem::Problem,
     reason::{Reason, State, StateKind, Unaffected},
-    record::SeenRecord,
+    record::{Record, SeenRecord},
     scan::Triggers,
     source::SourceId,
 };
@@ -42,7 +42,7 @@ use crate::{
 pub use adopting::adopt;
 pub use mirror::BaseCopy;
 pub use release::{ReleaseOptions, release};
-pub use restore::{RestorePlan, restore};
+pub use restore::{RestorePlan, left_out, restore};
 pub use status::{Status, StatusRow, Word, status};
 pub use sweep::{LAYER_FORMAT, SweepOptions, sweep};
 pub use view::{PlanView, StepView, mirror as mirror_json, state as state_json};
@@ -66,6 +66,8 @@ pub struct Plan {
     pub unaffected: Vec<Unaffected>,
     /// Digests that bases have moved to and that no record knows yet: the records a sweep writes of them say when.
     pub seen: Vec<Seen>,
+    /// Records that killed runs have left out, the oldest of an image first: they go with what is recorded next.
+    pub left_out: Vec<Record>,
     /// Dockerfiles that could not be used.
     pub problems: Vec<Problem>,
     /// How many targets were evaluated for it once everything was known: what it took, on any machine.
@@ -199,6 +201,20 @@ pub struct PlannedPublication {
 }
 
 impl Plan {
+    /// Adds what killed runs have left out: what is published of the same images follows it.
+    pub fn complete(&mut self, records: Vec<Record>) {
+        for record in &records {
+            let Record::Publish(publish) = record else {
+                continue;
+            };
+            let mut of_image = self.publications.iter_mut();
+            if let Some(planned) = of_image.find(|p| p.image == publish.image) {
+                planned.after = Some(publish.id.clone());
+            }
+        }
+        self.left_out = records;
+    }
+
     /// The step of a target.
     pub fn step(&self, target: &Target) -> Option<&Step> {
         self.steps.iter().find(|step| step.target == *target)

@@ -1,5 +1,8 @@
 //! The plan of `refit notes restore`: the records that published indexes and manifests still say of themselves.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use refit_oci::{Digest, Index, Platform, Reference, annotations};
 
 use super::evaluate::{Adopting, Evaluator, Scope};
@@ -8,7 +11,9 @@ use crate::{
     image::Image,
     observe::{Answer, Ground, Lookup, Resolved},
     pin::{self, Pin},
-    publication::{Published, Unrecorded, index_of_ours, platforms, revision},
+    publication::{
+        Publication, Published, Unrecorded, index_of_ours, platforms, publication, revision,
+    },
     reason::{State, StateKind, TagOwner},
     record::{BuildRecord, PublishRecord, Record},
     source::SourceId,
@@ -58,6 +63,48 @@ pub fn restore(ground: &Ground<'_>) -> Resolved<RestorePlan> {
         }
     }
     evaluator.lookup.finish(plan)
+}
+
+/// What runs that were killed between a tag and its record have left out, of these images, published before `before`: what
+/// is younger may be recorded by a run that is under way. Where nothing at all is recorded of an image nothing is
+/// completed: that records are missing must stay visible.
+pub fn left_out(
+    ground: &Ground<'_>,
+    images: &BTreeSet<String>,
+    before: Timestamp,
+) -> Resolved<Vec<Record>> {
+    let evaluator = Evaluator::new(ground, Scope::default());
+    let mut records = Vec::new();
+    for image in &ground.inventory.images {
+        if images.contains(&image.name) {
+            records.extend(unrecorded(&evaluator, image, before).into_iter().flatten());
+        }
+    }
+    evaluator.lookup.finish(records)
+}
+
+/// The records of an unrecorded push of ours; none while something is unknown.
+fn unrecorded(evaluator: &Evaluator<'_>, image: &Image, before: Timestamp) -> Option<Vec<Record>> {
+    let lookup = &evaluator.lookup;
+    let Some(lead) = image.lead_tag() else {
+        return Some(Vec::new());
+    };
+    let published = match publication(lookup, image, Unrecorded::Leave)? {
+        Publication::Ours(published) if published.record.is_some() => published,
+        _ => return Some(Vec::new()),
+    };
+    if known(lookup, image, &lead, &published.index).is_some() {
+        return Some(Vec::new());
+    }
+    let Ok(Some(index)) = index_of_ours(lookup, image, &lead, &published.index)? else {
+        return Some(Vec::new());
+    };
+    let created = index.annotations.get(annotations::CREATED);
+    let created: Option<Timestamp> = created.and_then(|at| at.parse().ok());
+    if created.is_none_or(|created| created >= before) {
+        return Some(Vec::new());
+    }
+    Some(restored(evaluator, image, &lead)?.unwrap_or_default())
 }
 
 /// Some registry's answer, or none while it has not been asked.

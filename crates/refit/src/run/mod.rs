@@ -15,7 +15,7 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use refit_build::apply::{self, Applied, Control, Failed, Outcome, Site};
 use refit_deps::{
-    plan::{Action, Plan},
+    plan::{self, Action, Plan},
     reason::Reason,
     record::{Record, SweptRecord},
     sentence::{self, BaseMove},
@@ -57,6 +57,9 @@ fn jobs(text: &str) -> Result<usize, String> {
     let jobs = text.parse().ok().filter(|jobs| (1..=256).contains(jobs));
     jobs.ok_or_else(|| "give a number from 1 to 256".to_owned())
 }
+
+/// After how long somebody else writes what a run has left out: until then it may be under way.
+const LEFT_OUT_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a run came to.
 pub(crate) struct Ran {
@@ -169,7 +172,7 @@ fn left_out(
     now: Timestamp,
 ) -> Result<BTreeMap<ObjectId, Vec<String>>, CommandError> {
     let said = observer.project.repo.notes(SENTENCES)?;
-    let before = now - SignedDuration::from_hours(1);
+    let before = now - LEFT_OUT_AFTER;
     Ok(sentence::left_out(&observer.records, said.lines(), before))
 }
 
@@ -214,7 +217,21 @@ fn seen(observer: &Observer<'_>, plan: &Plan, every: SignedDuration) -> Vec<Reco
     let seen = seen.map(|seen| Record::Seen(seen.record(observer.now)));
     let knows_all = !plan.states.iter().any(|state| state.kind.is_unknown());
     let swept = swept(observer, every).filter(|_| observer.is_full_sweep && knows_all);
-    seen.chain(swept).collect()
+    let left_out = plan.left_out.iter().cloned();
+    seen.chain(swept).chain(left_out).collect()
+}
+
+/// Has a plan complete the records of runs that were killed between a tag and its record.
+pub(crate) async fn complete(observer: &Observer<'_>, plan: &mut Plan) -> Result<(), CommandError> {
+    let steps = plan.steps.iter().map(|step| &step.target);
+    let images = steps.chain(&plan.kept).map(|target| target.image.clone());
+    let images: BTreeSet<String> = images.collect();
+    let before = observer.now - LEFT_OUT_AFTER;
+    let records = observer
+        .resolve(|ground| plan::left_out(ground, &images, before))
+        .await?;
+    plan.complete(records);
+    Ok(())
 }
 
 /// The record of a sweep, unless there is one that is younger than `every`. A sweep without steps makes none where there

@@ -17,6 +17,7 @@ mod failures;
 mod faults;
 mod gates;
 mod interrupted;
+mod killed;
 mod lease;
 mod lines;
 mod local;

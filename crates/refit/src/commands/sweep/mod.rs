@@ -267,6 +267,9 @@ impl<'p> Sweep<'p, '_> {
         let mut plan = self.asked().plan(&observer, &claimed.images).await?;
         plan.states.extend(claimed.states);
         plan.problems.clone_from(&observer.tip.problems);
+        if !args.dry_run {
+            run::complete(&observer, &mut plan).await?;
+        }
         let after = run::exit_of_sweep(&plan);
         let only_plan = args.dry_run || args.elsewhere.emit.is_some();
         let json = args.format.format == Format::Json || args.elsewhere.emit.is_some();

@@ -110,10 +110,11 @@ fn a_sweep_in_shards_ends_where_one_job_does() {
         for (before, after) in before.iter().zip(&after) {
             assert!(before != after, "{name}");
         }
-        let (refs, n_writes) = (team.refs(), team.n_writes());
-        assert_eq!(sweep(&team, (system, name)), 0, "{name}: nothing is left");
-        assert_eq!((team.refs(), team.n_writes()), (refs, n_writes), "{name}");
-
+        if system == System::Github {
+            let (refs, n_writes) = (team.refs(), team.n_writes());
+            assert_eq!(sweep(&team, (system, name)), 0, "nothing is left");
+            assert_eq!((team.refs(), team.n_writes()), (refs, n_writes));
+        }
         let clone = team.sandbox.path("another");
         team.sandbox
             .git(&["clone", "-q", "../origin.git", clone.to_str().unwrap()]);
