@@ -210,6 +210,46 @@ fn what_a_failed_shard_did_not_build_stays_as_it_was() {
 }
 
 #[test]
+fn nothing_is_published_before_a_canary_that_is_not_built() {
+    let bench = Bench::new();
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(
+        "//- .config/refit.toml\nversion = 1\npush-to = [\"HUB/team\"]\n\
+         [[images]]\nfiles = \"*/Dockerfile\"\nname = \"{dir}\"\n[sweep]\ncanary = [\"small\"]\n\
+         //- small/Dockerfile\nFROM HUB/base/os:1\nCMD [\"small\"]\n\
+         //- big/Dockerfile\nFROM HUB/base/os:1\nCMD [\"big\"]\n",
+    );
+    shop.refit(&["build", "--push"]).exits(0);
+    bench.push_base("1", "two", "two");
+    let plan = shop
+        .refit(&["sweep", "--emit", "json", "--shards", "2"])
+        .exits(0);
+    fs::write(bench.folder().join("plan.json"), &plan.stdout).unwrap();
+    let before = bench.all_published(&["small", "big"]);
+    let run = |doing: &[&str]| shop.refit(&[&["sweep", "--plan", "../plan.json"], doing].concat());
+    let shard_of = |image: &str| {
+        let plan = plan.json();
+        let mut steps = plan["steps"].as_array().unwrap().iter();
+        let step = steps.find(|step| step["image"] == image).unwrap();
+        format!("{}/2", step["place"]["shard"])
+    };
+    run(&["--shard", &shard_of("big")]).exits(0);
+    run(&["--publish"])
+        .exits(1)
+        .mentions("error: small@linux/amd64: it is not staged")
+        .mentions("error: big: nothing of it is published: the canary `small` is not published");
+    assert_eq!(bench.all_published(&["small", "big"]), before);
+    run(&["--shard", &shard_of("small")]).exits(0);
+    run(&["--publish"]).exits(0);
+    for image in ["small", "big"] {
+        assert_eq!(
+            bench.file(image, "linux/amd64", "etc/patch").unwrap(),
+            "two"
+        );
+    }
+}
+
+#[test]
 fn a_base_that_moves_after_the_plan_is_said_and_left_to_the_next_sweep() {
     let bench = Bench::new();
     let fleet = Fleet::new(&bench);

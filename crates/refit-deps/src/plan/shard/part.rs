@@ -110,6 +110,20 @@ pub fn published(mut plan: Plan, staged: &BTreeMap<Target, Digest>) -> Published
             blocked.insert(publication.image.clone(), why);
         }
     }
+    // Canaries go first, and nothing follows one that did not come out well.
+    let is_fine = |image: &str| {
+        !blocked.contains_key(image) && !missing.iter().any(|step| step.target.image == image)
+    };
+    if let Some(canary) = plan.canary.iter().find(|canary| !is_fine(canary)) {
+        let why = format!("the canary `{canary}` is not published");
+        for publication in &plan.publications {
+            if !plan.canary.contains(&publication.image) {
+                blocked
+                    .entry(publication.image.clone())
+                    .or_insert_with(|| why.clone());
+            }
+        }
+    }
     plan.publications
         .retain(|publication| !blocked.contains_key(&publication.image));
     for publication in &mut plan.publications {

@@ -43,7 +43,8 @@ pub(super) struct ElsewhereArgs {
         long,
         value_name = "json|github|gitlab|azure",
         value_enum,
-        hide_possible_values = true
+        hide_possible_values = true,
+        conflicts_with = "take_over"
     )]
     pub(super) emit: Option<emit::System>,
     /// With `--emit`: how many shards a wave has at most [default: 8]
@@ -277,7 +278,8 @@ impl<'p> Elsewhere<'p> {
                     .any(|reason| reason.kind == "check-failed")
             }),
             backs_off: false,
-            queues: false,
+            // What is built somewhere is not published before the canaries; the plan is within its limit already.
+            queues: self.doing == Doing::Publish,
             take_over: false,
         };
         let now = asked.plan(&observer, &claimed.images).await?;
