@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         adopt, build, completions, config, context, demo, deps, doctor, hold, hook, images, init,
-        logs, man, notes, rollback, runs, status, sweep, trust,
+        logs, man, notes, rollback, runs, status, sweep, trust, verify,
     },
     environment,
     observe::OwnTags,
@@ -118,6 +118,7 @@ pub(crate) enum Verb {
     Init(init::InitArgs),
     Hold(hold::HoldArgs),
     Rollback(rollback::RollbackArgs),
+    Verify(verify::VerifyArgs),
     Hook(hook::HookArgs),
     Runs(runs::RunsArgs),
     Logs(logs::LogsArgs),

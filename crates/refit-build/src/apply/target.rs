@@ -17,8 +17,8 @@ use refit_platform::Target;
 use refit_registry::Registries;
 
 use super::{
-    Done, Failed, Outcome, Prepared, Site, Workshop, control, control::Broken, gate, io_failed,
-    mirror, mirror::Unmirrored, pinned, pinned::Settled, stage,
+    Done, Failed, Outcome, Prepared, Site, Workshop, control, control::Broken, cutoff, gate,
+    io_failed, mirror, mirror::Unmirrored, pinned, pinned::Settled, stage,
 };
 use crate::engine::{Built, EngineError, PinnedBase, Recipe};
 
@@ -339,6 +339,9 @@ async fn build(
         failed: explain(&error, &recipe),
     })?;
     check(&built, &base_diff_ids, step)?;
+    if let Some(published) = cutoff::kept(step, &built, &key(step, pins), site).await? {
+        return Ok((published, base_diff_ids));
+    }
     let manifest = stage::push(step, &image, &recipe, &built, pins, &key(step, pins), site).await?;
     Ok((manifest, base_diff_ids))
 }

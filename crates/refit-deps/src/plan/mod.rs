@@ -18,6 +18,7 @@ mod rolled_back;
 pub mod shard;
 mod status;
 mod sweep;
+mod verify;
 mod view;
 mod wait;
 
@@ -45,6 +46,7 @@ pub use release::{ReleaseOptions, release};
 pub use restore::{RestorePlan, left_out, restore};
 pub use status::{Status, StatusRow, Word, status};
 pub use sweep::{LAYER_FORMAT, SweepOptions, sweep};
+pub use verify::{Finding, Verification, verify};
 pub use view::{PlanView, StepView, mirror as mirror_json, state as state_json};
 
 /// What will be done, and what not.

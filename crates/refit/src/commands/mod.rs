@@ -21,6 +21,7 @@ pub(crate) mod runs;
 pub(crate) mod status;
 pub(crate) mod sweep;
 pub(crate) mod trust;
+pub(crate) mod verify;
 
 use std::path::PathBuf;
 
@@ -60,6 +61,7 @@ pub(crate) async fn run(app: &App, verb: Verb) -> Result<Exit, CommandError> {
         Verb::Deps(verb) => deps::run(app, verb).await,
         Verb::Init(args) => init::run(app, &args),
         Verb::Hold(args) => hold::run(app, &args),
+        Verb::Verify(args) => verify::run(app, &args).await,
         Verb::Rollback(args) => rollback::run(app, &args).await,
         Verb::Hook(args) => hook::run(app, &args).await,
         Verb::Runs(args) => runs::run(app, &args),

@@ -21,6 +21,7 @@ const VERBS: &[&[&str]] = &[
     &["init"],
     &["hold"],
     &["rollback"],
+    &["verify"],
     &["hook"],
     &["runs"],
     &["logs"],

@@ -37,5 +37,6 @@ mod shapes;
 mod shards;
 mod tags;
 mod trust;
+mod verify;
 mod waiting;
 mod whole_path;
