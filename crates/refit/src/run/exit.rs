@@ -29,6 +29,8 @@ pub(crate) fn exit_of_sweep(plan: &Plan) -> Exit {
 pub(crate) fn exit_of_build(plan: &Plan) -> Exit {
     let undone = plan.states.iter().map(|state| match state.kind {
         StateKind::Foreign { .. }
+        // It was rolled back: a release is held by nothing else.
+        | StateKind::Held { .. }
         | StateKind::MovedElsewhere { .. }
         | StateKind::NewerIsPublished { .. }
         | StateKind::Claimed { .. }

@@ -50,6 +50,7 @@ fn a_release_is_rolled_back_and_only_something_new_ends_that() {
     // Neither a sweep nor the same commit brings it back.
     shop.refit(&["sweep"]).exits(0).mentions("nothing to do");
     shop.refit(&["build", "--push"])
+        .exits(1)
         .mentions("rolled back from");
     assert_eq!(bench.published("web"), first);
     // A patch is made from what is published again.
@@ -57,6 +58,7 @@ fn a_release_is_rolled_back_and_only_something_new_ends_that() {
     shop.refit(&["sweep"]).exits(0);
     assert_eq!(page(&bench), ["two", "one"]);
     shop.refit(&["build", "--push"])
+        .exits(1)
         .mentions("rolled back from");
     assert_eq!(page(&bench), ["two", "one"]);
 
