@@ -119,6 +119,8 @@ pub enum LayerSource {
     Base(usize),
     /// A file in the recipe's work folder.
     File(PathBuf),
+    /// The repository that the result goes to has it already.
+    There,
 }
 
 /// A Dockerfile asks for something that this engine cannot do.

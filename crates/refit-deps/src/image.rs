@@ -45,6 +45,8 @@ pub struct Image {
     pub engine: EngineChoice,
     /// What to do when a pinned base's tag has moved on.
     pub pinned: Pinned,
+    /// Whether a patch may put the published layers on the new base instead of building them.
+    pub rebase: RebaseChoice,
     /// Why no sweep touches it, if none may.
     pub hold: Option<String>,
     /// How long one of its targets may be built.
@@ -86,6 +88,18 @@ pub enum Pinned {
     Report,
     /// Follow the tag.
     Follow,
+}
+
+/// Whether a patch may put the published layers on the new base instead of building them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum RebaseChoice {
+    /// Where it is proven to come to the same as a rebuild.
+    #[default]
+    Auto,
+    /// No.
+    Never,
+    /// Proven or not, unless something is in the way.
+    Always,
 }
 
 impl FromStr for SecretSource {

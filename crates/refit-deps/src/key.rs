@@ -63,6 +63,8 @@ pub struct Key<'a> {
     pub platform: &'a Platform,
     /// For forced builds: the manifest that is replaced, else an equal result would be found at once.
     pub replaces: Option<&'a Digest>,
+    /// For what may not be what a rebuild comes to: the manifest whose layers are put on another base.
+    pub rebased: Option<&'a Digest>,
 }
 
 impl Key<'_> {
@@ -84,6 +86,9 @@ impl Key<'_> {
         pins.into_iter().for_each(&mut line);
         if let Some(replaces) = self.replaces {
             line(json!(["replaces", replaces]).to_string());
+        }
+        if let Some(rebased) = self.rebased {
+            line(json!(["rebased", rebased]).to_string());
         }
         format!("refit-{}", Digest::sha256(text.as_bytes()).hex())
     }

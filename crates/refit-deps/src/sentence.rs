@@ -91,7 +91,11 @@ pub fn run(
         0..=6 => names.join(", "),
         more => format!("{} and {} more", names[..5].join(", "), more - 5),
     };
-    let done = if kind == "sweep" { "rebuilt" } else { "built" };
+    let done = match kind {
+        "sweep" => "rebuilt",
+        "rebase" => "rebased",
+        _ => "built",
+    };
     let mut text = format!("{date} {kind} {id}: {shown} {done}");
     if kept > 0 {
         text = format!("{text}, {kept} kept");

@@ -14,6 +14,8 @@ pub enum RunKind {
     Build,
     /// `refit sweep`.
     Sweep,
+    /// `refit rebase`.
+    Rebase,
     /// `refit task run`.
     Task,
 }
@@ -24,6 +26,7 @@ impl RunKind {
         match self {
             Self::Build => "build",
             Self::Sweep => "sweep",
+            Self::Rebase => "rebase",
             Self::Task => "task",
         }
     }

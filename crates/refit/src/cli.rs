@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         adopt, build, completions, config, context, demo, deps, doctor, hold, hook, images, init,
-        logs, man, notes, rollback, runs, status, sweep, trust, verify,
+        logs, man, notes, rebase, rollback, runs, status, sweep, trust, verify,
     },
     environment,
     observe::OwnTags,
@@ -112,6 +112,7 @@ pub(crate) enum Verb {
     Images(images::ImagesArgs),
     Build(build::BuildArgs),
     Sweep(sweep::SweepArgs),
+    Rebase(rebase::RebaseArgs),
     Adopt(adopt::AdoptArgs),
     #[command(subcommand)]
     Deps(deps::DepsVerb),

@@ -173,7 +173,9 @@ fn failed(ran: &Ran) -> Vec<[String; 2]> {
         let why = match &done.outcome {
             Outcome::Failed(failed) => failed.message.clone(),
             Outcome::Skipped(why) => format!("skipped: {why}"),
-            Outcome::Built(_) | Outcome::Staged(_) | Outcome::Kept(_) => return None,
+            Outcome::Built(_) | Outcome::Rebased(_) | Outcome::Staged(_) | Outcome::Kept(_) => {
+                return None;
+            }
         };
         Some([code(&done.target.to_string()), plain(&why)])
     });

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use refit_build::{
-    apply::{Done, Failed, Mirrored, Prepared, Tested, Workshop},
+    apply::{Described, Done, Failed, Mirrored, Prepared, Tested, Workshop},
     engine::ContextTar,
 };
 use refit_deps::{
@@ -160,6 +160,10 @@ impl Workshop for LineWorkshop<'_> {
         })
     }
 
+    fn describe(&self, step: &Step) -> Result<Described, Failed> {
+        self.try_describe(step).map_err(failed)
+    }
+
     fn keep(&self, records: &[Record]) -> Result<(), Failed> {
         let mut all = self.take_observed();
         all.extend_from_slice(records);
@@ -186,7 +190,7 @@ impl Workshop for LineWorkshop<'_> {
 }
 
 impl LineWorkshop<'_> {
-    fn try_prepare(&self, step: &Step, work_dir: &Path) -> Result<Prepared, CommandError> {
+    fn try_describe(&self, step: &Step) -> Result<Described, CommandError> {
         let project = self.observer.project;
         let snapshot = self.observer.source(step.commit.as_ref())?;
         let image = match self.observer.image_at(&snapshot, &step.target.image) {
@@ -197,11 +201,25 @@ impl LineWorkshop<'_> {
         let file = image.file.clone().ok_or_else(missing)?;
         let (platform, triggers) = (&step.target.platform, &step.triggers);
         let scanned = scan::scan_with(&image, platform, project.build_platform(), triggers);
-        let resolved = match scanned {
-            Some(Ok(resolved)) => resolved,
-            Some(Err(problem)) => return Err(CommandError::new(problem.to_string())),
-            None => return Err(missing()),
-        };
+        match scanned {
+            Some(Ok(resolved)) => Ok(Described {
+                image,
+                file,
+                resolved,
+            }),
+            Some(Err(problem)) => Err(CommandError::new(problem.to_string())),
+            None => Err(missing()),
+        }
+    }
+
+    fn try_prepare(&self, step: &Step, work_dir: &Path) -> Result<Prepared, CommandError> {
+        let Described {
+            image,
+            file,
+            resolved,
+        } = self.try_describe(step)?;
+        let project = self.observer.project;
+        let snapshot = self.observer.source(step.commit.as_ref())?;
         let secrets = self.secrets.given(&image, &file, &resolved)?;
         let listed = context(project, &snapshot, &image)?;
         let entries: Vec<_> = seen(&listed, &resolved.inputs)

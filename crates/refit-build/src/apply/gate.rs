@@ -16,7 +16,9 @@ use super::{
 pub(super) async fn pass(step: &Step, finished: Finished, site: &Site<'_>) -> Finished {
     let Finished { done, mut records } = finished;
     let manifest = match &done.outcome {
-        Outcome::Built(manifest) | Outcome::Staged(manifest) => manifest.clone(),
+        Outcome::Built(manifest) | Outcome::Rebased(manifest) | Outcome::Staged(manifest) => {
+            manifest.clone()
+        }
         // What is published stays, or there is nothing to test.
         Outcome::Kept(_) | Outcome::Failed(_) | Outcome::Skipped(_) => {
             return Finished { done, records };
@@ -41,7 +43,7 @@ pub(super) async fn pass(step: &Step, finished: Finished, site: &Site<'_>) -> Fi
         Record::Build(build) => Some(build.deps.clone()),
         _ => None,
     });
-    let key = pins.map(|pins| super::target::key(step, &pins).tag());
+    let key = pins.map(|pins| step.key(&pins).tag());
     let about = (class, log.clone());
     records.extend(key.and_then(|key| control::record(step, key, about, site)));
     Finished {

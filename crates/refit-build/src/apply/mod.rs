@@ -10,6 +10,7 @@ mod mirror;
 mod phases;
 mod pinned;
 mod publish;
+mod rebase;
 mod stage;
 mod target;
 
@@ -34,7 +35,10 @@ use refit_oci::{Digest, Platform, Reference};
 use refit_platform::Target;
 use refit_registry::Registries;
 
-use crate::engine::{ContextTar, Engine, SecretValues};
+use crate::{
+    engine::{ContextTar, Engine, SecretValues},
+    rebase::Rebaser,
+};
 
 pub use control::{Control, Failures, Timeouts};
 pub use found::{Staged, staged};
@@ -47,6 +51,9 @@ pub trait Workshop: Send + Sync {
 
     /// Runs the image's `test` on a built manifest that is about to be published.
     fn test<'w>(&'w self, step: &'w Step, manifest: &'w Digest) -> BoxFuture<'w, Tested>;
+
+    /// What a step's source says of how it is built, without its context.
+    fn describe(&self, step: &Step) -> Result<Described, Failed>;
 
     /// Keeps records for good; called after every wave and after tags have moved.
     fn keep(&self, records: &[Record]) -> Result<(), Failed>;
@@ -84,6 +91,16 @@ pub struct Prepared {
     pub context: ContextTar,
     /// The values of the image's build secrets.
     pub secrets: SecretValues,
+}
+
+/// What a step's source says of how it is built.
+pub struct Described {
+    /// The image's entry at the step's commit.
+    pub image: Image,
+    /// Its Dockerfile.
+    pub file: Arc<Dockerfile>,
+    /// The Dockerfile for this platform.
+    pub resolved: Resolved,
 }
 
 /// The engines of a run. Only those that the plan names are there.
@@ -162,6 +179,8 @@ pub struct Done {
 pub enum Outcome {
     /// It was built.
     Built(Digest),
+    /// The published layers were put on the new base.
+    Rebased(Digest),
     /// It lay under its staging tag.
     Staged(Digest),
     /// It came to what is published already.
@@ -176,7 +195,10 @@ impl Outcome {
     /// The manifest, if there is one.
     pub fn manifest(&self) -> Option<&Digest> {
         match self {
-            Self::Built(manifest) | Self::Staged(manifest) | Self::Kept(manifest) => Some(manifest),
+            Self::Built(manifest)
+            | Self::Rebased(manifest)
+            | Self::Staged(manifest)
+            | Self::Kept(manifest) => Some(manifest),
             Self::Failed(_) | Self::Skipped(_) => None,
         }
     }
@@ -224,6 +246,8 @@ pub struct Site<'a> {
     pub registries: &'a Registries,
     /// Who builds.
     pub engines: &'a Engines,
+    /// Who puts published layers on other bases.
+    pub rebaser: &'a Rebaser,
     /// Sources, records, the terminal.
     pub workshop: &'a dyn Workshop,
     /// The run, which keeps the logs.

@@ -4,29 +4,28 @@ use std::collections::BTreeMap;
 
 use refit_deps::{
     image::Image,
-    key::Key,
     pin::{self, Pin},
     plan::Step,
 };
+use refit_dockerfile::Resolved;
 use refit_oci::{Descriptor, Digest, Document, Exact, Manifest, annotations, media_type};
 use refit_registry::{BlobSource, Place};
 
 use super::{Failed, Site, pinned};
-use crate::engine::{Built, BuiltLayer, LayerSource, Recipe};
+use crate::engine::{Built, BuiltLayer, LayerSource, PinnedBase};
 
 /// Pushes and tags; returns the manifest's digest.
 pub(super) async fn push(
     step: &Step,
     image: &Image,
-    recipe: &Recipe,
+    (resolved, bases): (&Resolved, &[PinnedBase]),
     built: &Built,
     pins: &[Pin],
-    key: &Key<'_>,
     site: &Site<'_>,
 ) -> Result<Digest, Failed> {
     let registry = site.registries.registry(step.repository.registry());
     for layer in &built.layers {
-        push_layer(step, recipe, layer, site).await?;
+        push_layer(step, bases, layer, site).await?;
     }
     let config = Descriptor::of(media_type::OCI_CONFIG, &built.config);
     let pushed = registry
@@ -40,11 +39,11 @@ pub(super) async fn push(
     let manifest = Manifest::new(
         config,
         layers.collect(),
-        manifest_annotations(step, image, recipe, pins),
+        manifest_annotations(step, image, resolved, pins),
     );
     let document = Document::Manifest(Exact::encode(media_type::OCI_MANIFEST, manifest));
     let pushed = registry
-        .push_document(&step.repository, &document, Some(&key.tag()))
+        .push_document(&step.repository, &document, Some(&step.key(pins).tag()))
         .await;
     pushed.map_err(|e| Failed::of(&e))
 }
@@ -52,7 +51,7 @@ pub(super) async fn push(
 /// A base's layer is mounted, or copied, as it is; nothing is sent that the registry has.
 async fn push_layer(
     step: &Step,
-    recipe: &Recipe,
+    bases: &[PinnedBase],
     layer: &BuiltLayer,
     site: &Site<'_>,
 ) -> Result<(), Failed> {
@@ -60,11 +59,9 @@ async fn push_layer(
     let descriptor = &layer.descriptor;
     let source: BlobSource = match &layer.source {
         LayerSource::File(path) => path.as_path().into(),
+        LayerSource::There => return Ok(()),
         LayerSource::Base(found_index) => {
-            let base = recipe
-                .pins
-                .iter()
-                .find(|pin| pin.found_index == *found_index);
+            let base = bases.iter().find(|pin| pin.found_index == *found_index);
             let base = base.ok_or_else(|| Failed {
                 message: format!(
                     "layer {} comes from a base that was not pinned",
@@ -96,15 +93,14 @@ async fn push_layer(
 fn manifest_annotations(
     step: &Step,
     image: &Image,
-    recipe: &Recipe,
+    resolved: &Resolved,
     pins: &[Pin],
 ) -> BTreeMap<String, String> {
     let mut all = image.annotations.clone();
     all.insert(annotations::IMAGE.to_owned(), step.target.image.clone());
     all.insert(annotations::SOURCE.to_owned(), step.source.to_string());
     all.insert(annotations::PINS.to_owned(), pin::annotation(pins));
-    let root =
-        pinned::root_base(&recipe.resolved).and_then(|index| recipe.resolved.found.get(index));
+    let root = pinned::root_base(resolved).and_then(|index| resolved.found.get(index));
     let base = root.and_then(|found| {
         pins.iter()
             .find(|pin| pin.kind == found.kind && pin.platform == found.platform)

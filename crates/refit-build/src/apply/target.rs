@@ -6,7 +6,6 @@ use std::{
 };
 
 use refit_deps::{
-    key::Key,
     pin::Pin,
     plan::{Action, Step},
     record::{BuildRecord, FailureClass, Record},
@@ -17,10 +16,28 @@ use refit_platform::Target;
 use refit_registry::Registries;
 
 use super::{
-    Done, Failed, Outcome, Prepared, Site, Workshop, control, control::Broken, cutoff, gate,
-    io_failed, mirror, mirror::Unmirrored, pinned, pinned::Settled, stage,
+    Done, Failed, Outcome, Prepared, Site, Workshop, control,
+    control::Broken,
+    cutoff, gate, io_failed, mirror,
+    mirror::Unmirrored,
+    pinned,
+    pinned::Settled,
+    rebase::{self, NoRebase},
+    stage,
 };
 use crate::engine::{Built, EngineError, PinnedBase, Recipe};
+
+/// How a rebased manifest came to be.
+pub(super) const REBASE: &str = "rebase";
+
+/// A manifest that was made.
+pub(super) struct Made {
+    pub(super) manifest: Digest,
+    /// The base's uncompressed layers.
+    pub(super) base_diff_ids: Vec<Digest>,
+    /// A word for the record.
+    pub(super) how: &'static str,
+}
 
 /// A target that is done, and the record of how its manifest was made.
 pub(super) struct Finished {
@@ -112,7 +129,7 @@ async fn finish(
                 Some(&failed.message),
             );
             let about = (FailureClass::Environment, None);
-            let record = control::record(step, key(step, &pins).tag(), about, site);
+            let record = control::record(step, step.key(&pins).tag(), about, site);
             Finished {
                 done: done(Outcome::Failed(failed), None),
                 records: record.into_iter().collect(),
@@ -137,26 +154,15 @@ pub(super) async fn at_staging_tag(
     pins: &[Pin],
     registries: &Registries,
 ) -> Result<Option<Digest>, Failed> {
-    let reference = key(step, pins).reference(&step.repository);
+    let reference = step.key(pins).reference(&step.repository);
     let registry = registries.registry(step.repository.registry());
     let head = registry.head(&reference).await;
     Ok(head.map_err(|e| Failed::of(&e))?.digest().cloned())
 }
 
-pub(super) fn key<'a>(step: &'a Step, pins: &'a [Pin]) -> Key<'a> {
-    Key {
-        source: &step.source,
-        engine: step.engine,
-        layer_format: refit_deps::plan::LAYER_FORMAT,
-        pins,
-        platform: &step.target.platform,
-        replaces: step.replaces.as_ref().filter(|_| step.no_cache),
-    }
-}
-
 async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Site<'_>) -> Finished {
     let name = step.target.to_string();
-    let mut recorder = match site.run.recorder(&name, "rebuild") {
+    let mut recorder = match site.run.recorder(&name, action(step)) {
         Ok(recorder) => recorder,
         Err(error) => {
             let done = Done {
@@ -192,7 +198,11 @@ async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Sit
     }
     let log = recorder.finish().ok();
     let (outcome, record) = match result {
-        Ok((manifest, base_diff_ids)) => {
+        Ok(Made {
+            manifest,
+            base_diff_ids,
+            how,
+        }) => {
             note(
                 step,
                 site,
@@ -201,19 +211,13 @@ async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Sit
                 log.as_ref(),
                 None,
             );
-            let record = record(
-                step,
-                pins,
-                &manifest,
-                base_diff_ids,
-                "rebuild",
-                log.clone(),
-                site,
-            );
+            let record = record(step, pins, &manifest, base_diff_ids, how, log.clone(), site);
             let kept = step.replaces.as_ref() == Some(&manifest);
             (
                 if kept {
                     Outcome::Kept(manifest)
+                } else if how == REBASE {
+                    Outcome::Rebased(manifest)
                 } else {
                     Outcome::Built(manifest)
                 },
@@ -230,7 +234,7 @@ async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Sit
                 Some(&failed.message),
             );
             let about = (class, log.clone());
-            let record = control::record(step, key(step, pins).tag(), about, site);
+            let record = control::record(step, step.key(pins).tag(), about, site);
             (Outcome::Failed(failed), record)
         }
     };
@@ -270,8 +274,23 @@ async fn build(
     pins: &[Pin],
     site: &Site<'_>,
     log: &mut (dyn Write + Send),
-) -> Result<(Digest, Vec<Digest>), Broken> {
-    let engine = site.engines.engine(step.engine)?;
+) -> Result<Made, Broken> {
+    let mut in_the_way = None;
+    if let Action::Rebase(rebase) = &step.action {
+        match rebase::rebase(step, rebase, (settled, pins), site, log).await {
+            Ok(made) => return Ok(made),
+            Err(NoRebase::Failed(failed)) => return Err(failed.into()),
+            Err(NoRebase::InTheWay(why)) => {
+                let _ = writeln!(log, "no rebase: {}", why.message);
+                for line in why.excerpt.iter().flat_map(|e| e.lines()) {
+                    let _ = writeln!(log, "{line}");
+                }
+                in_the_way = Some(why);
+            }
+        }
+    }
+    let engine = site.engines.engine(step.engine);
+    let engine = engine.map_err(|failed| after(in_the_way, failed))?;
     let work = tempfile::Builder::new()
         .prefix("build-")
         .tempdir_in(&site.scratch);
@@ -339,15 +358,36 @@ async fn build(
         failed: explain(&error, &recipe),
     })?;
     check(&built, &base_diff_ids, step)?;
-    if let Some(published) = cutoff::kept(step, &built, &key(step, pins), site).await? {
-        return Ok((published, base_diff_ids));
+    if let Some(manifest) = cutoff::kept(step, &built, &step.key(pins), site).await? {
+        return Ok(Made {
+            manifest,
+            base_diff_ids,
+            how: "rebuild",
+        });
     }
-    let manifest = stage::push(step, &image, &recipe, &built, pins, &key(step, pins), site).await?;
-    Ok((manifest, base_diff_ids))
+    let made_of = (&recipe.resolved, recipe.pins.as_slice());
+    let manifest = stage::push(step, &image, made_of, &built, pins, site).await?;
+    Ok(Made {
+        manifest,
+        base_diff_ids,
+        how: "rebuild",
+    })
+}
+
+/// A failure to build what could not be rebased.
+fn after(in_the_way: Option<Failed>, failed: Failed) -> Failed {
+    match in_the_way {
+        None => failed,
+        Some(why) => Failed {
+            message: format!("no rebase: {}; and {}", why.message, failed.message),
+            excerpt: why.excerpt,
+            hint: failed.hint,
+        },
+    }
 }
 
 /// The last check before anything is pushed: the right platform, on the pinned base.
-fn check(built: &Built, base_diff_ids: &[Digest], step: &Step) -> Result<(), Failed> {
+pub(super) fn check(built: &Built, base_diff_ids: &[Digest], step: &Step) -> Result<(), Failed> {
     let got = built.image.platform();
     let failed = |message| {
         Err(Failed {
@@ -425,6 +465,15 @@ fn record(
     })
 }
 
+/// What is done, as a word in the run's record.
+fn action(step: &Step) -> &'static str {
+    match step.action {
+        Action::Rebuild => "rebuild",
+        Action::Rebase(_) => REBASE,
+        Action::Publish { .. } => "publish",
+    }
+}
+
 /// Writes the outcome into the run's record; the log archive is for people, and its loss fails nothing.
 pub(super) fn note(
     step: &Step,
@@ -434,13 +483,9 @@ pub(super) fn note(
     log: Option<&Digest>,
     message: Option<&str>,
 ) {
-    let action = match step.action {
-        Action::Rebuild => "rebuild",
-        Action::Publish { .. } => "publish",
-    };
     let _ = site.run.record(TargetRecord {
         target: step.target.to_string(),
-        action: action.to_owned(),
+        action: action(step).to_owned(),
         outcome,
         log: log.cloned(),
         manifest: manifest.cloned(),

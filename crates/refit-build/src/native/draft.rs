@@ -253,7 +253,7 @@ fn layers_rootfs() -> RootFs {
 }
 
 /// A base's history with exactly one entry for each of its layers, as BuildKit's exporter sees to.
-fn aligned(history: &[History], n_layers: usize) -> Vec<History> {
+pub(crate) fn aligned(history: &[History], n_layers: usize) -> Vec<History> {
     let mut left = n_layers;
     let mut aligned: Vec<History> = Vec::new();
     for entry in history {

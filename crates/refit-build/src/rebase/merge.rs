@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use refit_oci::{Config, Digest, History, ImageConfig};
 
 use super::refused::Refused;
+use crate::native::draft::aligned;
 
 /// The published config on the new base. `own` are the diff ids behind the old base's.
 pub(super) fn merge(
@@ -149,15 +150,15 @@ fn history(
 ) -> Result<Vec<History>, Refused> {
     let lines = &published.history;
     let n_layers = |lines: &[History]| lines.iter().filter(|line| !line.empty_layer).count();
-    let own = lines.get(old.history.len()..).filter(|own| {
-        n_layers(own) == n_own && n_layers(&new.history) == new.rootfs.diff_ids.len()
-    });
+    let of_base = |base: &ImageConfig| aligned(&base.history, base.rootfs.diff_ids.len());
+    let own = lines.get(of_base(old).len()..);
+    let own = own.filter(|own| n_layers(own) == n_own);
     let Some(own) = own else {
         return Err(Refused::of(
             "the published image's history does not tell its own layers from its base's",
         ));
     };
-    Ok(new.history.iter().chain(own).cloned().collect())
+    Ok(of_base(new).iter().chain(own).cloned().collect())
 }
 
 #[cfg(test)]

@@ -119,6 +119,7 @@ impl Rebaser {
             self.image(&subject.old).await?,
             self.image(&subject.new).await?,
         );
+        fits(&new, &subject.platform)?;
         let dependant = Dependant {
             file: &subject.file,
             resolved,
@@ -154,6 +155,7 @@ impl Rebaser {
             self.image(&subject.old).await?,
             self.image(&subject.new).await?,
         );
+        fits(&new, &subject.platform)?;
         let published = self.published(&subject.published).await?;
         let (diff_ids, layers) = published::behind(&published, &old.config)?;
         let image = merge::merge(&old.config, &published.config, &new.config, diff_ids)?;
@@ -265,6 +267,16 @@ impl Rebaser {
         let done = done.await.map_err(|e| RebaseError::Unreadable(e.into()))?;
         done.map_err(|e| RebaseError::Unreadable(e.into()))
     }
+}
+
+fn fits(base: &BaseImage, platform: &Platform) -> Result<(), Refused> {
+    if refit_deps::pin::fits(&base.config, platform) {
+        return Ok(());
+    }
+    let got = base.config.platform();
+    Err(Refused::of(format!(
+        "the new base is an image for {got}, and {platform} is needed"
+    )))
 }
 
 /// The config that was replayed, with the layers and the times of what is published: so that one image on one base is

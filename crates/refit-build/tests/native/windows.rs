@@ -203,7 +203,7 @@ async fn needs_engine_docker26_builds_the_same_windows_layers() {
 fn own_members(built: &Built) -> Vec<BTreeMap<String, String>> {
     let own = built.layers.iter().filter_map(|layer| match &layer.source {
         LayerSource::File(path) => Some(members(path)),
-        LayerSource::Base(_) => None,
+        LayerSource::Base(_) | LayerSource::There => None,
     });
     own.collect()
 }

@@ -25,6 +25,7 @@ const IMAGE: &[&str] = &[
     "secrets",
     "engine",
     "pinned",
+    "rebase",
     "hold",
     "timeout",
     "test",
@@ -51,7 +52,6 @@ const NOTES: &[&str] = &["sign"];
 
 /// Keys of the format that this version does nothing with: a gate that silently is none would be an incident.
 const WITHOUT_EFFECT: &[&str] = &[
-    "rebase",
     "cache-from",
     "cache-to",
     "requires",

@@ -111,6 +111,8 @@ pub struct ImageKeys {
     pub engine: Option<String>,
     /// `report` or `follow`.
     pub pinned: Option<String>,
+    /// `auto`, `never` or `always`.
+    pub rebase: Option<String>,
     /// Why no sweep touches the image.
     pub hold: Option<String>,
     /// How long one of its targets may be built.
@@ -369,6 +371,7 @@ impl ImageKeys {
             secrets,
             engine,
             pinned,
+            rebase,
             hold,
             timeout,
             test,

@@ -9,7 +9,7 @@ use super::reader::Reader;
 use crate::{
     check,
     config::{TestKey, parse_duration},
-    image::{EngineChoice, Pinned, SecretSource},
+    image::{EngineChoice, Pinned, RebaseChoice, SecretSource},
     names,
 };
 
@@ -20,6 +20,11 @@ pub(super) const ENGINES: [(&str, EngineChoice); 3] = [
 ];
 pub(super) const PINNED: [(&str, Pinned); 2] =
     [("report", Pinned::Report), ("follow", Pinned::Follow)];
+pub(super) const REBASE: [(&str, RebaseChoice); 3] = [
+    ("auto", RebaseChoice::Auto),
+    ("never", RebaseChoice::Never),
+    ("always", RebaseChoice::Always),
+];
 
 /// The keys of one image, each problem naming the image.
 pub(super) struct Checked<'r, 'a> {

@@ -7,7 +7,7 @@ use refit_oci::{Platform, Reference, ReferenceError, Repository};
 
 use super::{
     Files, Parsed,
-    checked::{Checked, ENGINES, PINNED},
+    checked::{Checked, ENGINES, PINNED, REBASE},
     clean, text_of,
 };
 use crate::{
@@ -192,6 +192,7 @@ impl Reader<'_> {
         let pinned = checked.choice("pinned", keys.pinned, &PINNED);
         let timeout = checked.timeout(keys.timeout.as_deref());
         let test = checked.test(keys.test);
+        let rebase = checked.choice("rebase", keys.rebase, &REBASE);
         let stale_when = checked.command("stale-when", keys.stale_when);
         let destinations = match destinations(&name, repository.as_ref(), &push_to) {
             Ok(destinations) => destinations,
@@ -218,6 +219,7 @@ impl Reader<'_> {
             destinations,
             engine,
             pinned,
+            rebase,
             hold: keys.hold,
             timeout,
             test,

@@ -212,6 +212,7 @@ fn step(target: &str, wave: usize, reasons: Vec<Reason>) -> Step {
     Step {
         target: target.parse().unwrap(),
         action: Action::Rebuild,
+        in_the_way: None,
         wave,
         line: None,
         commit: None,

@@ -1,28 +1,13 @@
 //! What failed a short while ago, on the same bases and from the same source, is not tried in every sweep.
 
-use refit_oci::Digest;
-
-use super::{
-    Action, Step,
-    evaluate::Evaluator,
-    sweep::{LAYER_FORMAT, known},
-};
-use crate::{key::Key, reason::StateKind, record::FailureClass};
+use super::{Action, Step, evaluate::Evaluator, sweep::known};
+use crate::{reason::StateKind, record::FailureClass};
 
 impl Step {
     /// The staging tag under which its result lies; none while a parent's result is unknown.
     pub fn staging_tag(&self) -> Option<String> {
         let pins = known(&self.pins)?;
-        let replaces: Option<&Digest> = self.replaces.as_ref().filter(|_| self.no_cache);
-        let key = Key {
-            source: &self.source,
-            engine: self.engine,
-            layer_format: LAYER_FORMAT,
-            pins: &pins,
-            platform: &self.target.platform,
-            replaces,
-        };
-        Some(key.tag())
+        Some(self.key(&pins).tag())
     }
 }
 
@@ -35,7 +20,7 @@ impl Evaluator<'_> {
         let ground = self.lookup.ground;
         let failure = ground.records.failure(&step.staging_tag()?)?;
         // What lies under its staging tag was built, and only its test can have failed.
-        let was_built = step.action != Action::Rebuild;
+        let was_built = matches!(step.action, Action::Publish { .. });
         if was_built && failure.class != FailureClass::Test.as_str() {
             return None;
         }

@@ -88,7 +88,11 @@ impl Evaluator<'_> {
                     let Some(to) = pin.manifest.clone() else {
                         continue;
                     };
-                    let was = candidate.and_then(|c| c.pin_of(pin));
+                    let was = candidate.and_then(|c| {
+                        let is_swapped = self.scope.onto.as_ref() == Some(&pin.reference);
+                        let base = || c.pins.iter().find(|was| is_swapped && was.kind == pin.kind);
+                        c.pin_of(pin).or_else(base)
+                    });
                     let level = match self.difference(repository, was, pin) {
                         None => {
                             complete = false;

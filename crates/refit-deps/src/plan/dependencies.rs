@@ -65,6 +65,25 @@ impl Evaluator<'_> {
         found: &Found,
         candidates: &[Candidate<'_>],
     ) -> Option<Result<PlannedPin, StateKind>> {
+        let onto = self
+            .scope
+            .onto
+            .as_ref()
+            .filter(|_| found.kind == Kind::Base);
+        if let (Some(onto), true) = (onto, self.scope.roles.contains_key(&child.name)) {
+            let current = self.external(onto, found, Pinned::Report, &[])?;
+            return Some(current.map(|(index, manifest)| PlannedPin::Known {
+                pin: Pin {
+                    kind: found.kind,
+                    reference: onto.clone(),
+                    platform: found.platform.clone(),
+                    index,
+                    manifest: Some(manifest),
+                },
+                repository: onto.repository().clone(),
+                parent: None,
+            }));
+        }
         let parent = self.lookup.ground.edges.parent(&child.name, found);
         let parent = parent.and_then(|parent| self.lookup.ground.inventory.image(parent.image));
         let known = |reference: &Reference, repository: &Repository, index, manifest| {

@@ -72,6 +72,10 @@ pub(super) struct Scope {
     pub(super) backs_off: bool,
     /// Let canaries go first, and leave what is over the limit to another sweep.
     pub(super) queues: bool,
+    /// Put published layers on other bases, and build nothing.
+    pub(super) rebase: bool,
+    /// The base that they are put on, in the place of the Dockerfile's.
+    pub(super) onto: Option<Reference>,
     /// Write over what somebody else published.
     pub(super) take_over: bool,
     /// How what other tools published is looked at.

@@ -45,7 +45,7 @@ impl Evaluator<'_> {
         let ours: HashSet<&Repository> = images.flat_map(|image| &image.destinations).collect();
         let built = plan.steps.iter_mut().filter(|step| {
             // What lies under its staging tag is taken as it is.
-            step.action == Action::Rebuild && !self.is_local(&step.target.image)
+            !matches!(step.action, Action::Publish { .. }) && !self.is_local(&step.target.image)
         });
         for known in built.flat_map(|step| &mut step.pins) {
             let PlannedPin::Known {

@@ -12,6 +12,7 @@ mod mirror;
 mod onbuild;
 pub mod outcome;
 mod queue;
+mod rebase;
 mod release;
 mod restore;
 mod rolled_back;
@@ -31,7 +32,7 @@ use refit_platform::Target;
 
 use crate::{
     config::Partial,
-    key::EngineKind,
+    key::{EngineKind, Key},
     pin::Pin,
     problem::Problem,
     reason::{Reason, State, StateKind, Unaffected},
@@ -42,6 +43,7 @@ use crate::{
 
 pub use adopting::adopt;
 pub use mirror::BaseCopy;
+pub use rebase::{InTheWay, OrElse, Rebase};
 pub use release::{ReleaseOptions, release};
 pub use restore::{RestorePlan, left_out, restore};
 pub use status::{Status, StatusRow, Word, status};
@@ -106,6 +108,8 @@ pub struct Step {
     pub target: Target,
     /// What is done.
     pub action: Action,
+    /// Why a target whose base moved is no rebase, where that is asked.
+    pub in_the_way: Option<InTheWay>,
     /// From 1; a step's parents are in earlier waves.
     pub wave: usize,
     /// The line it is built for; none for the working tree.
@@ -135,6 +139,8 @@ pub struct Step {
 pub enum Action {
     /// Runs the Dockerfile.
     Rebuild,
+    /// Puts the published layers on the new base.
+    Rebase(Rebase),
     /// It lies under its staging tag: take that.
     Publish {
         /// The staged manifest.
@@ -200,6 +206,38 @@ pub struct PlannedPublication {
     pub partial: Partial,
     /// What all platforms of the index get beside refit's own annotations.
     pub annotations: BTreeMap<String, String>,
+}
+
+impl Action {
+    /// Whether an engine may be needed.
+    pub fn may_build(&self) -> bool {
+        match self {
+            Self::Rebuild => true,
+            Self::Rebase(rebase) => rebase.or_else == OrElse::Rebuild,
+            Self::Publish { .. } => false,
+        }
+    }
+}
+
+impl Step {
+    /// The key of its staging tag, with these pins.
+    pub fn key<'a>(&'a self, pins: &'a [Pin]) -> Key<'a> {
+        Key {
+            source: &self.source,
+            engine: self.engine,
+            layer_format: LAYER_FORMAT,
+            pins,
+            platform: &self.target.platform,
+            replaces: self.replaces.as_ref().filter(|_| self.no_cache),
+            rebased: match &self.action {
+                // What is proven is what a rebuild comes to, and lies where that would.
+                Action::Rebase(rebase) if rebase.or_else == OrElse::Merge => {
+                    Some(&rebase.published)
+                }
+                _ => None,
+            },
+        }
+    }
 }
 
 impl Plan {

@@ -2,14 +2,15 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use refit_oci::Platform;
+use refit_oci::{Digest, Platform};
 use refit_platform::Target;
 
 use super::{
     Action, Plan, Step,
     compare::Comparison,
     evaluate::{Candidate, Evaluator, Role, Scope, Verdict},
-    onbuild::{Answered, Wanted},
+    onbuild::{Answered, Wanted, Whole},
+    rebase::Moved,
     wait::Compared,
 };
 use crate::{
@@ -176,14 +177,37 @@ impl Evaluator<'_> {
         if let Err(kind) = self.not_taken_back((image, platform), published, &whole)? {
             return Some(self.state(&image.name, None, kind));
         }
+        let from = (&tip.image, nearest.as_slice(), manifest);
+        self.staged(self.released_step((image, platform), from, whole, reasons))
+    }
+
+    /// The step of a target whose tip is released: on what is published, if that is all it takes.
+    fn released_step(
+        &self,
+        (image, platform): (&Image, &Platform),
+        (entry, candidates, published): (&Image, &[Candidate<'_>], Option<&Digest>),
+        whole: Whole,
+        reasons: Vec<Reason>,
+    ) -> Step {
         let engine = EngineKind::choose(image.engine, image, &whole.file);
-        self.staged(Step {
+        let moved = Moved {
+            policy: image.rebase,
+            entry,
+            whole: &whole,
+            candidates,
+            published,
+            reasons: &reasons,
+        };
+        let (action, in_the_way) = moved.action();
+        Step {
+            action,
+            in_the_way,
             pins: whole.pins,
             triggers: whole.triggers,
-            replaces: manifest.cloned(),
+            replaces: published.cloned(),
             reasons,
             ..self.step_at_tip(image, platform, whole.source, engine)
-        })
+        }
     }
 
     /// Builds the tip for this machine: staged in the embedded store, no tag that a person reads moves.
@@ -232,6 +256,7 @@ impl Evaluator<'_> {
                 platform: platform.clone(),
             },
             action: Action::Rebuild,
+            in_the_way: None,
             wave: 0,
             line: commit.is_some().then(|| self.line().to_owned()),
             commit,

@@ -6,16 +6,17 @@ use refit_oci::{ObjectId, Platform, Reference};
 use refit_platform::Target;
 
 use super::{
-    Action, Plan, PlannedPin, Step,
+    Action, OrElse, Plan, PlannedPin, Step,
     adopted::Evidence,
     checks::Checked,
     evaluate::{Adopting, Candidate, Evaluator, Role, Scope, Verdict},
-    onbuild::Wanted,
+    onbuild::{Answered, Wanted},
+    rebase::Moved,
     wait::Compared,
 };
 use crate::{
-    image::Image,
-    key::{EngineKind, Key},
+    image::{Image, RebaseChoice},
+    key::EngineKind,
     observe::{Answer, Ground, Relation, Release, Resolved},
     pin::Pin,
     publication::{Publication, Published, Unrecorded, proven},
@@ -49,6 +50,10 @@ pub struct SweepOptions {
     pub queues: bool,
     /// Patch what the tags of the images hold, whoever moved them there.
     pub take_over: bool,
+    /// Put published layers on other bases, and build nothing: the user asks for that, whatever the images' policy.
+    pub rebase: bool,
+    /// The base that they are put on, in the place of the Dockerfile's.
+    pub onto: Option<Reference>,
 }
 
 /// The plan that patches everything that is stale.
@@ -66,9 +71,11 @@ pub fn sweep(ground: &Ground<'_>, options: &SweepOptions) -> Resolved<Plan> {
         // A sweep for one base's sake is about nothing else.
         checks: options.checks && options.base.is_none(),
         base: options.base.clone(),
-        patient: !options.force,
+        patient: !options.force && !options.rebase,
         backs_off: options.backs_off && !options.force,
         queues: options.queues,
+        rebase: options.rebase,
+        onto: options.onto.clone(),
         adopting: Adopting {
             unrecorded: if options.take_over {
                 Unrecorded::TakeOver
@@ -95,9 +102,16 @@ impl Evaluator<'_> {
         };
         // What was released is one commit's; what an image says of itself, each platform says.
         let of_source = published.adopted.then_some(platform);
+        let mut gone = None;
         let (release, commit) = match self.released(image, platform, published)? {
             Ok(found) => found,
-            Err(kind) => return Some(self.state(&image.name, of_source, kind)),
+            Err(kind) => match self.no_longer_on_the_line(image, published, kind)? {
+                Ok((found, kind)) => {
+                    gone = Some(kind);
+                    found
+                }
+                Err(kind) => return Some(self.state(&image.name, of_source, kind)),
+            },
         };
         let entry = patched(image, &release);
         let manifest = published.platforms.get(platform);
@@ -136,6 +150,9 @@ impl Evaluator<'_> {
             if !self.scope.force && compared.reasons.is_empty() {
                 checked = self.verdict_of_check(image, platform, manifest, &pins)?;
                 if checked == Checked::Fine {
+                    if let Some(kind) = gone {
+                        return Some(self.state(&image.name, of_source, kind));
+                    }
                     self.note_unaffected(image, platform, &compared);
                     return Some(Verdict::Kept(manifest.clone()));
                 }
@@ -150,6 +167,7 @@ impl Evaluator<'_> {
             commit,
             candidates: &candidates,
             checked,
+            gone,
         })
     }
 
@@ -164,6 +182,7 @@ impl Evaluator<'_> {
             commit,
             candidates,
             mut checked,
+            gone,
         } = suspect;
         let manifest = published.platforms.get(platform);
         let Some(source) = release.sources.get(platform) else {
@@ -200,6 +219,9 @@ impl Evaluator<'_> {
         reasons.extend((checked == Checked::Stale).then_some(Reason::CheckFailed));
         reasons.extend(self.scope.force.then_some(Reason::Forced));
         if let (true, Some(manifest)) = (reasons.is_empty(), manifest) {
+            if let Some(kind) = gone {
+                return Some(self.state(&image.name, None, kind));
+            }
             self.note_unaffected(image, platform, &whole.compared);
             return Some(Verdict::Kept(manifest.clone()));
         }
@@ -207,12 +229,39 @@ impl Evaluator<'_> {
             return Some(self.state(&image.name, Some(platform), kind));
         }
         let engine = EngineKind::choose(image.engine, entry, &whole.file);
+        let moved = Moved {
+            policy: match image.rebase {
+                RebaseChoice::Never if self.scope.rebase => RebaseChoice::Auto,
+                policy => policy,
+            },
+            entry,
+            whole: &whole,
+            candidates,
+            published: manifest,
+            reasons: &reasons,
+        };
+        let rebase = moved.rebase();
+        if let (Ok(_), Some(kind)) = (&rebase, &gone) {
+            // It can be patched in this way only, and somebody ought to know.
+            self.state(&image.name, None, kind.clone());
+        }
+        let (action, in_the_way) = match (rebase, gone) {
+            (Ok(rebase), gone)
+                if rebase.or_else == OrElse::Rebuild && (gone.is_some() || self.scope.rebase) =>
+            {
+                (Action::Rebase(rebase.or_nothing()), None)
+            }
+            (Ok(rebase), _) => (Action::Rebase(rebase), None),
+            (Err(_), Some(kind)) => return Some(self.state(&image.name, None, kind)),
+            (Err(in_the_way), None) => (Action::Rebuild, in_the_way),
+        };
         let step = Step {
             target: Target {
                 image: image.name.clone(),
                 platform: platform.clone(),
             },
-            action: Action::Rebuild,
+            action,
+            in_the_way,
             wave: 0,
             line: Some(self.line().to_owned()),
             commit,
@@ -341,15 +390,8 @@ impl Evaluator<'_> {
     /// The step, as `publish` where it lies under its staging tag already; kept where that is what is published.
     pub(super) fn staged(&self, mut step: Step) -> Option<Verdict> {
         if let Some(pins) = known(&step.pins) {
-            let key = Key {
-                source: &step.source,
-                engine: step.engine,
-                layer_format: LAYER_FORMAT,
-                pins: &pins,
-                platform: &step.target.platform,
-                replaces: step.replaces.as_ref().filter(|_| step.no_cache),
-            };
-            match self.lookup.tag(&key.reference(&step.repository))? {
+            let reference = step.key(&pins).reference(&step.repository);
+            match self.lookup.tag(&reference)? {
                 // A forced build that came to the same says nothing of the next one.
                 Answer::Found(manifest) if step.replaces.as_ref() == Some(manifest) => {
                     if !step.no_cache {
@@ -419,6 +461,24 @@ impl Evaluator<'_> {
         })
     }
 
+    /// What was released from a commit that can be read, and that the line no longer has: nothing is built from it, and
+    /// what it says of the published layers is as true as it was.
+    fn no_longer_on_the_line(
+        &self,
+        image: &Image,
+        published: &Published,
+        kind: StateKind,
+    ) -> Answered<(Source, StateKind)> {
+        let commit = published.commit.as_ref().filter(|_| !published.adopted);
+        let (StateKind::ReleaseSourceGone { .. }, Some(commit)) = (&kind, commit) else {
+            return Some(Err(kind));
+        };
+        Some(match self.lookup.release(&image.name, Some(commit))? {
+            Answer::Found(release) => Ok(((release.clone(), Some(commit.clone())), kind)),
+            Answer::Missing | Answer::Failed(_) => Err(kind),
+        })
+    }
+
     pub(super) fn line(&self) -> &str {
         &self.lookup.ground.line.name
     }
@@ -436,6 +496,8 @@ struct Suspect<'s> {
     /// How it may have been built.
     candidates: &'s [Candidate<'s>],
     checked: Checked,
+    /// Why nothing may be built from its release.
+    gone: Option<StateKind>,
 }
 
 /// What a patch is built from, and the commit that has it.

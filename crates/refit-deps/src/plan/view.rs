@@ -5,7 +5,7 @@ use refit_oci::{Digest, ObjectId, Reference};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Action, BaseCopy, Plan, PlannedPin, PlannedPublication, Step};
+use super::{Action, BaseCopy, InTheWay, Plan, PlannedPin, PlannedPublication, Step};
 use crate::reason::{Queue, Reason, State, StateKind, Unaffected};
 
 /// `{"format_version":1,…}`, without the counts of requests, which the caller adds.
@@ -38,6 +38,8 @@ pub struct StepView<'a> {
     expects: Option<&'a Digest>,
     over: Option<&'static str>,
     reasons: &'a [Reason],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_rebased: Option<&'a InTheWay>,
 }
 
 impl<'a> PlanView<'a> {
@@ -70,6 +72,7 @@ impl<'a> StepView<'a> {
             platform: step.target.platform.to_string(),
             action: match step.action {
                 Action::Rebuild => "rebuild",
+                Action::Rebase(_) => "rebase",
                 Action::Publish { .. } => "publish",
             },
             wave: step.wave,
@@ -85,6 +88,7 @@ impl<'a> StepView<'a> {
             expects: publication.and_then(|p| p.expects.as_ref()),
             over: publication.and_then(|p| Some(p.over.as_ref()?.word())),
             reasons: &step.reasons,
+            not_rebased: step.in_the_way.as_ref(),
         }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn apply<'p>(plan: &'p Plan, failed: &BTreeSet<String>) -> Applied<'p
             skipped.push(&step.target);
         } else if !failed.contains(&step.target.to_string()) {
             let result = match &step.action {
-                Action::Rebuild => digest(&new_name(&step.target)),
+                Action::Rebuild | Action::Rebase(_) => digest(&new_name(&step.target)),
                 Action::Publish { manifest } => manifest.clone(),
             };
             results.insert(step.target.clone(), result);
@@ -77,7 +77,7 @@ pub(crate) fn after(world: &mut World, plan: &Plan) {
         let manifest = &applied.results[&step.target];
         let pins: Vec<Pin> = step.pins.iter().map(|p| settled(p, &applied)).collect();
         let name = match &step.action {
-            Action::Rebuild => {
+            Action::Rebuild | Action::Rebase(_) => {
                 let name = new_name(&step.target);
                 let how = Publication::default();
                 world.registry.built(&name, (&step.source, &pins), &how);

@@ -318,6 +318,9 @@ pub(crate) struct Expect {
     /// The steps that read no layer cache.
     #[serde(default)]
     pub(crate) without_cache: Option<Vec<String>>,
+    /// Which steps are rebases, from which base and with which way out; and why the others are not.
+    #[serde(default)]
+    pub(crate) rebases: Option<Vec<String>>,
     /// Tags that are written once.
     #[serde(default)]
     pub(crate) unique_tags: Option<Vec<String>>,

@@ -25,6 +25,7 @@ pub(crate) fn plan_of(ground: &Ground<'_>, scenario: &Scenario) -> Resolved<Plan
         backs_off: images.is_empty(),
         queues: images.is_empty(),
         take_over: scenario.take_over,
+        ..SweepOptions::default()
     };
     let release = |push, patient| ReleaseOptions {
         images: images.clone(),
@@ -79,6 +80,17 @@ pub(crate) fn outcome(world: &World) -> Expect {
             let fresh = plan.steps.iter().filter(|step| step.no_cache);
             fresh.map(|step| step.target.to_string()).collect()
         }),
+        rebases: said(expect.rebases.as_ref(), || {
+            let rebase = |step: &plan::Step| match (&step.action, &step.in_the_way) {
+                (Action::Rebase(rebase), _) => {
+                    let base = words.name(rebase.was.manifest.as_ref()?);
+                    Some(format!("{} from {base}, {:?}", step.target, rebase.or_else))
+                }
+                (_, Some(why)) => Some(format!("{} not: {why}", step.target)),
+                _ => None,
+            };
+            plan.steps.iter().filter_map(rebase).collect()
+        }),
         unique_tags: said(expect.unique_tags.as_ref(), || {
             let tags = plan.publications.iter().flat_map(|p| &p.unique_tags);
             tags.map(Reference::familiar).collect()
@@ -109,7 +121,8 @@ impl Words<'_> {
 
     fn step(&self, step: &plan::Step) -> String {
         let action = match &step.action {
-            Action::Rebuild => "rebuild".to_owned(),
+            // `rebases` tells which.
+            Action::Rebuild | Action::Rebase(_) => "rebuild".to_owned(),
             Action::Publish { manifest } => format!("publish {}", self.name(manifest)),
         };
         let reasons: Vec<String> = step.reasons.iter().map(|r| self.reason(r)).collect();

@@ -15,6 +15,7 @@ pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod notes;
+pub(crate) mod rebase;
 pub(crate) mod report;
 pub(crate) mod rollback;
 pub(crate) mod runs;
@@ -57,6 +58,7 @@ pub(crate) async fn run(app: &App, verb: Verb) -> Result<Exit, CommandError> {
         Verb::Images(args) => images::run(app, &args),
         Verb::Build(args) => build::run(app, &args).await,
         Verb::Sweep(args) => sweep::run(app, &args).await,
+        Verb::Rebase(args) => rebase::run(app, &args).await,
         Verb::Adopt(args) => adopt::run(app, &args).await,
         Verb::Deps(verb) => deps::run(app, verb).await,
         Verb::Init(args) => init::run(app, &args),

@@ -6,7 +6,7 @@ use refit_build::{
     apply::{Engines, Failed},
     docker::{Address, AddressError, DockerEngine},
     engine::Engine,
-    native::NativeEngine,
+    native::{LayerTables, NativeEngine},
 };
 use refit_deps::{
     key::EngineKind,
@@ -15,19 +15,25 @@ use refit_deps::{
 
 use crate::{commands::App, error::CommandError};
 
-/// The engines that the plan's rebuilds name. One that is missing fails what needs it; where nothing else is to be
-/// done, that is said before a run begins.
-pub(super) async fn engines(app: &App, plan: &Plan) -> Result<Engines, CommandError> {
+/// The engines that the plan's rebuilds name, and its rebases where a proof may fail. One that is missing fails what needs
+/// it; where nothing else is to be done, that is said before a run begins.
+pub(super) async fn engines(
+    app: &App,
+    plan: &Plan,
+    tables: &LayerTables,
+) -> Result<Engines, CommandError> {
     let needed: BTreeSet<Option<EngineKind>> = plan
         .steps
         .iter()
         .map(|step| (step.action == Action::Rebuild).then_some(step.engine))
         .collect();
+    let may_build = plan.steps.iter().filter(|step| step.action.may_build());
+    let kinds: BTreeSet<EngineKind> = may_build.map(|step| step.engine).collect();
     let mut engines = Engines::default();
-    for kind in needed.iter().flatten().copied() {
-        engines = match connect(app, kind).await {
+    for kind in kinds {
+        engines = match connect(app, kind, tables).await {
             Ok(engine) => engines.with(kind, engine),
-            Err(error) if needed.len() == 1 => return Err(error),
+            Err(error) if needed.len() == 1 && needed.contains(&Some(kind)) => return Err(error),
             Err(error) => {
                 let hint = error.hints.into_iter().next();
                 engines.without(
@@ -44,9 +50,13 @@ pub(super) async fn engines(app: &App, plan: &Plan) -> Result<Engines, CommandEr
     Ok(engines)
 }
 
-async fn connect(app: &App, kind: EngineKind) -> Result<Arc<dyn Engine>, CommandError> {
+async fn connect(
+    app: &App,
+    kind: EngineKind,
+    tables: &LayerTables,
+) -> Result<Arc<dyn Engine>, CommandError> {
     if kind == EngineKind::Native {
-        return Ok(Arc::new(NativeEngine::new()));
+        return Ok(Arc::new(NativeEngine::with_tables(tables.clone())));
     }
     let address = app
         .environment

@@ -83,6 +83,7 @@ fn action(ran: &Ran, target: &Target) -> &'static str {
     let done = ran.applied.done.iter().find(|done| done.target == *target);
     match done.map(|done| &done.outcome) {
         Some(Outcome::Built(_)) => "rebuild",
+        Some(Outcome::Rebased(_)) => "rebase",
         Some(Outcome::Staged(_)) => "publish",
         _ => "keep",
     }
@@ -92,7 +93,9 @@ fn failure_json(done: &Done) -> Option<Value> {
     let (kind, message) = match &done.outcome {
         Outcome::Failed(failed) => ("failed", failed.message.as_str()),
         Outcome::Skipped(why) => ("skipped", why.as_str()),
-        Outcome::Built(_) | Outcome::Staged(_) | Outcome::Kept(_) => return None,
+        Outcome::Built(_) | Outcome::Rebased(_) | Outcome::Staged(_) | Outcome::Kept(_) => {
+            return None;
+        }
     };
     let target = done.target.to_string();
     Some(json!({ "target": target, "kind": kind, "message": message, "log": done.log }))

@@ -13,9 +13,13 @@ use std::{
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use refit_build::apply::{self, Applied, Control, Failed, Outcome, Site};
+use refit_build::{
+    apply::{self, Applied, Control, Failed, Outcome, Site},
+    native::LayerTables,
+    rebase::Rebaser,
+};
 use refit_deps::{
-    plan::{self, Action, Plan},
+    plan::{self, Plan},
     reason::Reason,
     record::{Record, SweptRecord},
     sentence::{self, BaseMove},
@@ -75,8 +79,9 @@ pub(crate) async fn apply(
     (kind, steering): (RunKind, Steering),
     remote: Option<String>,
 ) -> Result<Ran, CommandError> {
-    let engines = engines(app, plan).await?;
     let project = observer.project;
+    let tables = LayerTables::kept_in(project.own_dir().join("tables"));
+    let engines = engines(app, plan, &tables).await?;
     let id = new_id();
     let scratch = tempfile::Builder::new().prefix("refit-").tempdir();
     let scratch =
@@ -117,6 +122,7 @@ pub(crate) async fn apply(
     let site = Site {
         registries: &observer.registries,
         engines: &engines,
+        rebaser: &Rebaser::with_tables(tables),
         workshop: &workshop,
         run: &run,
         clock: &clock,
@@ -179,7 +185,7 @@ fn left_out(
 /// The secrets of everything that is rebuilt, as the built commit's own configuration names them.
 fn secrets_of(observer: &Observer<'_>, plan: &Plan) -> SecretStore {
     let mut images = BTreeMap::new();
-    for step in plan.steps.iter().filter(|s| s.action == Action::Rebuild) {
+    for step in plan.steps.iter().filter(|s| s.action.may_build()) {
         // What can't be read fails its own step, with a word on why.
         let Ok(snapshot) = observer.source(step.commit.as_ref()) else {
             continue;

@@ -68,8 +68,10 @@ fn steps(plan: &Plan) -> Table {
 
 fn action(step: &Step, moves_tags: bool) -> (&'static str, String) {
     let mut why: Vec<String> = step.reasons.iter().map(ui::reason).collect();
-    if step.action == Action::Rebuild {
-        return ("rebuild", why.join("; "));
+    match &step.action {
+        Action::Rebuild => return ("rebuild", why.join("; ")),
+        Action::Rebase(_) => return ("rebase", why.join("; ")),
+        Action::Publish { .. } => {}
     }
     if step.reasons == [Reason::NeverBuilt] {
         why.clear();
@@ -125,6 +127,11 @@ fn remarks(ui: &Ui, plan: &Plan) {
     ui::states(ui, &plan.states);
     if !ui.is_verbose() {
         return;
+    }
+    for step in &plan.steps {
+        if let Some(why) = &step.in_the_way {
+            ui.note(&format!("{}: no rebase: {why}", step.target));
+        }
     }
     let mut facts: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for fact in &plan.unaffected {
@@ -200,6 +207,10 @@ fn complain(ui: &Ui, published: &Published) {
 fn summary(id: RunId, done: &[Done]) -> String {
     let counted = [
         ("built", count_of(done, |o| matches!(o, Outcome::Built(_)))),
+        (
+            "rebased",
+            count_of(done, |o| matches!(o, Outcome::Rebased(_))),
+        ),
         (
             "taken as built before",
             count_of(done, |o| matches!(o, Outcome::Staged(_))),

@@ -36,6 +36,10 @@ impl Watch for TerminalWatch<'_> {
                 self.ui
                     .note(&format!("{target}: built {}", manifest.short()));
             }
+            Outcome::Rebased(manifest) => {
+                self.ui
+                    .note(&format!("{target}: rebased, {}", manifest.short()));
+            }
             Outcome::Staged(manifest) => {
                 let text = format!("{target}: built before, {} is taken", manifest.short());
                 self.ui.note(&text);

@@ -8,6 +8,7 @@ const VERBS: &[&[&str]] = &[
     &["images"],
     &["build"],
     &["sweep"],
+    &["rebase"],
     &["adopt"],
     &["deps"],
     &["deps", "graph"],

@@ -106,7 +106,7 @@ fn packages_that_cannot_be_read_are_said_to_be_unknown() {
     shop.refit(&["sweep", "--dry-run", "--packages"])
         .exits(0)
         .mentions("the packages are unknown: ")
-        .mentions("rebuild  base@linux/arm64");
+        .mentions("rebase  base@linux/arm64");
     bench.hub.behave();
     // A database below is seen through layers that say nothing of it; rpm's is named.
     let rpm = Image::new("linux/arm64", &[&[("var/lib/rpm/rpmdb.sqlite", "SQLite")]]);

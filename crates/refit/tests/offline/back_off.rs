@@ -100,7 +100,8 @@ fn a_registry_s_503_is_tried_again_and_a_failing_build_is_not() {
 fn a_push_that_a_registry_refuses_is_tried_sooner_than_a_build() {
     let bench = Bench::new();
     bench.push_base("1", "one", "one");
-    let shop = bench.repository(SINGLE);
+    let built = "context = \"web\"\nrebase = \"never\"";
+    let shop = bench.repository(&SINGLE.replace("context = \"web\"", built));
     sweep_at(&shop, 0, &["build", "--push"], 0);
     bench.push_base("1", "two", "two");
     let uploads = "/v2/team/web/blobs/uploads/";

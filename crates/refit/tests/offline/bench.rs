@@ -161,11 +161,34 @@ impl Bench {
         })
     }
 
+    /// The digests of the configs of `team/IMAGE:latest`.
+    pub(crate) fn configs(&self, image: &str) -> Vec<String> {
+        let manifests = self.manifests(image);
+        let configs = manifests.values().map(|manifest| {
+            match self.document(&format!("team/{image}"), manifest) {
+                Document::Manifest(manifest) => manifest.value.config.digest.to_string(),
+                Document::Index(_) => panic!("{manifest} is no manifest"),
+            }
+        });
+        configs.collect()
+    }
+
     /// The layers of `team/IMAGE:latest` on one platform, the lowest first.
     #[track_caller]
     pub(crate) fn layers(&self, image: &str, platform: &str) -> Vec<Digest> {
-        let manifest = &self.manifests(image)[platform];
-        match self.document(&format!("team/{image}"), manifest) {
+        self.layers_at(&format!("team/{image}"), &self.published(image), platform)
+    }
+
+    /// The same of any index.
+    #[track_caller]
+    pub(crate) fn layers_at(
+        &self,
+        repository: &str,
+        index: &Digest,
+        platform: &str,
+    ) -> Vec<Digest> {
+        let manifest = &by_platform(&self.index_at(repository, index))[platform];
+        match self.document(repository, manifest) {
             Document::Manifest(manifest) => {
                 let layers = manifest.value.layers.into_iter();
                 layers.map(|layer| layer.digest).collect()

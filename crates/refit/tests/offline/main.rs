@@ -28,6 +28,7 @@ mod places;
 mod queue;
 mod quick_look;
 mod random_moves;
+mod rebase;
 mod records;
 mod registries;
 mod released;

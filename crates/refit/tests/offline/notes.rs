@@ -167,7 +167,7 @@ fn a_remote_that_takes_no_notes_stops_a_sweep_before_it_builds() {
     assert_eq!(bench.writes(), 0);
     shop.refit(&["sweep", "--dry-run"])
         .exits(0)
-        .mentions("rebuild  web@linux/amd64");
+        .mentions("rebase  web@linux/amd64");
     drop(remote);
 }
 

@@ -216,12 +216,12 @@ fn a_released_commit_that_the_line_lost_is_replaced_by_an_equal_one() {
     let released = shop.git(&["rev-parse", "HEAD"]);
     shop.refit(&["build", "--push"]).exits(0);
     bench.push_base("1", "two", "two");
-    let patched = |page: &str| {
+    let patched = |patch: &str| {
         let files = ["etc/patch", "srv/page"].map(|path| bench.file("web", AMD64, path).unwrap());
-        assert_eq!(files, ["two", page]);
+        assert_eq!(files, [patch, "one\n"]);
     };
 
-    // Another source: nothing is built from it.
+    // Another source: nothing is built from it. What is published goes on the new base as it is.
     shop.write("//- web/page\ntwo\n");
     shop.git(&[
         "commit",
@@ -233,6 +233,9 @@ fn a_released_commit_that_the_line_lost_is_replaced_by_an_equal_one() {
     ]);
     let gone = shop.refit(&["sweep", "--format", "json"]).exits(0).json();
     assert_eq!(texts(&gone["states"], "state"), ["release-source-gone"]);
+    assert_eq!(gone["images"][0]["targets"][0]["action"], "rebase");
+    patched("two");
+    assert_eq!(bench.index("web").annotations[REVISION], released);
     shop.refit(&["sweep"])
         .exits(0)
         .mentions(&format!(
@@ -240,7 +243,6 @@ fn a_released_commit_that_the_line_lost_is_replaced_by_an_equal_one() {
             &released[..12]
         ))
         .mentions("hint: `refit build web --push` releases what is there now");
-    assert_eq!(bench.file("web", AMD64, "etc/patch").unwrap(), "one");
 
     // The same source under another commit is as good, even where the old one is really gone.
     shop.write("//- web/page\none\n");
@@ -255,8 +257,9 @@ fn a_released_commit_that_the_line_lost_is_replaced_by_an_equal_one() {
     shop.git(&["reflog", "expire", "--expire=now", "--all"]);
     shop.git(&["gc", "--quiet", "--prune=now"]);
     shop.try_git(&["cat-file", "-e", &released]).exits(1);
+    bench.push_base("1", "three", "three");
     shop.refit(&["sweep"]).exits(0);
-    patched("one\n");
+    patched("three");
     let tip = shop.git(&["rev-parse", "HEAD"]);
     assert_eq!(bench.index("web").annotations[REVISION], tip);
     shop.refit(&["sweep"])

@@ -212,7 +212,7 @@ pub(crate) fn own_files(built: &Built) -> BTreeMap<String, String> {
 pub(crate) fn own_diff_ids(built: &Built) -> Vec<Digest> {
     let own = built.layers.iter().filter_map(|layer| match &layer.source {
         LayerSource::File(path) => Some(path),
-        LayerSource::Base(_) => None,
+        LayerSource::Base(_) | LayerSource::There => None,
     });
     let unpacked = own.map(|path| {
         let mut plain = Vec::new();

@@ -17,7 +17,7 @@ const LISTS: [&str; 10] = [
 ];
 
 /// One document for all lines: lists appended, counts added.
-pub(super) fn lines(documents: Vec<Value>) -> Value {
+pub(crate) fn lines(documents: Vec<Value>) -> Value {
     let mut documents = documents.into_iter();
     let Some(mut merged) = documents.next() else {
         return json!({ "format_version": 1 });

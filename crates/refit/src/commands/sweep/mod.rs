@@ -2,7 +2,7 @@
 
 mod elsewhere;
 mod emit;
-mod merge;
+pub(crate) mod merge;
 mod nothing;
 mod turn;
 mod unfit;
@@ -416,6 +416,7 @@ impl Asked {
             backs_off: self.backs_off,
             queues: self.queues,
             take_over: self.take_over,
+            ..SweepOptions::default()
         };
         observer
             .resolve(|ground| plan::sweep(ground, &options))
@@ -429,7 +430,9 @@ fn annotate_failures(ui: &Ui, tip: &Snapshot, ran: &run::Ran) {
         let message = match &done.outcome {
             Outcome::Failed(failed) => &failed.message,
             Outcome::Skipped(why) => why,
-            Outcome::Built(_) | Outcome::Staged(_) | Outcome::Kept(_) => continue,
+            Outcome::Built(_) | Outcome::Rebased(_) | Outcome::Staged(_) | Outcome::Kept(_) => {
+                continue;
+            }
         };
         if let Some(place) = tip.base_place(&done.target) {
             let message = format!("{}: {message}", done.target);

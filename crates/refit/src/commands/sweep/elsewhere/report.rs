@@ -231,6 +231,7 @@ fn document(part: &Part) -> Value {
     let staged = part.ran.iter().flat_map(|(_, ran)| &ran.applied.done).filter_map(|done| {
         let action = match &done.outcome {
             Outcome::Built(_) => "rebuild",
+            Outcome::Rebased(_) => "rebase",
             Outcome::Staged(_) => "publish",
             _ => "keep",
         };
