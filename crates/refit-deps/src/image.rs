@@ -55,6 +55,8 @@ pub struct Image {
     pub test: Vec<String>,
     /// The command that says whether a published manifest is stale; empty: none. See [`crate::check`].
     pub stale_when: Vec<String>,
+    /// Whether what is published gets a statement of how it was made.
+    pub provenance: bool,
     /// The Dockerfile; none if it can't be read (a problem of the inventory says why).
     pub file: Option<Arc<Dockerfile>>,
 }

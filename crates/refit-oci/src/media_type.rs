@@ -29,6 +29,11 @@ pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 /// Docker's zstd layer.
 pub const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
 
+/// OCI 1.1: nothing, where a config is asked for; its bytes are `{}`.
+pub const OCI_EMPTY: &str = "application/vnd.oci.empty.v1+json";
+/// An in-toto statement, as BuildKit and others attach them.
+pub const IN_TOTO: &str = "application/vnd.in-toto+json";
+
 /// The `Accept` values for manifests, indexes first.
 pub const MANIFESTS: [&str; 4] = [OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST];
 

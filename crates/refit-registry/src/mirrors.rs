@@ -15,7 +15,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use refit_oci::{Descriptor, Digest, Document, Reference, Repository};
+use refit_oci::{Descriptor, Digest, Document, Exact, Manifest, Reference, Repository};
 
 use crate::{BlobFile, BlobSource, Deleted, Head, Registry, RegistryError, Uploaded};
 
@@ -224,6 +224,22 @@ impl Registry for Mirrored {
         tag: Option<&str>,
     ) -> Result<Digest, RegistryError> {
         self.origin.push_document(repository, document, tag).await
+    }
+
+    async fn push_referrer(
+        &self,
+        repository: &Repository,
+        manifest: &Exact<Manifest>,
+    ) -> Result<Digest, RegistryError> {
+        self.origin.push_referrer(repository, manifest).await
+    }
+
+    async fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>, RegistryError> {
+        self.origin.referrers(repository, subject).await
     }
 
     async fn tags(&self, repository: &Repository) -> Result<Vec<String>, RegistryError> {

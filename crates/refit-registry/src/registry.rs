@@ -7,10 +7,10 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use refit_oci::{Descriptor, Digest, Document, Reference, Repository};
+use refit_oci::{Descriptor, Digest, Document, Exact, Manifest, Reference, Repository};
 use tempfile::TempPath;
 
-use crate::{RegistryError, error::io_error};
+use crate::{RegistryError, error::io_error, referrers};
 
 /// Manifests and indexes above this many bytes are refused, as the distribution specification suggests.
 pub const DOCUMENT_LIMIT: u64 = 4 << 20;
@@ -85,6 +85,30 @@ pub trait Registry: Send + Sync {
         document: &Document,
         tag: Option<&str>,
     ) -> Result<Digest, RegistryError>;
+
+    /// Stores a manifest that is about another document, its `subject`, and sees to it that [`Registry::referrers`] finds
+    /// it. Its blobs are there already.
+    async fn push_referrer(
+        &self,
+        repository: &Repository,
+        manifest: &Exact<Manifest>,
+    ) -> Result<Digest, RegistryError> {
+        let document = Document::Manifest(manifest.clone());
+        let digest = self.push_document(repository, &document, None).await?;
+        if let Some(subject) = &manifest.value.subject {
+            referrers::list(self, repository, &subject.digest, manifest).await?;
+        }
+        Ok(digest)
+    }
+
+    /// The manifests about a document, of whatever kind.
+    async fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>, RegistryError> {
+        referrers::listed(self, repository, subject).await
+    }
 
     /// The repository's tags, sorted; none for a repository that does not exist.
     async fn tags(&self, repository: &Repository) -> Result<Vec<String>, RegistryError>;

@@ -49,6 +49,8 @@ pub struct Options {
     pub access: Access,
     /// Whether mounts succeed (201), or every one begins an upload instead (202).
     pub mounts: bool,
+    /// Whether it keeps lists of what refers to a document, as of the distribution specification 1.1.
+    pub referrers: bool,
     /// The most tags on one page of a listing.
     pub page: usize,
     /// HTTPS with this certificate, and HTTP/2 for who wants it; none: plain HTTP.
@@ -60,6 +62,7 @@ impl Default for Options {
         Self {
             access: Access::Open,
             mounts: true,
+            referrers: false,
             page: 1000,
             tls: None,
         }

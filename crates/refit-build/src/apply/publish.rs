@@ -2,6 +2,7 @@
 //! expects stays where it is.
 
 mod index;
+mod provenance;
 mod tags;
 
 use std::{
@@ -17,7 +18,8 @@ use refit_deps::{
 use refit_oci::{Document, Exact, Index, Reference};
 use refit_platform::Target;
 
-use super::{Failed, Outcome, Published, Site};
+use super::{Failed, Outcome, Published, Site, pinned};
+use provenance::Provenance;
 use tags::{Moves, Tags};
 
 /// Publishes every image of the plan whose targets came out well.
@@ -129,6 +131,11 @@ impl Image<'_> {
         let document = Document::Index(index.clone());
         let pushed = registry.push_document(repository, &document, None).await;
         pushed.map_err(|e| Failed::of(&e))?;
+        if self.publication.provenance && !self.publication.tags.is_empty() {
+            // Before any tag moves: whoever sees the image finds it.
+            let provenance = Provenance::of(self, repository, &index);
+            provenance.push(registry.as_ref(), repository).await?;
+        }
         let tags = match self.move_tags(&index, repository).await? {
             Moves::Tried(tags) => tags,
             Moves::ByAnotherRun(digest) => {

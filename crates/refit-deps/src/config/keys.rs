@@ -30,6 +30,7 @@ const IMAGE: &[&str] = &[
     "timeout",
     "test",
     "stale-when",
+    "provenance",
 ];
 
 const BASES: &[&str] = &["mirror"];

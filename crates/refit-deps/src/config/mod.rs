@@ -121,6 +121,8 @@ pub struct ImageKeys {
     pub test: Option<TestKey>,
     /// A command and its arguments: exit code 1 says that a published manifest is stale.
     pub stale_when: Option<Vec<String>>,
+    /// Whether what is published gets a statement of how it was made.
+    pub provenance: Option<bool>,
 }
 
 /// `test`: a command; a file of tasks is understood, and not run by this version.
@@ -375,7 +377,8 @@ impl ImageKeys {
             hold,
             timeout,
             test,
-            stale_when
+            stale_when,
+            provenance
         )
     }
 }

@@ -224,6 +224,7 @@ impl Reader<'_> {
             timeout,
             test,
             stale_when,
+            provenance: keys.provenance.unwrap_or(true),
             file,
             name,
         })

@@ -223,6 +223,7 @@ impl Evaluator<'_> {
             after,
             release: !patch,
             partial: self.lookup.ground.inventory.sweep.partial(),
+            provenance: image.provenance,
             annotations,
             commit,
         })

@@ -204,6 +204,8 @@ pub struct PlannedPublication {
     pub release: bool,
     /// What a patch publishes that fails on some platforms.
     pub partial: Partial,
+    /// Whether the index gets a statement of how it was made.
+    pub provenance: bool,
     /// What all platforms of the index get beside refit's own annotations.
     pub annotations: BTreeMap<String, String>,
 }

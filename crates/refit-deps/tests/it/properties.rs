@@ -10,6 +10,7 @@ use proptest::{
 use refit_deps::{
     pin::Pin,
     plan::Plan,
+    reason::StateKind,
     record::{DepsRecord, Record},
 };
 use refit_dockerfile::Kind;
@@ -47,7 +48,16 @@ fn a_plan_that_was_applied_leaves_nothing_to_do() {
         let again: Vec<&String> = steps.iter().filter(|step| ours.contains(*step)).collect();
         assert!(again.is_empty(), "{name}: {again:?} once more");
         if world.scenario.run == "sweep" {
-            assert!(steps.is_empty(), "{name}: {steps:?} came up later");
+            // What had to wait its turn has it now.
+            let queued = |step: &&String| {
+                let mut states = first.states.iter();
+                states.any(|state| {
+                    matches!(state.kind, StateKind::Queued(_))
+                        && step.split('@').next() == Some(state.image.as_str())
+                })
+            };
+            let later: Vec<&String> = steps.iter().filter(|step| !queued(step)).collect();
+            assert!(later.is_empty(), "{name}: {later:?} came up later");
         }
     }
 }

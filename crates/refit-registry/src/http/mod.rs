@@ -15,12 +15,12 @@ mod trust;
 mod wire;
 
 use async_trait::async_trait;
-use refit_oci::{Descriptor, Digest, Document, Reference, Repository};
+use refit_oci::{Descriptor, Digest, Document, Exact, Manifest, Reference, Repository};
 
 pub(crate) use client::Clients;
 pub(crate) use endpoint::{Endpoint, Shared};
 
-use crate::{BlobFile, BlobSource, Deleted, Head, Registry, RegistryError, Uploaded};
+use crate::{BlobFile, BlobSource, Deleted, Head, Registry, RegistryError, Uploaded, referrers};
 
 #[async_trait]
 impl Registry for Endpoint {
@@ -79,7 +79,34 @@ impl Registry for Endpoint {
         document: &Document,
         tag: Option<&str>,
     ) -> Result<Digest, RegistryError> {
-        self.put_document(repository, document, tag).await
+        Ok(self.put_document(repository, document, tag).await?.digest)
+    }
+
+    async fn push_referrer(
+        &self,
+        repository: &Repository,
+        manifest: &Exact<Manifest>,
+    ) -> Result<Digest, RegistryError> {
+        let document = Document::Manifest(manifest.clone());
+        let stored = self.put_document(repository, &document, None).await?;
+        match &manifest.value.subject {
+            Some(subject) if !stored.lists_subject => {
+                referrers::list(self, repository, &subject.digest, manifest).await?;
+            }
+            _ => {}
+        }
+        Ok(stored.digest)
+    }
+
+    async fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>, RegistryError> {
+        match self.list_referrers(repository, subject).await? {
+            Some(listed) => Ok(listed),
+            None => referrers::listed(self, repository, subject).await,
+        }
     }
 
     async fn tags(&self, repository: &Repository) -> Result<Vec<String>, RegistryError> {

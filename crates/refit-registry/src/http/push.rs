@@ -182,7 +182,7 @@ impl Endpoint {
         repository: &Repository,
         document: &Document,
         tag: Option<&str>,
-    ) -> Result<Digest, RegistryError> {
+    ) -> Result<Stored, RegistryError> {
         let digest = document.digest();
         let key = tag.unwrap_or(digest.as_str());
         let reference = match tag {
@@ -208,9 +208,19 @@ impl Endpoint {
                     actual: stored,
                 })
             }
-            _ => Ok(digest.clone()),
+            _ => Ok(Stored {
+                digest: digest.clone(),
+                lists_subject: response.headers().contains_key("oci-subject"),
+            }),
         }
     }
+}
+
+/// A document that the registry has taken.
+pub(super) struct Stored {
+    pub(super) digest: Digest,
+    /// The registry has put it into its own list of what refers to its subject.
+    pub(super) lists_subject: bool,
 }
 
 /// A source that is not as long as its descriptor says is refused before anything is sent.

@@ -1,6 +1,6 @@
-//! A repository's tags: listed page by page, removed one by one.
+//! A repository's tags: listed page by page, removed one by one; and what refers to its documents.
 
-use refit_oci::Repository;
+use refit_oci::{Descriptor, Digest, Index, Repository};
 use reqwest::{Method, Response, StatusCode, Url, header::LINK};
 use serde::Deserialize;
 
@@ -55,6 +55,43 @@ impl Endpoint {
         tags.sort();
         tags.dedup();
         Ok(tags)
+    }
+
+    /// What the registry itself lists as referring to a document; none if it keeps no such lists.
+    pub(super) async fn list_referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Option<Vec<Descriptor>>, RegistryError> {
+        let what = format!("{repository}@{subject}");
+        let mut url = self.url(repository, &format!("referrers/{subject}"))?;
+        let mut all = Vec::new();
+        for page in 0..MAX_PAGES {
+            let ask = Ask::new(Method::GET, url.clone(), Scopes::pull(repository.path()));
+            let mut backoff = Backoff::new(&self.wire.patience);
+            let response = self.send(&mut backoff, &ask).await?;
+            match response.status() {
+                StatusCode::OK => {}
+                StatusCode::NOT_FOUND
+                | StatusCode::BAD_REQUEST
+                | StatusCode::METHOD_NOT_ALLOWED
+                    if page == 0 =>
+                {
+                    return Ok(None);
+                }
+                _ => return Err(refusal(&self.wire, response, &what).await),
+            }
+            let next = self.next(&response);
+            let read = self.wire.body(response, DOCUMENT_LIMIT, &what).await?;
+            let index: Index = serde_json::from_slice(&read)
+                .map_err(|_| self.wire.protocol("its list of referrers is malformed"))?;
+            all.extend(index.manifests);
+            match next {
+                Some(next) if next != url => url = next,
+                _ => break,
+            }
+        }
+        Ok(Some(all))
     }
 
     pub(super) async fn remove_tag(

@@ -1,11 +1,18 @@
 //! Writing to a registry that behaves.
 
-use bytes::Bytes;
-use refit_oci::{Descriptor, Digest, Document, media_type};
-use refit_registry::{BlobSource, Deleted, RegistryError, Uploaded};
-use refit_testkit::registry::Options;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use crate::{Open, image, write};
+use bytes::Bytes;
+use refit_oci::{Descriptor, Digest, Document, Exact, Manifest, Reference, Repository, media_type};
+use refit_registry::{
+    BlobSource, Deleted, Layout, Registries, Registry, RegistryError, Uploaded, referrers_tag,
+};
+use refit_testkit::{engines::DockerRegistry, registry::Options};
+
+use crate::{Open, image, quick, write};
 
 /// Incompressible and larger than one block of the stream.
 fn large() -> Vec<u8> {
@@ -180,4 +187,67 @@ async fn a_tag_is_deleted_and_what_it_pointed_at_stays() {
     }
     let head = client.head(&repository.at(&digest)).await.unwrap();
     assert_eq!(head.digest(), Some(&digest));
+}
+
+/// A manifest about the image.
+async fn push_note(to: &dyn Registry, repository: &Repository, text: &str) -> Digest {
+    let (empty, note) = (b"{}".to_vec(), text.as_bytes().to_vec());
+    let config = Descriptor::of(media_type::OCI_EMPTY, &empty);
+    let layer = Descriptor::of("text/plain", &note);
+    to.push_blob(repository, &config, empty.into())
+        .await
+        .unwrap();
+    to.push_blob(repository, &layer, note.into()).await.unwrap();
+    let manifest = Manifest {
+        artifact_type: Some("text/plain".to_owned()),
+        subject: Some(image().manifest.descriptor()),
+        ..Manifest::new(config, vec![layer], BTreeMap::new())
+    };
+    let manifest = Exact::encode(media_type::OCI_MANIFEST, manifest);
+    to.push_referrer(repository, &manifest).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_about_an_image_is_found_with_the_registrys_list_and_without() {
+    for referrers in [true, false] {
+        let open = Open::with(Options {
+            referrers,
+            ..Options::default()
+        });
+        let (client, repository) = (open.client(), open.repository("team/web"));
+        crate::push(client.as_ref(), &repository, &image(), Some("1")).await;
+        let none = client.referrers(&repository, image().digest()).await;
+        assert_eq!(none.unwrap(), []);
+        let mut notes = Vec::new();
+        for text in ["one", "two", "one"] {
+            notes.push(push_note(client.as_ref(), &repository, text).await);
+        }
+        let found = client.referrers(&repository, image().digest()).await;
+        let found = found.unwrap();
+        let digests: BTreeSet<_> = found.iter().map(|d| d.digest.clone()).collect();
+        assert_eq!(digests, notes.into_iter().collect(), "{referrers}");
+        let kinds = found.iter().map(|d| d.artifact_type.as_deref());
+        assert!(kinds.eq([Some("text/plain"); 2]));
+        let tag = referrers_tag(image().digest());
+        let tags = open.server.tags("team/web");
+        assert_eq!(tags.contains(&tag), !referrers, "{tags:?}");
+    }
+}
+
+#[tokio::test]
+async fn needs_docker_registry_and_a_layout_to_keep_what_is_about_an_image() {
+    let registry = DockerRegistry::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::open_or_create(folder.path().join("layout")).unwrap();
+    let registries = Registries::new(quick());
+    let endpoints: [Arc<dyn Registry>; 2] =
+        [registries.registry(&registry.host()), Arc::new(layout)];
+    for endpoint in endpoints {
+        let repository: Reference = format!("{}/web", registry.host()).parse().unwrap();
+        let repository = repository.repository();
+        crate::push(endpoint.as_ref(), repository, &image(), Some("1")).await;
+        let note = push_note(endpoint.as_ref(), repository, "one").await;
+        let found = endpoint.referrers(repository, image().digest()).await;
+        assert_eq!(found.unwrap()[0].digest, note);
+    }
 }

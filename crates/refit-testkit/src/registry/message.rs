@@ -17,6 +17,8 @@ use super::{Logged, fault::Fault};
 
 pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
+pub(super) const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+
 /// A request, taken apart.
 pub(super) struct Call {
     pub(super) method: String,

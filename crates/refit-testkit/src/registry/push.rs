@@ -7,17 +7,28 @@ use axum::http::{
 use refit_oci::Digest;
 
 use super::{
-    message::{CONTENT_DIGEST, Call, Reply},
+    message::{CONTENT_DIGEST, Call, Reply, SUBJECT},
     store::{NotAppended, NotTaken, Store},
 };
 
 /// PUT of a manifest or index.
-pub(super) fn manifest(store: &mut Store, call: &Call, name: &str, reference: &str) -> Reply {
+pub(super) fn manifest(
+    store: &mut Store,
+    call: &Call,
+    (name, reference): (&str, &str),
+    referrers: bool,
+) -> Reply {
     let media_type = call.header(&CONTENT_TYPE).unwrap_or_default();
     match store.put_document(name, reference, media_type, call.body.clone()) {
-        Ok(digest) => Reply::new(StatusCode::CREATED)
-            .header(LOCATION, format!("/v2/{name}/manifests/{digest}"))
-            .header(CONTENT_DIGEST, digest.as_str()),
+        Ok(digest) => {
+            let reply = Reply::new(StatusCode::CREATED)
+                .header(LOCATION, format!("/v2/{name}/manifests/{digest}"))
+                .header(CONTENT_DIGEST, digest.as_str());
+            match store.subject(name, &digest).filter(|_| referrers) {
+                Some(subject) => reply.header(SUBJECT, subject.to_string()),
+                None => reply,
+            }
+        }
         Err(NotTaken::Invalid(why)) => refused("MANIFEST_INVALID", &why),
         Err(NotTaken::Digest(actual)) => refused("DIGEST_INVALID", actual.as_str()),
         Err(NotTaken::Part(part)) => refused("MANIFEST_BLOB_UNKNOWN", part.as_str()),

@@ -14,7 +14,7 @@ use axum::{
     },
 };
 use bytes::Bytes;
-use refit_oci::Digest;
+use refit_oci::{Digest, media_type};
 
 use super::{
     Shared, access,
@@ -119,7 +119,14 @@ fn answer(shared: &Shared, call: &Call) -> Reply {
             Reply::new(StatusCode::ACCEPTED)
         }
         ("DELETE", Route::Manifest(..)) => unknown("MANIFEST_UNKNOWN"),
-        ("PUT", Route::Manifest(name, reference)) => push::manifest(store, call, name, reference),
+        ("PUT", Route::Manifest(name, reference)) => {
+            push::manifest(store, call, (name, reference), shared.options.referrers)
+        }
+        ("GET", Route::Referrers(name, subject)) if shared.options.referrers => {
+            Reply::new(StatusCode::OK)
+                .header(CONTENT_TYPE, media_type::OCI_INDEX)
+                .body(store.referrers(name, subject))
+        }
         (_, Route::Upload(name, id)) => {
             push::upload(store, call, (name, id), shared.options.mounts)
         }
@@ -135,6 +142,7 @@ enum Route<'a> {
     /// The id is empty for a new one.
     Upload(&'a str, &'a str),
     Tags(&'a str),
+    Referrers(&'a str, &'a str),
     Unknown,
 }
 
@@ -149,6 +157,9 @@ impl<'a> Route<'a> {
         }
         if let Some(name) = rest.strip_suffix("/tags/list") {
             return Self::Tags(name);
+        }
+        if let Some((name, subject)) = rest.rsplit_once("/referrers/") {
+            return Self::Referrers(name, subject);
         }
         if let Some((name, id)) = rest.rsplit_once("/blobs/uploads/") {
             return Self::Upload(name, id);
@@ -169,6 +180,7 @@ impl<'a> Route<'a> {
             Self::Manifest(name, _)
             | Self::Blob(name, _)
             | Self::Upload(name, _)
+            | Self::Referrers(name, _)
             | Self::Tags(name) => name,
         };
         let action = match call.method.as_str() {

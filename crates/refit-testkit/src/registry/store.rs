@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use refit_oci::{Digest, Document};
+use refit_oci::{Descriptor, Digest, Document, Exact, Index, media_type};
 
 /// All repositories.
 #[derive(Default)]
@@ -100,6 +100,23 @@ impl Store {
             self.link(repository, digest.clone());
         }
         there
+    }
+
+    /// What a manifest is about.
+    pub(super) fn subject(&self, repository: &str, digest: &Digest) -> Option<Digest> {
+        let documents = &self.repositories.get(repository)?.documents;
+        subject(documents.get(digest)?).map(|(subject, _)| subject)
+    }
+
+    /// An index of all manifests about a document.
+    pub(super) fn referrers(&self, repository: &str, of: &str) -> Vec<u8> {
+        let documents = self.repositories.get(repository).map(|r| &r.documents);
+        let about = documents.into_iter().flatten().filter_map(|(_, stored)| {
+            let (subject, entry) = subject(stored)?;
+            (subject.as_str() == of).then_some(entry)
+        });
+        let index = Index::new(about.collect(), BTreeMap::new());
+        Exact::encode(media_type::OCI_INDEX, index).bytes
     }
 
     pub(super) fn put_document(
@@ -216,4 +233,18 @@ fn missing_part(repository: &Repository, document: &Document) -> Option<Digest> 
             missing.map(|part| part.digest.clone())
         }
     }
+}
+
+/// A manifest's subject, and the entry for it in a list.
+fn subject(stored: &Stored) -> Option<(Digest, Descriptor)> {
+    let document = Document::decode(Some(&stored.media_type), stored.bytes.to_vec()).ok()?;
+    let Document::Manifest(manifest) = document else {
+        return None;
+    };
+    let entry = Descriptor {
+        artifact_type: manifest.value.artifact_type.clone(),
+        annotations: manifest.value.annotations.clone(),
+        ..manifest.descriptor()
+    };
+    Some((manifest.value.subject?.digest, entry))
 }

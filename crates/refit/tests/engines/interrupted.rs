@@ -20,7 +20,12 @@ fn needs_engine_docker26_a_killed_sweep_repeats_nothing_that_it_staged() {
 
     kill_at(&bench, "web@linux/arm64 | ");
     assert_eq!(latest(), before, "no tag has moved");
-    let staged = hub.tags("team/base");
+    let tags = || {
+        let mut tags = hub.tags("team/base");
+        tags.retain(|tag, _| !tag.starts_with("sha256-"));
+        tags
+    };
+    let staged = tags();
     assert_eq!(
         staged.len(),
         4,
@@ -50,11 +55,7 @@ fn needs_engine_docker26_a_killed_sweep_repeats_nothing_that_it_staged() {
 
     let ran = bench.refit(&["sweep", "--format", "json"]).exits(0).json();
     assert_eq!(arm64_actions(&ran), ["publish", "rebuild", "rebuild"]);
-    assert_eq!(
-        hub.tags("team/base").len(),
-        staged.len(),
-        "the same staging tag"
-    );
+    assert_eq!(tags().len(), staged.len(), "the same staging tag");
     bench.refit(&["sweep"]).exits(0).mentions("nothing to do");
     assert_eq!(bench.left_in_engine(), (Vec::new(), 0));
 }

@@ -209,6 +209,13 @@ impl Bench {
         self.hub.put_document(&repository, tag, &document);
     }
 
+    /// How many blobs were sent since the log was emptied, but for statements of provenance: what is published anew gets
+    /// a new one, as it says when and by which run.
+    pub(crate) fn uploads(&self) -> usize {
+        let n_statements = self.hub.count("PUT", "/manifests/sha256-");
+        self.hub.count("POST", "/blobs/uploads/") - n_statements
+    }
+
     /// How many requests changed something since the log was emptied.
     pub(crate) fn writes(&self) -> usize {
         let requests = self.hub.requests();

@@ -25,6 +25,7 @@ mod mirror;
 mod notes;
 mod onbuild;
 mod places;
+mod provenance;
 mod queue;
 mod quick_look;
 mod random_moves;

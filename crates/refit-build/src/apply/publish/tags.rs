@@ -177,9 +177,15 @@ impl Image<'_> {
             registry: target.as_ref(),
             repository: to,
         };
-        refit_registry::copy_image(from, to, digest)
-            .await
-            .map(|_| ())
+        refit_registry::copy_image(from, to, digest).await?;
+        // What is said of the index goes along.
+        for referrer in source.referrers(from.repository, digest).await? {
+            let copied = refit_registry::copy_image(from, to, &referrer.digest).await?;
+            if let Document::Manifest(manifest) = copied {
+                target.push_referrer(to.repository, &manifest).await?;
+            }
+        }
+        Ok(())
     }
 }
 

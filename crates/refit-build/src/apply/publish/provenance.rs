@@ -1,0 +1,203 @@
+//! A published index's provenance: an in-toto statement with a SLSA predicate, attached to it as a referrer.
+//!
+//! It says what records and annotations say, in the form that other tools read: what was built, from which commit, on
+//! which digests, by which run. It is not signed: whoever signs referrers signs this one.
+
+use std::collections::BTreeMap;
+
+use refit_deps::{pin::Pin, plan::Step};
+use refit_oci::{
+    Descriptor, Digest, Exact, Index, Manifest, Platform, Reference, Repository, media_type,
+};
+use refit_registry::Registry;
+use serde_json::{Value, json};
+
+use super::{Image, pinned};
+use crate::apply::Failed;
+
+/// in-toto attestation framework, statement layer.
+const STATEMENT: &str = "https://in-toto.io/Statement/v1";
+/// SLSA provenance, version 1.
+const PREDICATE: &str = "https://slsa.dev/provenance/v1";
+/// BuildKit's key for the predicate's type, which readers of attestations go by.
+const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
+/// What the parameters and dependencies of our builds mean.
+const BUILD_TYPE: &str = "https://refit.dev/build/v1";
+/// Who builds; the engine's name is behind it.
+const BUILDER: &str = "https://refit.dev/builder/";
+
+/// The empty config of an artifact.
+const EMPTY: &[u8] = b"{}";
+
+/// A statement, and the manifest that attaches it.
+pub(super) struct Provenance {
+    manifest: Exact<Manifest>,
+    statement: Vec<u8>,
+}
+
+impl Provenance {
+    /// What is known of how `index` came about. The platforms that it keeps have statements of their own, on the index
+    /// that they were built for: here they are dependencies.
+    pub(super) fn of(image: &Image<'_>, repository: &Repository, index: &Exact<Index>) -> Self {
+        let statement = statement(image, repository, index);
+        let statement = serde_json::to_vec(&statement).expect("a statement has only string keys");
+        let mut layer = Descriptor::of(media_type::IN_TOTO, &statement);
+        let predicate = (PREDICATE_TYPE.to_owned(), PREDICATE.to_owned());
+        layer.annotations.extend([predicate.clone()]);
+        let config = Descriptor::of(media_type::OCI_EMPTY, EMPTY);
+        let manifest = Manifest {
+            artifact_type: Some(media_type::IN_TOTO.to_owned()),
+            subject: Some(index.descriptor()),
+            ..Manifest::new(config, vec![layer], BTreeMap::from([predicate]))
+        };
+        Self {
+            manifest: Exact::encode(media_type::OCI_MANIFEST, manifest),
+            statement,
+        }
+    }
+
+    /// Attaches it to the index, which is there.
+    pub(super) async fn push(
+        &self,
+        registry: &dyn Registry,
+        repository: &Repository,
+    ) -> Result<(), Failed> {
+        let push = async {
+            let value = &self.manifest.value;
+            let blobs = [
+                (&value.config, EMPTY.to_vec()),
+                (&value.layers[0], self.statement.clone()),
+            ];
+            for (descriptor, bytes) in blobs {
+                registry
+                    .push_blob(repository, descriptor, bytes.into())
+                    .await?;
+            }
+            registry.push_referrer(repository, &self.manifest).await
+        };
+        push.await.map(|_| ()).map_err(|error| {
+            let failed = Failed::of(&error);
+            Failed {
+                message: format!(
+                    "its provenance could not be attached (`provenance = false` publishes without): {}",
+                    failed.message
+                ),
+                ..failed
+            }
+        })
+    }
+}
+
+fn statement(image: &Image<'_>, repository: &Repository, index: &Exact<Index>) -> Value {
+    let publication = image.publication;
+    let built: Vec<(&Step, Vec<Pin>)> = image
+        .steps
+        .iter()
+        .filter_map(|step| {
+            Some((
+                *step,
+                pinned::pins(&pinned::settle(step, image.results).ok()?),
+            ))
+        })
+        .collect();
+    let mut subject = vec![named(repository, &index.digest)];
+    let mut dependencies: Vec<Value> = Vec::new();
+    let mut targets = serde_json::Map::new();
+    for (platform, descriptor) in index.value.platforms() {
+        let of_platform = |(step, _): &&(&Step, Vec<Pin>)| step.target.platform == *platform;
+        let Some((step, pins)) = built.iter().find(of_platform) else {
+            let mut kept = named(repository, &descriptor.digest);
+            kept["annotations"] = json!({ "kind": "kept", "platform": platform.to_string() });
+            dependencies.push(kept);
+            continue;
+        };
+        subject.push(named(repository, &descriptor.digest));
+        let of_target =
+            json!({ "source": step.source.to_string(), "engine": step.engine.as_str() });
+        targets.insert(platform.to_string(), of_target);
+        dependencies.extend(pins.iter().filter_map(dependency));
+    }
+    dependencies.dedup();
+    dependencies.extend(
+        publication.commit.as_ref().map(
+            |commit| json!({ "name": "source", "digest": { "gitCommit": commit.to_string() } }),
+        ),
+    );
+    let engines = image.steps.iter().map(|step| step.engine.as_str());
+    let run = image.site.run.id();
+    json!({
+        "_type": STATEMENT,
+        "subject": subject,
+        "predicateType": PREDICATE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": {
+                    "image": publication.image,
+                    "line": publication.line,
+                    "commit": publication.commit.as_ref().map(ToString::to_string),
+                },
+                "internalParameters": { "targets": targets },
+                "resolvedDependencies": dependencies,
+            },
+            "runDetails": {
+                "builder": { "id": format!("{BUILDER}{}", engines.max().unwrap_or_default()) },
+                "metadata": {
+                    "invocationId": run.to_string(),
+                    "startedOn": run.started().to_string(),
+                    "finishedOn": (image.site.clock)().to_string(),
+                },
+            },
+        },
+    })
+}
+
+fn named(repository: &Repository, digest: &Digest) -> Value {
+    json!({ "name": repository.to_string(), "digest": { digest.algorithm(): digest.hex() } })
+}
+
+/// A base, named as BuildKit names them: by its package URL.
+fn dependency(pin: &Pin) -> Option<Value> {
+    let manifest = pin.manifest.as_ref()?;
+    Some(json!({
+        "uri": package_url(&pin.reference, &pin.platform),
+        "digest": { manifest.algorithm(): manifest.hex() },
+        "annotations": { "kind": pin.kind.as_str() },
+    }))
+}
+
+/// `pkg:docker/debian@12-slim?platform=linux%2Famd64`.
+fn package_url(reference: &Reference, platform: &Platform) -> String {
+    let name = reference.repository().familiar();
+    let version = reference.tag().map(|tag| format!("@{tag}"));
+    let platform = platform.to_string().replace('/', "%2F");
+    format!(
+        "pkg:docker/{}{}?platform={platform}",
+        name.replace(':', "%3A"),
+        version.unwrap_or_default()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bases_have_the_urls_that_buildkit_gives_them() {
+        for (reference, platform, expect) in [
+            (
+                "debian:12-slim",
+                "linux/amd64",
+                "pkg:docker/debian@12-slim?platform=linux%2Famd64",
+            ),
+            (
+                "localhost:5000/team/base@sha256:1111111111111111111111111111111111111111111111111111111111111111",
+                "linux/arm/v7",
+                "pkg:docker/localhost%3A5000/team/base?platform=linux%2Farm%2Fv7",
+            ),
+        ] {
+            let url = package_url(&reference.parse().unwrap(), &platform.parse().unwrap());
+            assert_eq!(url, expect);
+        }
+    }
+}
