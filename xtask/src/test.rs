@@ -128,6 +128,12 @@ fn runner(missing: &[&str], args: &[&str]) -> Command {
                 .arg("-E")
                 .arg(format!("not ({})", needs.join(" or ")));
         }
+        // One more than there are processors: many wait for an engine, a registry, a process.
+        if let Ok(processors) = std::thread::available_parallelism()
+            && !args.iter().any(|arg| arg.starts_with("--test-threads"))
+        {
+            command.arg(format!("--test-threads={}", processors.get() + 1));
+        }
         command.args(args);
         return command;
     }

@@ -137,7 +137,18 @@ impl Bench {
     }
 
     /// Runs the real buildx on the engine, in the repository.
+    /// A real registry that is asked for a tag at the moment in which it is written answers 500; then it is tried again.
     pub(crate) fn buildx(&self, args: &[&str]) -> Said {
+        for _ in 0..3 {
+            let said = self.buildx_once(args);
+            if !said.stderr.contains("500 Internal Server Error") {
+                return said;
+            }
+        }
+        self.buildx_once(args)
+    }
+
+    fn buildx_once(&self, args: &[&str]) -> Said {
         let plugin = "docker26/usr/libexec/docker/cli-plugins/docker-buildx";
         let buildx = refit_testkit::engines::folder().join(plugin);
         let buildx = buildx.to_str().unwrap();
