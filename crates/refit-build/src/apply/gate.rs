@@ -7,10 +7,7 @@ use refit_deps::{
 };
 use refit_logs::Outcome as LogOutcome;
 
-use super::{
-    Done, Outcome, Site, Tested, control,
-    target::{Finished, note},
-};
+use super::{Done, Outcome, Site, Tested, control, target::Finished, trace::note};
 
 /// A finished target, tested.
 pub(super) async fn pass(step: &Step, finished: Finished, site: &Site<'_>) -> Finished {

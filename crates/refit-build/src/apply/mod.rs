@@ -2,6 +2,7 @@
 //!
 //! A staged target is its result, from any machine: a run that is killed, and begun again, repeats nothing.
 
+mod build;
 mod control;
 mod cutoff;
 mod found;
@@ -13,6 +14,7 @@ mod publish;
 mod rebase;
 mod stage;
 mod target;
+mod trace;
 
 use std::{
     collections::BTreeMap,

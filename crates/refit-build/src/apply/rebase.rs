@@ -9,10 +9,12 @@ use refit_deps::{
 };
 
 use super::{
-    Described, Failed, Site, cutoff,
+    Described, Failed, Site,
+    build::{Made, check},
+    cutoff,
     pinned::{self, Settled},
     stage,
-    target::{Made, REBASE, check},
+    trace::REBASE,
 };
 use crate::{
     engine::{Built, BuiltLayer, LayerSource, PinnedBase},

@@ -1,26 +1,24 @@
 //! Sweeps: patch what is published, from the source that was released.
 
-use std::{borrow::Cow, collections::BTreeSet, rc::Rc, sync::Arc};
+use std::{collections::BTreeSet, rc::Rc, sync::Arc};
 
-use refit_oci::{ObjectId, Platform, Reference};
+use refit_oci::{Platform, Reference};
 use refit_platform::Target;
 
 use super::{
-    Action, OrElse, Plan, PlannedPin, Step,
+    Action, Plan, PlannedPin, Step,
     adopted::Evidence,
     checks::Checked,
-    evaluate::{Adopting, Candidate, Evaluator, Role, Scope, Verdict},
-    onbuild::{Answered, Wanted},
-    rebase::Moved,
-    wait::Compared,
+    evaluate::{Adopting, Evaluator, Role, Scope, Verdict},
+    released_source::patched,
+    suspect::Suspect,
 };
 use crate::{
-    image::{Image, RebaseChoice},
-    key::EngineKind,
-    observe::{Answer, Ground, Relation, Release, Resolved},
+    image::Image,
+    observe::{Answer, Ground, Resolved},
     pin::Pin,
-    publication::{Publication, Published, Unrecorded, proven},
-    reason::{Reason, StateKind},
+    publication::{Publication, Published, Unrecorded},
+    reason::StateKind,
     scan::Triggers,
 };
 
@@ -171,130 +169,6 @@ impl Evaluator<'_> {
         })
     }
 
-    /// Builds a target anew, unless what its bases make it execute shows that nothing differs.
-    fn built_anew(&self, suspect: Suspect<'_>) -> Option<Verdict> {
-        let Suspect {
-            image,
-            entry,
-            platform,
-            published,
-            release,
-            commit,
-            candidates,
-            mut checked,
-            gone,
-        } = suspect;
-        let manifest = published.platforms.get(platform);
-        let Some(source) = release.sources.get(platform) else {
-            let kind = unlisted(published, platform);
-            return Some(self.state(&image.name, Some(platform), kind));
-        };
-        let wanted = Wanted {
-            image: entry,
-            platform,
-            commit: commit.as_ref(),
-            source: &source.id,
-        };
-        let target = Compared {
-            image: entry,
-            platform,
-            candidates,
-            published: Some(published),
-        };
-        // While that is not known it is asked for, and children go on as if it were: a chain needs no rounds of its own.
-        if !published.adopted
-            && let Some(Err(kind)) = proven(&self.lookup, image, published)
-        {
-            return Some(self.state(&image.name, None, kind));
-        }
-        let whole = match self.whole(wanted, &|file| self.taken(&target, file))? {
-            Ok(whole) => whole,
-            Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
-        };
-        let added = vec![Reason::PlatformAdded];
-        let mut reasons = manifest.map_or(added, |_| whole.compared.reasons.clone());
-        if let (true, Checked::Fine, Some(manifest)) = (reasons.is_empty(), checked, manifest) {
-            checked = self.verdict_of_check(image, platform, manifest, &whole.pins)?;
-        }
-        reasons.extend((checked == Checked::Stale).then_some(Reason::CheckFailed));
-        reasons.extend(self.scope.force.then_some(Reason::Forced));
-        if let (true, Some(manifest)) = (reasons.is_empty(), manifest) {
-            if let Some(kind) = gone {
-                return Some(self.state(&image.name, None, kind));
-            }
-            self.note_unaffected(image, platform, &whole.compared);
-            return Some(Verdict::Kept(manifest.clone()));
-        }
-        if let Err(kind) = self.not_taken_back((image, platform), Some(published), &whole)? {
-            return Some(self.state(&image.name, Some(platform), kind));
-        }
-        let engine = EngineKind::choose(image.engine, entry, &whole.file);
-        let moved = Moved {
-            policy: match image.rebase {
-                RebaseChoice::Never if self.scope.rebase => RebaseChoice::Auto,
-                policy => policy,
-            },
-            entry,
-            whole: &whole,
-            candidates,
-            published: manifest,
-            reasons: &reasons,
-        };
-        let rebase = moved.rebase();
-        if let (Ok(_), Some(kind)) = (&rebase, &gone) {
-            // It can be patched in this way only, and somebody ought to know.
-            self.state(&image.name, None, kind.clone());
-        }
-        let (action, in_the_way) = match (rebase, gone) {
-            (Ok(rebase), gone)
-                if rebase.or_else == OrElse::Rebuild && (gone.is_some() || self.scope.rebase) =>
-            {
-                (Action::Rebase(rebase.or_nothing()), None)
-            }
-            (Ok(rebase), _) => (Action::Rebase(rebase), None),
-            (Err(_), Some(kind)) => return Some(self.state(&image.name, None, kind)),
-            (Err(in_the_way), None) => (Action::Rebuild, in_the_way),
-        };
-        let step = Step {
-            target: Target {
-                image: image.name.clone(),
-                platform: platform.clone(),
-            },
-            action,
-            in_the_way,
-            wave: 0,
-            line: Some(self.line().to_owned()),
-            commit,
-            source: whole.source,
-            pins: whole.pins,
-            triggers: whole.triggers,
-            engine,
-            repository: image.destination().clone(),
-            replaces: manifest.cloned(),
-            // With layers from a cache the result would be what the check found fault with.
-            no_cache: self.scope.force || checked == Checked::Stale,
-            reasons,
-        };
-        self.staged(step)
-    }
-
-    /// The Dockerfile as it is compared. No record has what triggers of its bases brought into what another tool made.
-    fn file_as_built(
-        &self,
-        (image, entry): (&Image, &Image),
-        platform: &Platform,
-        published: &Published,
-    ) -> Option<Result<Arc<refit_dockerfile::Resolved>, StateKind>> {
-        let triggers = match published.platforms.get(platform) {
-            Some(manifest) if published.adopted => {
-                let tag = (&published.index, manifest);
-                self.triggers_as_built((image, entry), platform, tag)?
-            }
-            _ => Ok(Triggers::new()),
-        };
-        Some(triggers.and_then(|triggers| self.scanned(entry, platform, &triggers)))
-    }
-
     /// What is published of an image, if a sweep may patch it.
     fn patchable<'p>(
         &self,
@@ -413,125 +287,9 @@ impl Evaluator<'_> {
         Some(Verdict::Step(Rc::new(step)))
     }
 
-    /// The source that made what is published: at its commit, or at the tip if that has the same source id.
-    fn released(
-        &self,
-        image: &Image,
-        platform: &Platform,
-        published: &Published,
-    ) -> Option<Result<Source, StateKind>> {
-        if published.adopted {
-            return self.adopted_source(image, platform, published);
-        }
-        let Some(commit) = &published.commit else {
-            return Some(Err(StateKind::source_unknown()));
-        };
-        let gone = |message| StateKind::ReleaseSourceGone { message };
-        let state = match self.lookup.release(&image.name, Some(commit))? {
-            Answer::Found(release) => match release.relation {
-                Relation::Tip | Relation::Ancestor => {
-                    return Some(Ok((release.clone(), Some(commit.clone()))));
-                }
-                // The line as it is known here is older than what was released from it.
-                Relation::Newer => StateKind::NewerIsPublished {
-                    commit: commit.clone(),
-                },
-                Relation::Elsewhere => gone(format!(
-                    "commit {} is not in the history of `{}`",
-                    commit.short(),
-                    self.line()
-                )),
-            },
-            Answer::Missing => gone(format!(
-                "commit {} has no image `{}`",
-                commit.short(),
-                image.name
-            )),
-            Answer::Failed(failure) => gone(failure.message.clone()),
-        };
-        let Some(manifest) = published.platforms.get(platform) else {
-            return Some(Err(state));
-        };
-        let candidates = self.candidates(image, platform, manifest)?;
-        Some(match self.lookup.release(&image.name, None)? {
-            Answer::Found(tip) if has_source(tip, platform, &candidates) => {
-                Ok((tip.clone(), self.lookup.ground.line.commit.clone()))
-            }
-            _ => Err(state),
-        })
-    }
-
-    /// What was released from a commit that can be read, and that the line no longer has: nothing is built from it, and
-    /// what it says of the published layers is as true as it was.
-    fn no_longer_on_the_line(
-        &self,
-        image: &Image,
-        published: &Published,
-        kind: StateKind,
-    ) -> Answered<(Source, StateKind)> {
-        let commit = published.commit.as_ref().filter(|_| !published.adopted);
-        let (StateKind::ReleaseSourceGone { .. }, Some(commit)) = (&kind, commit) else {
-            return Some(Err(kind));
-        };
-        Some(match self.lookup.release(&image.name, Some(commit))? {
-            Answer::Found(release) => Ok(((release.clone(), Some(commit.clone())), kind)),
-            Answer::Missing | Answer::Failed(_) => Err(kind),
-        })
-    }
-
     pub(super) fn line(&self) -> &str {
         &self.lookup.ground.line.name
     }
-}
-
-/// A published target that is not plainly fresh.
-struct Suspect<'s> {
-    image: &'s Image,
-    /// What was released, as it is treated now.
-    entry: &'s Image,
-    platform: &'s Platform,
-    published: &'s Published,
-    release: &'s Release,
-    commit: Option<ObjectId>,
-    /// How it may have been built.
-    candidates: &'s [Candidate<'s>],
-    checked: Checked,
-    /// Why nothing may be built from its release.
-    gone: Option<StateKind>,
-}
-
-/// What a patch is built from, and the commit that has it.
-pub(super) type Source = (Arc<Release>, Option<ObjectId>);
-
-/// What is built is the release's; how it is treated is the tip's.
-pub(super) fn patched<'r>(tip: &Image, release: &'r Release) -> Cow<'r, Image> {
-    let released = &release.image;
-    if (&released.platforms, released.pinned) == (&tip.platforms, tip.pinned) {
-        return Cow::Borrowed(released);
-    }
-    Cow::Owned(Image {
-        platforms: tip.platforms.clone(),
-        pinned: tip.pinned,
-        ..released.clone()
-    })
-}
-
-fn has_source(release: &Release, platform: &Platform, candidates: &[Candidate<'_>]) -> bool {
-    let source = release.sources.get(platform);
-    source.is_some_and(|source| candidates.iter().any(|c| c.is_from(&source.id)))
-}
-
-fn unlisted(published: &Published, platform: &Platform) -> StateKind {
-    let commit = short(published);
-    let message = format!("its source at {commit} can't be listed for {platform}");
-    StateKind::ReleaseSourceGone { message }
-}
-
-fn short(published: &Published) -> String {
-    published.commit.as_ref().map_or_else(
-        || "an unknown commit".to_owned(),
-        |commit| commit.short().to_owned(),
-    )
 }
 
 /// The pins, if all of them are known.

@@ -10,7 +10,7 @@ use crate::{
     adopt::{Match, Origin, OriginKey, RecipeHint, UserSource, begins_with, revision},
     image::Image,
     observe::{Absent, Answer, Relation},
-    plan::{release::differences, sweep::Source},
+    plan::{release::differences, released_source::Source},
     publication::{self, Publication, Published},
     reason::{Reason, StateKind},
     scan::Triggers,

@@ -1,0 +1,166 @@
+//! A published target that may be stale: what comes of building it anew.
+
+use std::sync::Arc;
+
+use refit_oci::{ObjectId, Platform};
+use refit_platform::Target;
+
+use super::{
+    Action, OrElse, Step,
+    checks::Checked,
+    evaluate::{Candidate, Evaluator, Verdict},
+    onbuild::Wanted,
+    rebase::Moved,
+    released_source::unlisted,
+    wait::Compared,
+};
+use crate::{
+    image::{Image, RebaseChoice},
+    key::EngineKind,
+    observe::Release,
+    publication::{Published, proven},
+    reason::{Reason, StateKind},
+    scan::Triggers,
+};
+
+/// A published target that is not plainly fresh.
+pub(super) struct Suspect<'s> {
+    pub(super) image: &'s Image,
+    /// What was released, as it is treated now.
+    pub(super) entry: &'s Image,
+    pub(super) platform: &'s Platform,
+    pub(super) published: &'s Published,
+    pub(super) release: &'s Release,
+    pub(super) commit: Option<ObjectId>,
+    /// How it may have been built.
+    pub(super) candidates: &'s [Candidate<'s>],
+    pub(super) checked: Checked,
+    /// Why nothing may be built from its release.
+    pub(super) gone: Option<StateKind>,
+}
+
+impl Evaluator<'_> {
+    /// Builds a target anew, unless what its bases make it execute shows that nothing differs.
+    pub(super) fn built_anew(&self, suspect: Suspect<'_>) -> Option<Verdict> {
+        let Suspect {
+            image,
+            entry,
+            platform,
+            published,
+            release,
+            commit,
+            candidates,
+            mut checked,
+            gone,
+        } = suspect;
+        let manifest = published.platforms.get(platform);
+        let Some(source) = release.sources.get(platform) else {
+            let kind = unlisted(published, platform);
+            return Some(self.state(&image.name, Some(platform), kind));
+        };
+        let wanted = Wanted {
+            image: entry,
+            platform,
+            commit: commit.as_ref(),
+            source: &source.id,
+        };
+        let target = Compared {
+            image: entry,
+            platform,
+            candidates,
+            published: Some(published),
+        };
+        // While that is not known it is asked for, and children go on as if it were: a chain needs no rounds of its own.
+        if !published.adopted
+            && let Some(Err(kind)) = proven(&self.lookup, image, published)
+        {
+            return Some(self.state(&image.name, None, kind));
+        }
+        let whole = match self.whole(wanted, &|file| self.taken(&target, file))? {
+            Ok(whole) => whole,
+            Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
+        };
+        let added = vec![Reason::PlatformAdded];
+        let mut reasons = manifest.map_or(added, |_| whole.compared.reasons.clone());
+        if let (true, Checked::Fine, Some(manifest)) = (reasons.is_empty(), checked, manifest) {
+            checked = self.verdict_of_check(image, platform, manifest, &whole.pins)?;
+        }
+        reasons.extend((checked == Checked::Stale).then_some(Reason::CheckFailed));
+        reasons.extend(self.scope.force.then_some(Reason::Forced));
+        if let (true, Some(manifest)) = (reasons.is_empty(), manifest) {
+            if let Some(kind) = gone {
+                return Some(self.state(&image.name, None, kind));
+            }
+            self.note_unaffected(image, platform, &whole.compared);
+            return Some(Verdict::Kept(manifest.clone()));
+        }
+        if let Err(kind) = self.not_taken_back((image, platform), Some(published), &whole)? {
+            return Some(self.state(&image.name, Some(platform), kind));
+        }
+        let engine = EngineKind::choose(image.engine, entry, &whole.file);
+        let moved = Moved {
+            policy: match image.rebase {
+                RebaseChoice::Never if self.scope.rebase => RebaseChoice::Auto,
+                policy => policy,
+            },
+            entry,
+            whole: &whole,
+            candidates,
+            published: manifest,
+            reasons: &reasons,
+        };
+        let rebase = moved.rebase();
+        if let (Ok(_), Some(kind)) = (&rebase, &gone) {
+            // It can be patched in this way only, and somebody ought to know.
+            self.state(&image.name, None, kind.clone());
+        }
+        let (action, in_the_way) = match (rebase, gone) {
+            (Ok(rebase), gone)
+                if rebase.or_else == OrElse::Rebuild && (gone.is_some() || self.scope.rebase) =>
+            {
+                (Action::Rebase(rebase.or_nothing()), None)
+            }
+            (Ok(rebase), _) => (Action::Rebase(rebase), None),
+            (Err(_), Some(kind)) => return Some(self.state(&image.name, None, kind)),
+            (Err(in_the_way), None) => (Action::Rebuild, in_the_way),
+        };
+        let step = Step {
+            target: Target {
+                image: image.name.clone(),
+                platform: platform.clone(),
+            },
+            action,
+            in_the_way,
+            wave: 0,
+            line: Some(self.line().to_owned()),
+            commit,
+            source: whole.source,
+            pins: whole.pins,
+            triggers: whole.triggers,
+            engine,
+            repository: image.destination().clone(),
+            replaces: manifest.cloned(),
+            // With layers from a cache the result would be what the check found fault with.
+            no_cache: self.scope.force || checked == Checked::Stale,
+            reasons,
+        };
+        self.staged(step)
+    }
+
+    /// The Dockerfile as it is compared. No record has what triggers of its bases brought into what another tool made.
+    pub(super) fn file_as_built(
+        &self,
+        (image, entry): (&Image, &Image),
+        platform: &Platform,
+        published: &Published,
+    ) -> Option<Result<Arc<refit_dockerfile::Resolved>, StateKind>> {
+        let triggers = match published.platforms.get(platform) {
+            Some(manifest) if published.adopted => {
+                let tag = (&published.index, manifest);
+                self.triggers_as_built((image, entry), platform, tag)?
+            }
+            _ => Ok(Triggers::new()),
+        };
+        Some(triggers.and_then(|triggers| self.scanned(entry, platform, &triggers)))
+    }
+}
