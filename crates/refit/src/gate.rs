@@ -1,6 +1,6 @@
 //! Running an image's `test` on what is about to be published.
 
-use std::{process::Stdio, time::Duration};
+use std::time::Duration;
 
 use refit_build::apply::{Failed, Tested};
 use refit_deps::{
@@ -9,17 +9,14 @@ use refit_deps::{
     plan::Step,
 };
 use refit_oci::Digest;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _},
-    process::Command,
-};
 
-use crate::observe::Observer;
+use crate::{
+    observe::Observer,
+    program::{self, NotRun, last_line},
+};
 
 /// How long a test may take where the image has no `timeout`.
 const TIMEOUT: Duration = Duration::from_mins(30);
-/// How much of what it prints is kept.
-const OUTPUT_LIMIT: u64 = 1024 * 1024;
 
 /// Tests a manifest; what the command prints goes to `line`.
 pub(crate) async fn test(
@@ -70,40 +67,23 @@ async fn run(
     args: &[String],
     line: &(dyn Fn(&str) + Sync),
 ) -> Tested {
-    let repo = &observer.project.repo;
-    let mut command = Command::new(program);
-    command
-        .args(args)
-        .current_dir(repo.work_dir().unwrap_or(repo.git_dir()))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    let mut child = match command.spawn() {
-        Ok(child) => child,
-        Err(error) => return could_not(format!("cannot run its test `{program}`: {error}")),
+    let ended = match program::run(&observer.project.repo, program, args).await {
+        Ok(ended) => ended,
+        Err(NotRun(action, error)) => {
+            return could_not(format!("cannot {action} its test `{program}`: {error}"));
+        }
     };
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (said, complained, status) =
-        tokio::join!(beginning(stdout), beginning(stderr), child.wait());
-    for text in said.lines().chain(complained.lines()) {
+    for text in ended.stdout.lines().chain(ended.stderr.lines()) {
         line(text);
     }
-    let text = |text: &str| {
-        text.lines()
-            .map(str::trim)
-            .rfind(|line| !line.is_empty())
-            .map(str::to_owned)
-    };
-    let last = text(&complained).or_else(|| text(&said));
+    let last = last_line(&ended.stderr).or_else(|| last_line(&ended.stdout));
     let last = last.map_or_else(String::new, |line| format!(": {line}"));
-    match status.map(|status| status.code()) {
-        Ok(Some(0)) => Tested::Passed,
-        Ok(Some(code)) => failed(format!(
+    match ended.code {
+        Some(0) => Tested::Passed,
+        Some(code) => failed(format!(
             "its test `{program}` ended with exit code {code}{last}"
         )),
-        Ok(None) => failed(format!("its test `{program}` ended with a signal{last}")),
-        Err(error) => could_not(format!("cannot wait for its test `{program}`: {error}")),
+        None => failed(format!("its test `{program}` ended with a signal{last}")),
     }
 }
 
@@ -121,17 +101,4 @@ fn could_not(message: String) -> Tested {
         excerpt: None,
         hint: None,
     })
-}
-
-/// The beginning of an output; the rest is read too, so that the program can end.
-async fn beginning(output: Option<impl AsyncRead + Unpin>) -> String {
-    let mut kept = Vec::new();
-    if let Some(mut output) = output {
-        let _ = (&mut output)
-            .take(OUTPUT_LIMIT)
-            .read_to_end(&mut kept)
-            .await;
-        let _ = tokio::io::copy(&mut output, &mut tokio::io::sink()).await;
-    }
-    String::from_utf8_lossy(&kept).into_owned()
 }

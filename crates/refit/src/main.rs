@@ -13,6 +13,7 @@ mod observe;
 mod outline;
 mod packages;
 mod policy;
+mod program;
 mod project;
 mod recorded;
 mod revision;

@@ -1,24 +1,19 @@
 //! Running `stale-when` commands.
 
-use std::{process::Stdio, time::Duration};
+use std::time::Duration;
 
 use refit_deps::{
     check::{self, Check, CheckKey},
     image::EMBEDDED_HOST,
 };
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _},
-    process::Command,
-};
 
 use super::Observer;
+use crate::program::{self, NotRun, last_line};
 
 /// How many run at once: a scanner is busy by itself.
 pub(super) const CONCURRENCY: usize = 2;
 /// How long one may take.
 const TIMEOUT: Duration = Duration::from_mins(10);
-/// How much of what it prints is looked at.
-const OUTPUT_LIMIT: u64 = 64 * 1024;
 
 impl Observer<'_> {
     /// Runs an image's command on a published manifest, if it may run.
@@ -54,49 +49,25 @@ impl Observer<'_> {
     }
 
     async fn run(&self, program: &str, args: &[String]) -> Check {
-        let repo = &self.project.repo;
-        let mut command = Command::new(program);
-        command
-            .args(args)
-            .current_dir(repo.work_dir().unwrap_or(repo.git_dir()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        let mut child = match command.spawn() {
-            Ok(child) => child,
-            Err(error) => return Check::Failed(format!("cannot run `{program}`: {error}")),
+        let ended = match program::run(&self.project.repo, program, args).await {
+            Ok(ended) => ended,
+            Err(NotRun(action, error)) => {
+                return Check::Failed(format!("cannot {action} `{program}`: {error}"));
+            }
         };
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let (_, said, status) = tokio::join!(beginning(stdout), beginning(stderr), child.wait());
-        match status.map(|status| status.code()) {
-            Ok(Some(0)) => Check::Fine,
-            Ok(Some(1)) => Check::Stale,
-            Ok(Some(code)) => Check::Failed(ended(program, &format!("exit code {code}"), &said)),
-            Ok(None) => Check::Failed(ended(program, "a signal", &said)),
-            Err(error) => Check::Failed(format!("cannot wait for `{program}`: {error}")),
+        let failed = |how: &str| Check::Failed(told(program, how, &ended.stderr));
+        match ended.code {
+            Some(0) => Check::Fine,
+            Some(1) => Check::Stale,
+            Some(code) => failed(&format!("exit code {code}")),
+            None => failed("a signal"),
         }
     }
 }
 
-/// The beginning of an output; the rest is read too, so that the program can end.
-async fn beginning(output: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
-    let mut kept = Vec::new();
-    if let Some(mut output) = output {
-        let _ = (&mut output)
-            .take(OUTPUT_LIMIT)
-            .read_to_end(&mut kept)
-            .await;
-        let _ = tokio::io::copy(&mut output, &mut tokio::io::sink()).await;
-    }
-    kept
-}
-
 /// How it ended, with the last line that it wrote about itself.
-fn ended(program: &str, how: &str, stderr: &[u8]) -> String {
-    let text = String::from_utf8_lossy(stderr);
-    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
-    match last {
+fn told(program: &str, how: &str, stderr: &str) -> String {
+    match last_line(stderr) {
         Some(line) => format!("`{program}` ended with {how}: {line}"),
         None => format!("`{program}` ended with {how}"),
     }

@@ -1,7 +1,7 @@
 //! Registries that send what no honest one does, or forget what they were given: nothing is built on it, nothing is
 //! lost, and the next sweep does the job.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, process::Child};
 
 use refit_oci::{Descriptor, Digest, Document, Exact, Index, Platform, media_type};
 use refit_testkit::registry::{Fault, Gate, Image};
@@ -20,6 +20,16 @@ fn released(bench: &Bench) -> Checkout<'_> {
     let shop = bench.repository(LINEAGE);
     shop.refit(&["build", "--push"]).exits(0);
     shop
+}
+
+/// A sweep that stands before a request, and the gate that lets it go on.
+#[track_caller]
+fn held(bench: &Bench, shop: &Checkout<'_>, method: &str, path: &str) -> (Child, Gate) {
+    let gate = Gate::default();
+    bench.hub.fail(method, path, 1, Fault::Held(gate.clone()));
+    let sweep = shop.start(&["sweep"]);
+    assert!(gate.wait());
+    (sweep, gate)
 }
 
 /// The base becomes what it should be: a sweep patches everything.
@@ -116,13 +126,7 @@ fn staging_tags_that_vanish_before_the_tags_move_are_not_needed() {
     let bench = Bench::new();
     let shop = released(&bench);
     bench.push_base("1", "two", "two");
-    let gate = Gate::default();
-    let held = Fault::Held(gate.clone());
-    bench
-        .hub
-        .fail("PUT", "/v2/team/base/manifests/latest", 1, held);
-    let mut sweep = shop.start(&["sweep"]);
-    assert!(gate.wait());
+    let (mut sweep, gate) = held(&bench, &shop, "PUT", "/v2/team/base/manifests/latest");
     for image in IMAGES {
         let repository = format!("team/{image}");
         for tag in bench.hub.tags(&repository) {
@@ -150,13 +154,7 @@ fn a_base_that_moves_between_plan_and_apply_is_built_on_as_planned() {
     let bench = Bench::new();
     let shop = released(&bench);
     bench.push_base("1", "two", "two");
-    let gate = Gate::default();
-    let held = Fault::Held(gate.clone());
-    bench
-        .hub
-        .fail("POST", "/v2/team/base/blobs/uploads/", 1, held);
-    let mut sweep = shop.start(&["sweep"]);
-    assert!(gate.wait());
+    let (mut sweep, gate) = held(&bench, &shop, "POST", "/v2/team/base/blobs/uploads/");
     bench.push_base("1", "three", "three");
     gate.open();
     assert_eq!(sweep.wait().unwrap().code(), Some(0));
