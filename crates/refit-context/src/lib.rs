@@ -41,7 +41,7 @@ pub use ignore_file::{IgnoreFile, ignore_candidates, ignore_file};
 pub use layer::{Layer, LayerWriter};
 pub use list::list;
 pub use location::{ContextError, Location};
-pub use open::{LayerError, open_layer};
+pub use open::{Compression, LayerError, open_archive, open_layer};
 pub use pack::{Packed, pack, with_files};
 pub use select::select;
 pub use tar_entry::{TarEntry, TarError, TarKind, safe_path};

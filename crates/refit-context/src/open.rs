@@ -1,4 +1,4 @@
-//! Opens layers of any compression, with a bound on what comes out of them.
+//! Opens layers and archives of any compression, with a bound on what comes out of them.
 
 use std::{
     fs::File,
@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
+use lzma_rust2::XzReader;
 use refit_oci::media_type;
 
 /// Why a layer could not be opened.
@@ -25,6 +27,9 @@ pub enum LayerError {
     #[error("a layer of type `{0}` cannot be read")]
     MediaType(String),
 }
+
+/// What unpacking xz may take, in KiB: `xz -9` needs a quarter of it.
+const XZ_MEMORY: u32 = 256 << 10;
 
 /// Wrapped in the `io::Error` of a read that would go beyond the bound.
 #[derive(Debug, thiserror::Error)]
@@ -49,18 +54,63 @@ pub fn open_layer(
     if !is_layer {
         return Err(LayerError::MediaType(media_type.to_owned()));
     }
-    let open = || -> io::Result<Box<dyn Read + Send>> {
-        let mut file = BufReader::with_capacity(64 * 1024, File::open(path)?);
-        Ok(match file.fill_buf()? {
-            [0x1f, 0x8b, 0x08, ..] => Box::new(MultiGzDecoder::new(file)),
+    open(path, limit, |head| match Compression::of(head) {
+        // Nothing that reads layers knows these.
+        Compression::Bzip2 | Compression::Xz => Compression::None,
+        of_layers => of_layers,
+    })
+}
+
+/// The archive in a file, decompressed if it is compressed. Reading more than `limit` bytes of it is an error.
+pub fn open_archive(path: &Path, limit: u64) -> Result<Box<dyn Read + Send>, LayerError> {
+    open(path, limit, Compression::of)
+}
+
+/// What the first bytes of a file say of its compression: what moby's detection knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// None, or one that nobody knows.
+    None,
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+    /// bzip2.
+    Bzip2,
+    /// xz.
+    Xz,
+}
+
+impl Compression {
+    /// Six bytes tell them apart.
+    pub fn of(head: &[u8]) -> Self {
+        match head {
+            [0x1f, 0x8b, 0x08, ..] => Self::Gzip,
             // A frame, or a skippable one that some writers put first.
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
-                Box::new(zstd::stream::read::Decoder::with_buffer(file)?)
-            }
-            _ => Box::new(file),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            [b'B', b'Z', b'h', ..] => Self::Bzip2,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
+            _ => Self::None,
+        }
+    }
+}
+
+fn open(
+    path: &Path,
+    limit: u64,
+    compression: impl Fn(&[u8]) -> Compression,
+) -> Result<Box<dyn Read + Send>, LayerError> {
+    let decoder = || -> io::Result<Box<dyn Read + Send>> {
+        let mut file = BufReader::with_capacity(64 * 1024, File::open(path)?);
+        Ok(match compression(file.fill_buf()?) {
+            Compression::Gzip => Box::new(MultiGzDecoder::new(file)),
+            Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(file)?),
+            Compression::Bzip2 => Box::new(MultiBzDecoder::new(file)),
+            Compression::Xz => Box::new(XzReader::new_mem_limit(file, true, XZ_MEMORY)),
+            Compression::None => Box::new(file),
         })
     };
-    let plain = open().map_err(|source| LayerError::Io {
+    let plain = decoder().map_err(|source| LayerError::Io {
         path: path.to_owned(),
         source,
     })?;

@@ -10,7 +10,6 @@ use std::{
 use refit_context::{Ignore, glob::has_wildcard};
 
 use super::{
-    check::DOCKER_CAN,
     contents::ContentError,
     copy::{self, CopyError, Destination},
     edit::Edit,
@@ -19,7 +18,7 @@ use super::{
     node::{Content, FileData, Node, NodeKind},
     request::Request,
     transfer::{Origin, TransferError, Workbench},
-    unpack::{self, Archive},
+    unpack,
 };
 
 /// One thing to put at the destination.
@@ -55,7 +54,7 @@ pub(crate) fn patterns(patterns: &[String]) -> Result<Ignore, TransferError> {
     }
 }
 
-/// What a COPY or ADD puts at its destination, in order.
+/// What a COPY or ADD puts at its destination, in order: nothing where only wildcards are written, and match nothing.
 pub(crate) fn items(
     request: &Request,
     origin: &Origin<'_>,
@@ -86,13 +85,6 @@ pub(crate) fn items(
         };
         let node = Node::new(NodeKind::File(Arc::new(data)), 0o644);
         items.push(Item::Heredoc(ImagePath::clean(name), node));
-    }
-    if items.is_empty() {
-        let patterns = request.paths.join("`, `");
-        return Err(TransferError::Nothing {
-            patterns,
-            place: origin.place.clone(),
-        });
     }
     Ok(items)
 }
@@ -136,28 +128,17 @@ fn archive(
         source,
     };
     read.map_err(io_error)?;
-    match Archive::promised(&head) {
-        Archive::Tar => {}
-        Archive::No => return Ok(None),
-        Archive::Unreadable(compression) => {
-            return Err(TransferError::Refused {
-                message: format!(
-                    "the native engine cannot read `{path}`, which is compressed with {compression}"
-                ),
-                hint: format!(
-                    "compress it with gzip or zstd, or copy it as it is with COPY; {DOCKER_CAN}"
-                ),
-            });
-        }
+    if !unpack::may_be_archive(&head) {
+        return Ok(None);
     }
     let mut reader = bench.contents.reader(data, &mut bench.bases)?;
     let copied = File::create(&file).and_then(|mut out| io::copy(&mut reader, &mut out));
     copied.map_err(io_error)?;
-    let archive = Archive::of_file(&file).map_err(|source| TransferError::Unpack {
+    let is_archive = unpack::is_archive(&file).map_err(|source| TransferError::Unpack {
         path: path.to_string(),
         source,
     })?;
-    Ok((archive == Archive::Tar).then(|| Item::Unpack(file, path.clone())))
+    Ok(is_archive.then(|| Item::Unpack(file, path.clone())))
 }
 
 /// BuildKit would let each file replace the one before.

@@ -7,6 +7,8 @@ use refit_oci::Digest;
 
 use super::image_path::ImagePath;
 
+const CAPABILITY: &str = "security.capability";
+
 /// One path of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
@@ -145,8 +147,15 @@ impl Node {
             uid: self.uid,
             gid: self.gid,
             mtime: self.mtime,
-            xattrs: self.xattrs.clone(),
+            xattrs: kept_xattrs(&self.xattrs),
         };
         (entry, data)
     }
+}
+
+/// Of extended attributes containerd writes capabilities into layers, and nothing else.
+fn kept_xattrs(xattrs: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+    let kept = xattrs.iter().filter(|(name, _)| *name == CAPABILITY);
+    kept.map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }

@@ -65,8 +65,6 @@ pub(crate) enum TransferError {
     Pattern { pattern: String, why: String },
     #[error("several sources need a destination that ends with `/` or is a folder, not `{0}`")]
     SeveralToOne(String),
-    #[error("nothing in {place} matches `{patterns}`")]
-    Nothing { patterns: String, place: String },
 }
 
 /// Carries out a COPY or ADD.

@@ -7,8 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use refit_context::{LayerError, TarEntry, TarError, TarKind, open_layer, read_tar};
-use refit_oci::media_type;
+use refit_context::{Compression, LayerError, TarEntry, TarError, TarKind, open_archive, read_tar};
 use tar::Header;
 
 use super::{
@@ -25,17 +24,6 @@ const MAX_PLAIN_BYTES: u64 = 64 << 30;
 /// A tar's header.
 pub(crate) const HEAD: usize = 512;
 
-/// What ADD makes of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Archive {
-    /// A tar that can be unpacked.
-    Tar,
-    /// Not a tar: copied as it is.
-    No,
-    /// Compressed as the name says: it may be a tar, and cannot be read here.
-    Unreadable(&'static str),
-}
-
 /// Why an archive cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UnpackError {
@@ -49,27 +37,16 @@ pub(crate) enum UnpackError {
     Io { path: String, source: io::Error },
 }
 
-impl Archive {
-    /// What the first bytes of a file promise, up to [`HEAD`] of them: moby's archive detection.
-    pub(crate) fn promised(head: &[u8]) -> Self {
-        match head {
-            [b'B', b'Z', b'h', ..] => Self::Unreadable("bzip2"),
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Unreadable("xz"),
-            [0x1f, 0x8b, 0x08, ..]
-            | [0x28, 0xb5, 0x2f, 0xfd, ..]
-            | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Tar,
-            _ if is_tar_header(head) => Self::Tar,
-            _ => Self::No,
-        }
-    }
+/// Whether a file's first bytes, up to [`HEAD`] of them, promise an archive.
+pub(crate) fn may_be_archive(head: &[u8]) -> bool {
+    Compression::of(head) != Compression::None || is_tar_header(head)
+}
 
-    /// What the file at `path` is, once it is decompressed. What cannot be, or is too short, is no archive.
-    pub(crate) fn of_file(path: &Path) -> Result<Self, UnpackError> {
-        let mut plain = open_layer(path, media_type::OCI_LAYER, MAX_PLAIN_BYTES)?;
-        let mut head = [0; HEAD];
-        let is_tar = plain.read_exact(&mut head).is_ok() && is_tar_header(&head);
-        Ok(if is_tar { Self::Tar } else { Self::No })
-    }
+/// Whether a file is a tar, once it is decompressed. What cannot be, or is too short, is none.
+pub(crate) fn is_archive(path: &Path) -> Result<bool, UnpackError> {
+    let mut plain = open_archive(path, MAX_PLAIN_BYTES)?;
+    let mut head = [0; HEAD];
+    Ok(plain.read_exact(&mut head).is_ok() && is_tar_header(&head))
 }
 
 fn is_tar_header(head: &[u8]) -> bool {
@@ -100,7 +77,7 @@ pub(crate) fn unpack(
     let file: Arc<Path> = spool.into();
     let mut out = BufWriter::new(File::create(spool).map_err(|source| io_error(spool, source))?);
     let mut offset = 0;
-    let plain = open_layer(path, media_type::OCI_LAYER, MAX_PLAIN_BYTES)?;
+    let plain = open_archive(path, MAX_PLAIN_BYTES)?;
     read_tar(plain, |entry, data| {
         let copied = io::copy(data, &mut out).map_err(|source| io_error(spool, source))?;
         let content = Content::Stored {
@@ -233,22 +210,20 @@ mod tests {
             flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         gzipped_text.write_all(b"no tar").unwrap();
         for (bytes, expect) in [
-            (plain.clone(), Archive::Tar),
-            (gzip.clone(), Archive::Tar),
-            (gzipped_text.finish().unwrap(), Archive::No),
-            (gzip[..20].to_vec(), Archive::No),
-            (b"text".to_vec(), Archive::No),
-            (Vec::new(), Archive::No),
-            (vec![0; 1024], Archive::No),
-            (plain[..100].to_vec(), Archive::No),
-            (b"BZh91AY".to_vec(), Archive::Unreadable("bzip2")),
-            (b"\xfd7zXZ\0\0\x04".to_vec(), Archive::Unreadable("xz")),
+            (plain.clone(), true),
+            (gzip.clone(), true),
+            (gzipped_text.finish().unwrap(), false),
+            (gzip[..20].to_vec(), false),
+            (b"text".to_vec(), false),
+            (Vec::new(), false),
+            (vec![0; 1024], false),
+            (plain[..100].to_vec(), false),
+            (b"BZh91AY".to_vec(), false),
+            (b"\xfd7zXZ\0\0\x04".to_vec(), false),
         ] {
             fs::write(&path, &bytes).unwrap();
-            let archive = match Archive::promised(&bytes[..bytes.len().min(HEAD)]) {
-                Archive::Tar => Archive::of_file(&path).unwrap(),
-                other => other,
-            };
+            let promised = may_be_archive(&bytes[..bytes.len().min(HEAD)]);
+            let archive = promised && is_archive(&path).unwrap();
             assert_eq!(archive, expect, "{:?}", &bytes[..bytes.len().min(8)]);
         }
     }

@@ -71,14 +71,6 @@ async fn sources_that_do_not_exist_are_errors_at_the_instruction() {
             "2: COPY f x /: `/x` is not in the build context",
         ),
         (
-            "FROM base\nCOPY *.md /\n",
-            "2: COPY *.md /: nothing in the build context matches `*.md`",
-        ),
-        (
-            "FROM base\nCOPY *.md [z-x] /\n",
-            "2: COPY *.md [z-x] /: nothing in the build context matches `*.md`, `[z-x]`",
-        ),
-        (
             "FROM base\nCOPY --from=base /x /\n",
             "2: COPY --from=base /x /: `/x` is not in the image `docker.io/library/base:latest`",
         ),

@@ -228,13 +228,8 @@ async fn add_unpacks_archives_and_copies_everything_else() {
         .unwrap();
     assert_eq!(text.last(), ["-rw-r--r-- 0/0 4 x"]);
 
-    let xz = build_with(&world, "FROM base\nADD f /\n", "f", b"\xfd7zXZ\0rest").await;
-    let error = xz.err().unwrap();
-    assert_eq!(
-        error,
-        "2: ADD f /: the native engine cannot read `/f`, which is compressed with xz (compress it with \
-                       gzip or zstd, or copy it as it is with COPY; the docker engine can run it)"
-    );
+    let xz = build_with(&world, "FROM base\nADD f /x\n", "f", b"\xfd7zXZ\0rest").await;
+    assert_eq!(xz.unwrap().last(), ["-rw-r--r-- 0/0 10 x"], "no xz");
     let cut = build_with(&world, "FROM base\nADD f /\n", "f", &plain[..1200]).await;
     assert!(
         cut.err()

@@ -4,6 +4,7 @@
 
 mod config;
 mod destinations;
+mod differential;
 mod errors;
 mod fixture;
 mod identity;

@@ -12,11 +12,13 @@ pub(crate) use self::{
     rules::{CopyRules, Destination},
     sources::matches,
 };
+use std::sync::Arc;
+
 use super::{
     edit::Edit,
     file_table::{FileTable, TreeError},
     image_path::ImagePath,
-    node::{Node, NodeKind},
+    node::{FileData, Node, NodeKind},
 };
 
 /// Why something cannot be copied.
@@ -66,7 +68,12 @@ pub(crate) fn copy(
         target
     };
     edit.make_folders(&target.parent().unwrap_or_default(), new)?;
-    put_file(edit, &target, rules.changed(node))
+    let mut node = rules.changed(node);
+    if let NodeKind::File(data) = &node.kind {
+        // Another file than the source, whatever names that has.
+        node.kind = NodeKind::File(Arc::new(FileData::clone(data)));
+    }
+    put_file(edit, &target, node)
 }
 
 fn refuse_file(edit: &Edit, folder: &ImagePath) -> Result<(), CopyError> {

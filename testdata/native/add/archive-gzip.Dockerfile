@@ -1,0 +1,2 @@
+FROM base
+ADD files.tar.gz /unpacked/

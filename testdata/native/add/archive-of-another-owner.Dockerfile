@@ -1,0 +1,2 @@
+FROM base
+ADD --chown=app:staff files.tar /unpacked/

@@ -1,0 +1,3 @@
+FROM base
+ADD files.tar /
+ADD files.tar /current

@@ -1,0 +1,2 @@
+FROM base
+ADD --chmod=700 files.tar /unpacked/

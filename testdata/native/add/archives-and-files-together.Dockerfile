@@ -1,0 +1,2 @@
+FROM base
+ADD files.tar a.txt files.tar.gz no.tar /unpacked/

@@ -1,0 +1,2 @@
+FROM base
+ADD no.tar text.gz cut.tar.gz /kept/

@@ -1,0 +1,4 @@
+FROM base
+COPY conf /srv
+COPY conf /srv/sub/
+COPY modes /tmp

@@ -1,0 +1,3 @@
+FROM base
+COPY links /links
+COPY links/ /srv/

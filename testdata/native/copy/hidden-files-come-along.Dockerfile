@@ -1,0 +1,3 @@
+FROM base
+COPY hidden /hidden
+COPY hidden/* /shown/

@@ -1,0 +1,3 @@
+FROM base
+COPY ["sp ace.txt", "a.txt", "/with space/"]
+ADD ["conf/a.conf", "/x y"]

@@ -1,0 +1,2 @@
+FROM base
+COPY --link --chmod=700 a.txt /bin/

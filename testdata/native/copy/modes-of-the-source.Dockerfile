@@ -1,0 +1,3 @@
+FROM base
+COPY run.sh a.txt /new/
+COPY modes /modes

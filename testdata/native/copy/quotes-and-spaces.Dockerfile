@@ -1,0 +1,3 @@
+FROM base
+COPY "a.txt" /quoted
+COPY a.txt b.txt '/single-quoted/'

@@ -1,0 +1,5 @@
+FROM base
+COPY a.txt /x
+COPY a.txt /x
+COPY conf /conf
+COPY conf /conf

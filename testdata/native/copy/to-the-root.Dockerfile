@@ -1,0 +1,4 @@
+FROM base
+COPY conf /
+COPY a.txt /
+COPY links .

@@ -1,0 +1,3 @@
+FROM base
+COPY [[]weird].txt /escaped/
+COPY sp*.txt /spaces/

@@ -1,0 +1,3 @@
+FROM base
+COPY a*.txt /single
+COPY conf/n* /notes

@@ -1,0 +1,7 @@
+FROM base
+COPY conf/*.conf /conf/
+COPY ?.txt /q/
+COPY co* /folder/
+COPY [ab].txt /class/
+COPY */sub /subs/
+COPY modes/* /both/

@@ -1,0 +1,3 @@
+FROM base
+CMD echo $HOME
+ENTRYPOINT ["/bin/tool", "a b"]

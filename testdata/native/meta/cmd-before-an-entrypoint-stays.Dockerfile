@@ -1,0 +1,3 @@
+FROM shell
+CMD ["kept"]
+ENTRYPOINT ["tool"]

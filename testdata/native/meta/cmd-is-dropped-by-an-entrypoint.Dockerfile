@@ -1,0 +1,2 @@
+FROM shell
+ENTRYPOINT exec tool

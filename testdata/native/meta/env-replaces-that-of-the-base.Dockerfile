@@ -1,0 +1,3 @@
+FROM base
+ENV APP=/else
+ENV app=lower

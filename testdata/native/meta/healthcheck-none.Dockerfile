@@ -1,0 +1,2 @@
+FROM shell
+HEALTHCHECK NONE

@@ -1,0 +1,2 @@
+FROM base
+HEALTHCHECK CMD curl -f http://localhost/ || exit 1

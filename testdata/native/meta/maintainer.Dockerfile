@@ -1,0 +1,2 @@
+FROM base
+MAINTAINER Someone Else <a@example.com>

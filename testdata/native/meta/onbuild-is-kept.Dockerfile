@@ -1,0 +1,3 @@
+FROM base
+ONBUILD COPY a.txt /x
+ONBUILD RUN echo $APP

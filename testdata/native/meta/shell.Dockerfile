@@ -1,0 +1,5 @@
+FROM base
+SHELL ["/bin/ash", "-euxc"]
+CMD echo a
+ENTRYPOINT b
+HEALTHCHECK CMD c

@@ -1,0 +1,3 @@
+FROM base
+ARG WHO=1000
+USER $WHO:$WHO

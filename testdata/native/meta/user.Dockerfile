@@ -1,0 +1,4 @@
+FROM base
+USER app:staff
+ENV NOBODY=65534
+USER $NOBODY

@@ -1,0 +1,4 @@
+FROM base
+VOLUME /a /b
+VOLUME ["/c d", "/data"]
+VOLUME $APP/vol

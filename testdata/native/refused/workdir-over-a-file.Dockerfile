@@ -1,0 +1,2 @@
+FROM base
+WORKDIR /srv/file

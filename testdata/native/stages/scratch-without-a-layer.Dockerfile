@@ -1,0 +1,3 @@
+FROM scratch
+LABEL empty=1
+CMD ["x"]

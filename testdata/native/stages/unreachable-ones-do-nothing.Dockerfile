@@ -1,0 +1,4 @@
+FROM base AS unused
+COPY missing /x
+FROM base
+COPY a.txt /a

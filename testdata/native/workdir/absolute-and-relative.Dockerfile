@@ -1,0 +1,6 @@
+FROM base
+WORKDIR /new/deep
+WORKDIR sub
+WORKDIR ../other
+WORKDIR /srv
+WORKDIR .

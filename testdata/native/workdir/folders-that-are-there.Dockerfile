@@ -1,0 +1,5 @@
+FROM base
+WORKDIR /srv
+WORKDIR sub
+WORKDIR /home/app
+WORKDIR /

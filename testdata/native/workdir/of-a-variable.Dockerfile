@@ -1,0 +1,4 @@
+FROM base
+ARG D=made
+WORKDIR $APP/$D
+WORKDIR ${D}/x

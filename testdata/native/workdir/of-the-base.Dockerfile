@@ -1,0 +1,3 @@
+FROM base
+WORKDIR rel
+COPY a.txt rel/

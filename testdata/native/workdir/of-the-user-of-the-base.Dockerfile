@@ -1,0 +1,3 @@
+FROM shell
+WORKDIR new
+COPY a.txt .
