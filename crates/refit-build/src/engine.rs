@@ -146,10 +146,18 @@ pub enum EngineError {
     /// Nobody answers at the engine's address.
     #[error("no engine answers at `{endpoint}`")]
     Unreachable {
+        /// Which engine is looked for there.
+        kind: EngineKind,
         /// A socket or URL.
         endpoint: String,
         /// What the connection said.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A BuildKit that keeps what it builds to itself.
+    #[error("the BuildKit inside {engine} pushes no images")]
+    NoExport {
+        /// What it is called.
+        engine: String,
     },
     /// The engine runs elsewhere: in a virtual machine, or on another host.
     #[error(
@@ -232,6 +240,17 @@ impl EngineError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Refused(refusal) => refusal.hint.clone(),
+            Self::Unreachable {
+                kind: EngineKind::BuildKit,
+                ..
+            } => Some(
+                "start buildkitd, or say where it is with `BUILDKIT_HOST=unix:///path/to/buildkitd.sock`"
+                    .to_owned(),
+            ),
+            Self::NoExport { .. } => Some(
+                "take `engine = \"docker\"`, which builds with it all the same, or give that engine containerd's image store"
+                    .to_owned(),
+            ),
             Self::Unreachable { .. } => Some(
                 "start Docker Engine, or say where it is with `DOCKER_HOST=unix:///path/to/docker.sock`"
                     .to_owned(),

@@ -1,6 +1,8 @@
 //! Patch rebuilder: engines that turn a recipe into layers and a config.
 
 pub mod apply;
+pub mod buildkit;
+mod connection;
 pub mod docker;
 pub mod engine;
 pub mod native;

@@ -78,6 +78,8 @@ pub enum EngineChoice {
     Auto,
     /// Docker Engine's API.
     Docker,
+    /// BuildKit's own API.
+    BuildKit,
     /// No daemon; executes nothing.
     Native,
 }

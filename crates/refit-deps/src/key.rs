@@ -17,6 +17,8 @@ use crate::{
 pub enum EngineKind {
     /// Docker Engine's API.
     Docker,
+    /// BuildKit's own API.
+    BuildKit,
     /// No daemon.
     Native,
 }
@@ -26,6 +28,7 @@ impl EngineKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Docker => "docker",
+            Self::BuildKit => "buildkit",
             Self::Native => "native",
         }
     }
@@ -42,6 +45,7 @@ impl EngineKind {
         let executes = || asked().any(|asked| asked.feature.executes_or_fetches());
         match choice {
             EngineChoice::Docker => Self::Docker,
+            EngineChoice::BuildKit => Self::BuildKit,
             EngineChoice::Auto if executes() => Self::Docker,
             EngineChoice::Native | EngineChoice::Auto => Self::Native,
         }

@@ -3,6 +3,7 @@
 //! They are unpacked by `cargo xtask engines install`; nothing here touches a daemon that was there.
 
 mod base;
+mod buildkitd;
 mod daemon;
 mod docker_registry;
 mod dockerd;
@@ -10,6 +11,7 @@ mod dockerd;
 use std::path::{Path, PathBuf};
 
 pub use base::{BaseImage, busybox_rootfs};
+pub use buildkitd::BuildKitd;
 pub use docker_registry::{DockerRegistry, Setup};
 pub use dockerd::{Dockerd, Version};
 

@@ -27,6 +27,8 @@ pub(crate) const REFIT_LINE: &str = "REFIT_LINE";
 pub(crate) const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 /// The Docker Engine to build with, as Docker's own tools understand it.
 pub(crate) const DOCKER_HOST: &str = "DOCKER_HOST";
+/// The buildkitd to build with, as BuildKit's own client understands it.
+pub(crate) const BUILDKIT_HOST: &str = "BUILDKIT_HOST";
 /// The folder with Docker's `config.json` and its credentials, `~/.docker` unless set.
 pub(crate) const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 /// The text of a `config.json` with credentials, asked before any file.
@@ -80,6 +82,10 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ),
     (DOCKER_HOST, "the Docker Engine to build with"),
     (
+        BUILDKIT_HOST,
+        "the buildkitd of `engine = \"buildkit\"` (that inside Docker Engine)",
+    ),
+    (
         DOCKER_CONFIG,
         "the folder with Docker's credentials (~/.docker)",
     ),
@@ -119,6 +125,8 @@ pub(crate) struct Environment {
     pub(crate) user_config: Option<PathBuf>,
     /// [`DOCKER_HOST`], if set.
     pub(crate) docker_host: Option<String>,
+    /// [`BUILDKIT_HOST`], if set.
+    pub(crate) buildkit_host: Option<String>,
     /// Where credentials are looked for.
     pub(crate) credentials: CredentialSources,
     /// What `$BUILDPLATFORM` stands for.
@@ -169,6 +177,7 @@ impl Environment {
     ) -> Self {
         let set = |name: &str| var(name).filter(|value| !value.is_empty());
         let path = |name: &str| set(name).map(PathBuf::from);
+        let text = |name: &str| set(name).and_then(|value| value.into_string().ok());
         let mut problems = Vec::new();
         let mut parsed = Parsed {
             problems: &mut problems,
@@ -197,9 +206,10 @@ impl Environment {
             user_config: path(REFIT_CONFIG)
                 .or_else(|| config_home.map(|dir| dir.join("refit/config.toml"))),
             search_path: set("PATH").unwrap_or_default(),
-            docker_host: set(DOCKER_HOST).and_then(|host| host.into_string().ok()),
+            docker_host: text(DOCKER_HOST),
+            buildkit_host: text(BUILDKIT_HOST),
             credentials: CredentialSources {
-                inline: set(DOCKER_AUTH_CONFIG).and_then(|text| text.into_string().ok()),
+                inline: text(DOCKER_AUTH_CONFIG),
                 files: credential_files,
                 search_path: set("PATH").unwrap_or_default(),
                 ..CredentialSources::default()

@@ -4,6 +4,7 @@ mod changed;
 mod cli;
 mod commands;
 mod demo;
+mod engines;
 mod environment;
 mod error;
 mod gate;
@@ -29,6 +30,8 @@ mod workshop;
 use std::{path::Path, process::ExitCode, time::Duration};
 
 use clap::{CommandFactory as _, FromArgMatches as _};
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     cli::Cli,
@@ -106,11 +109,13 @@ fn execute(app: &App, cli: Cli) -> Result<Exit, CommandError> {
     let runtime = runtime.map_err(|error| CommandError::new(format!("cannot start: {error}")))?;
     runtime.spawn(end_soon());
     let done = runtime.block_on(async {
-        tokio::select! {
+        let done = tokio::select! {
             result = commands::run(app, cli.verb) => result,
             // What is staged is found again by the next run; tags that have not moved stay where they are.
-            Ok(()) = tokio::signal::ctrl_c() => Err(CommandError::new("interrupted").exit(Exit::Interrupted)),
-        }
+            () = interrupted() => Err(CommandError::new("interrupted").exit(Exit::Interrupted)),
+        };
+        refit_build::docker::clean_up().await;
+        done
     });
     // Whatever still computes on another thread is not waited for.
     runtime.shutdown_background();
@@ -119,8 +124,23 @@ fn execute(app: &App, cli: Cli) -> Result<Exit, CommandError> {
 
 /// Ends the process shortly after an interruption, whatever the main thread is busy with.
 async fn end_soon() {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        std::process::exit(Exit::Interrupted.code().into());
+    interrupted().await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    std::process::exit(Exit::Interrupted.code().into());
+}
+
+/// Comes back when somebody at the keyboard, or a CI system that cancels its job, asks for an end.
+async fn interrupted() {
+    let term = async {
+        #[cfg(unix)]
+        if let Ok(mut term) = signal(SignalKind::terminate()) {
+            term.recv().await;
+            return;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        () = term => {}
     }
 }

@@ -21,6 +21,18 @@ pub(crate) struct UserConfig {
     registries: BTreeMap<String, RegistryEntry>,
     /// The command for images whose repository names none: exit code 1 says that a published manifest is stale.
     stale_when: Vec<String>,
+    /// Where engines are.
+    pub(crate) engines: EngineSettings,
+}
+
+/// Where engines are, unless the environment says otherwise.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct EngineSettings {
+    /// As `DOCKER_HOST` has it.
+    pub(crate) docker: Option<String>,
+    /// As `BUILDKIT_HOST` has it.
+    pub(crate) buildkit: Option<String>,
 }
 
 /// How one registry is reached.
@@ -135,6 +147,9 @@ mod tests {
             plain-http = true
             [registries."refit.example.com"]
             layout = "/srv/images"
+            [engines]
+            docker = "unix:///run/user/1000/docker.sock"
+            buildkit = "tcp://127.0.0.1:1234"
         "#;
         let config = of(text).unwrap();
         assert_eq!(config.stale_when(), ["scan", "{{.Image}}"]);
@@ -150,6 +165,10 @@ mod tests {
         assert_eq!(hosts["10.0.0.1:5000"].plain_http, Some(true));
         let layout = hosts["refit.example.com"].layout.as_deref();
         assert_eq!(layout, Some(Path::new("/srv/images")));
+        let docker = config.engines.docker.as_deref();
+        assert_eq!(docker, Some("unix:///run/user/1000/docker.sock"));
+        let buildkit = config.engines.buildkit.as_deref();
+        assert_eq!(buildkit, Some("tcp://127.0.0.1:1234"));
     }
 
     #[test]
@@ -174,6 +193,7 @@ mod tests {
     fn what_is_no_setting_is_refused() {
         for text in [
             "registry = 1",
+            "[engines]\nnative = \"unix:///x\"",
             "[registries.a]\nmirror = \"b.example.com\"",
             "[registries.a]\nmirrors = [\"no mirror\"]",
             "[registries.a]\nconcurrency = 0",

@@ -1,11 +1,17 @@
 //! What an engine is, asked once when it is connected to.
 
 use bollard::Docker;
-use bollard_buildkit_proto::moby::buildkit::v1::ListWorkersRequest;
 use refit_oci::Platform;
 
-use super::{address::Address, connection};
-use crate::engine::EngineError;
+use super::address::Address;
+use crate::{
+    buildkit::{
+        Endpoint, Workers,
+        check::{Abilities, Release},
+        others,
+    },
+    engine::{EngineError, EngineKind},
+};
 
 /// An engine's version and the platforms that it executes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,43 +31,37 @@ pub struct EngineFacts {
 impl EngineFacts {
     /// Asks the engine, and the BuildKit inside it.
     pub(super) async fn ask(client: &Docker, address: &Address) -> Result<Self, EngineError> {
-        let refused =
-            |action: &str, source: Box<dyn std::error::Error + Send + Sync>| EngineError::Engine {
-                action: action.to_owned(),
-                source,
-            };
         let version = client.version().await;
         let version = version.map_err(|e| unreachable(address, e.into()))?;
-        let control = connection::control(address).await;
-        let mut control = control.map_err(|e| refused("open its BuildKit", e.into()))?;
-        let workers = control.list_workers(ListWorkersRequest::default()).await;
-        let workers = workers
-            .map_err(|e| refused("list its platforms", e.into()))?
-            .into_inner();
-        let platforms = workers
-            .record
-            .into_iter()
-            .flat_map(|worker| worker.platforms);
-        let platforms = platforms.map(|p| Platform::new(&p.os, &p.architecture, Some(&p.variant)));
-
+        let workers = Workers::of(&Endpoint::Docker(address.clone())).await?;
         let native = Platform::new(
             version.os.as_deref().unwrap_or("linux"),
             version.arch.as_deref().unwrap_or_default(),
             None,
         );
-        let mut emulated: Vec<Platform> = platforms
-            .filter(|p| (&p.os, &p.architecture) != (&native.os, &native.architecture))
-            .collect();
-        emulated.sort();
-        emulated.dedup();
         let text = version.version.unwrap_or_default();
         Ok(Self {
             release: release(&text),
             version: text,
             api_version: client.client_version().to_string(),
+            emulated: others(workers.platforms, &native),
             native,
-            emulated,
         })
+    }
+
+    /// What it is called in messages.
+    pub(crate) fn name(&self) -> String {
+        format!("Docker Engine {}", self.version)
+    }
+
+    pub(super) fn abilities(&self) -> Abilities<'_> {
+        let (major, minor) = self.release;
+        Abilities {
+            name: self.name(),
+            release: Release::Docker(major, minor),
+            native: &self.native,
+            emulated: &self.emulated,
+        }
     }
 }
 
@@ -71,6 +71,7 @@ pub(super) fn unreachable(
     source: Box<dyn std::error::Error + Send + Sync>,
 ) -> EngineError {
     EngineError::Unreachable {
+        kind: EngineKind::Docker,
         endpoint: address.to_string(),
         source,
     }

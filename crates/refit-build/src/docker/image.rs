@@ -1,5 +1,7 @@
 //! The image that a build leaves in the engine, until it is pushed.
 
+use std::sync::{Mutex, PoisonError};
+
 use bollard::{
     Docker,
     query_parameters::{
@@ -8,6 +10,7 @@ use bollard::{
 };
 use futures_util::StreamExt as _;
 use refit_oci::Reference;
+use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::engine::EngineError;
 
@@ -32,12 +35,61 @@ pub(super) async fn push(client: &Docker, output: &Reference) -> Result<(), Engi
     Ok(())
 }
 
+/// Images of builds that were given up, on their way out.
+static REMOVALS: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
+
+/// Waits until what was begun for builds that were given up is gone from the engine.
+pub async fn clean_up() {
+    let removals = std::mem::take(&mut *REMOVALS.lock().unwrap_or_else(PoisonError::into_inner));
+    for removal in removals {
+        // One that panicked has nothing left to wait for.
+        let _ = removal.await;
+    }
+}
+
+/// The image that a build may have left in the engine. It goes with the build, also with one that is given up: then it is
+/// removed in the background, which [`clean_up`] waits for.
+pub(super) struct Left {
+    client: Option<Docker>,
+    output: Reference,
+}
+
+impl Left {
+    pub(super) fn behind(client: &Docker, output: &Reference) -> Self {
+        Self {
+            client: Some(client.clone()),
+            output: output.clone(),
+        }
+    }
+
+    /// Removes it now.
+    pub(super) async fn remove(mut self) {
+        if let Some(client) = &self.client {
+            remove(client, &self.output).await;
+        }
+        self.client = None;
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        let (Some(client), Ok(runtime)) = (self.client.take(), Handle::try_current()) else {
+            return;
+        };
+        let output = self.output.clone();
+        let removal = runtime.spawn(async move { remove(&client, &output).await });
+        let mut removals = REMOVALS.lock().unwrap_or_else(PoisonError::into_inner);
+        removals.retain(|removal| !removal.is_finished());
+        removals.push(removal);
+    }
+}
+
 /// Removes the image; its layers stay in the engine's build cache.
 ///
 /// Two runs may build one image under two names. An engine that is asked to remove both names at once can take either for
 /// not the last, and keep the image without any: it is named and removed again then. Never by its id: that would take the
 /// other run's name along. What is left over for another reason is harmless, and the engine's next clean-up takes it.
-pub(super) async fn remove(client: &Docker, output: &Reference) {
+async fn remove(client: &Docker, output: &Reference) {
     let name = output.to_string();
     let id = client.inspect_image(&name).await.ok().and_then(|i| i.id);
     for _ in 0..ATTEMPTS {

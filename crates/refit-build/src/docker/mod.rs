@@ -4,53 +4,28 @@
 //! credentials and no configuration, and keeps nothing of a build but its cache.
 
 mod address;
-mod check;
-mod connection;
 mod facts;
-mod failure;
 mod image;
-mod names;
-mod options;
-mod output;
-mod progress;
-mod session;
-mod solve;
-mod tree;
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{self, Write},
-    path::Path,
-};
+use std::io::Write;
 
 use async_trait::async_trait;
 use bollard::{API_DEFAULT_VERSION, Docker};
-use refit_dockerfile::StageBase;
-use refit_oci::{Digest, Reference};
+use refit_oci::Reference;
 use refit_registry::loopback::Loopback;
-use sha2::Digest as _;
-use tonic::Code;
 
 pub use address::{Address, AddressError};
 pub use facts::EngineFacts;
+pub use image::clean_up;
 
-use self::{
-    facts::unreachable, names::Names, output::BaseLayers, session::Session, solve::Solve,
-    tree::Tree,
+use self::{facts::unreachable, image::Left};
+use crate::{
+    buildkit::{self, Counter, Endpoint, Exporter, assemble, check, root_pin},
+    engine::{Built, Engine, EngineError, EngineKind, Recipe, Refusal},
 };
-use crate::engine::{Built, Engine, EngineError, EngineKind, PinnedBase, Recipe, Refusal};
 
 /// Seconds that one answer of the API may take to begin.
 const TIMEOUT: u64 = 120;
-
-/// The names of the folders that BuildKit's frontend asks for, and of the Dockerfile in the second.
-const CONTEXT: &str = "context";
-const DOCKERFILE_FOLDER: &str = "dockerfile";
-const DOCKERFILE: &str = "Dockerfile";
-
-/// The name of the result's repository in the loopback registry.
-const OUTPUT: &str = "output";
 
 /// A Docker Engine that answered.
 pub struct DockerEngine {
@@ -98,60 +73,6 @@ impl DockerEngine {
         };
         seen.map(drop).map_err(elsewhere)
     }
-
-    /// Runs the build; the image is then in the engine under the output's name.
-    async fn solve(
-        &self,
-        recipe: &Recipe,
-        bases: &BTreeMap<usize, Reference>,
-        output: &Reference,
-        log: &mut (dyn Write + Send),
-    ) -> Result<(), EngineError> {
-        let pinned = |found: &refit_dockerfile::Found| {
-            let index = recipe.resolved.found.iter().position(|f| f == found)?;
-            bases.get(&index).map(Reference::to_string)
-        };
-        let dockerfile = refit_dockerfile::reduce(&recipe.file, &recipe.resolved, &pinned);
-        let context = &recipe.context.path;
-        let key = content_key(&dockerfile, context).map_err(|e| io_error(context, e))?;
-        let folders = BTreeMap::from([
-            (
-                CONTEXT,
-                Tree::of_tar(context).map_err(|e| io_error(context, e))?,
-            ),
-            (
-                DOCKERFILE_FOLDER,
-                Tree::of_file(DOCKERFILE, dockerfile.as_bytes()),
-            ),
-        ]);
-        let session = Session::open(&self.address, &key, folders, &recipe.secrets).await;
-        let session = session.map_err(|e| unreachable(&self.address, e.into()))?;
-        let control = connection::control(&self.address).await;
-        let control = control.map_err(|e| unreachable(&self.address, e.into()))?;
-        let entitlements = match recipe.network.as_deref() {
-            Some("host") => vec!["network.host".to_owned()],
-            _ => Vec::new(),
-        };
-        let names = Names::of(recipe, bases);
-        let request = Solve {
-            session: session.id().to_owned(),
-            options: options::options(recipe, bases),
-            entitlements,
-            image: output.to_string(),
-            names: names.clone(),
-        };
-        match solve::solve(&control, request, log).await {
-            Ok(()) => Ok(()),
-            Err(solve::Failure::Log(source)) => Err(io_error("(log)".as_ref(), source)),
-            Err(solve::Failure::Build { status, .. }) if status.code() == Code::Unavailable => {
-                Err(unreachable(&self.address, status.into()))
-            }
-            Err(solve::Failure::Build { status, step }) => {
-                let message = names.put(status.message());
-                Err(failure::explain(recipe, &message, step.as_deref()))
-            }
-        }
-    }
 }
 
 #[async_trait]
@@ -165,7 +86,7 @@ impl Engine for DockerEngine {
     }
 
     fn check(&self, recipe: &Recipe) -> Result<(), Refusal> {
-        check::check(recipe, &self.facts)
+        check::check(recipe, &self.facts.abilities())
     }
 
     async fn build(
@@ -174,70 +95,17 @@ impl Engine for DockerEngine {
         log: &mut (dyn Write + Send),
     ) -> Result<Built, EngineError> {
         self.check(recipe)?;
-        let loopback = Loopback::start(&recipe.work_dir)
-            .await
-            .map_err(loopback_failed)?;
-        let mut layers = Vec::new();
-        let mut references = BTreeMap::new();
-        for pin in &recipe.pins {
-            layers.push(BaseLayers::read(pin).await?);
-            let (registry, repository) = (pin.registry.clone(), pin.repository.clone());
-            let name = format!("base-{}", pin.found_index);
-            let allowed = loopback.allow_base(&name, registry, repository, pin.manifest.clone());
-            references.insert(pin.found_index, allowed.map_err(loopback_failed)?);
+        let counter = Counter::open(recipe).await?;
+        if let Some(base) = counter.bases.values().next() {
+            self.probe(base, &counter.loopback).await?;
         }
-        if let Some(base) = references.values().next() {
-            self.probe(base, &loopback).await?;
-        }
-        let known = layers.iter().flat_map(BaseLayers::blobs).collect();
-        let output = loopback.output(OUTPUT, known).map_err(loopback_failed)?;
-        self.solve(recipe, &references, &output, log).await?;
-        let pushed = image::push(&self.client, &output).await;
-        image::remove(&self.client, &output).await;
+        let output = &counter.output;
+        let endpoint = Endpoint::Docker(self.address.clone());
+        let left = Left::behind(&self.client, output);
+        buildkit::run(&endpoint, recipe, &counter, Exporter::kept(output), log).await?;
+        let pushed = image::push(&self.client, output).await;
+        left.remove().await;
         pushed?;
-        let pushed = loopback
-            .take(OUTPUT)
-            .ok_or_else(|| EngineError::BadResult {
-                reason: "the engine pushed no manifest".to_owned(),
-            })?;
-        output::assemble(recipe, &pushed, &layers, root_pin(recipe))
-    }
-}
-
-/// The pin of the image that the target's own stages begin with.
-fn root_pin(recipe: &Recipe) -> Option<&PinnedBase> {
-    match recipe.resolved.base {
-        StageBase::External(found_index) => recipe.pin(found_index),
-        StageBase::Scratch | StageBase::Files(_) | StageBase::Opaque => None,
-    }
-}
-
-/// Changes with every byte that the session serves.
-fn content_key(dockerfile: &str, context: &Path) -> io::Result<Digest> {
-    let mut hash = sha2::Sha256::new();
-    hash.update(dockerfile.len().to_be_bytes());
-    hash.update(dockerfile);
-    let mut file = File::open(context)?;
-    let mut buffer = vec![0; 128 * 1024];
-    loop {
-        let read = io::Read::read(&mut file, &mut buffer)?;
-        if read == 0 {
-            return Ok(Digest::from_sha256(&hash.finalize().into()));
-        }
-        hash.update(&buffer[..read]);
-    }
-}
-
-fn loopback_failed(source: impl std::error::Error + Send + Sync + 'static) -> EngineError {
-    EngineError::Engine {
-        action: "be given a registry on this machine".to_owned(),
-        source: source.into(),
-    }
-}
-
-fn io_error(path: &Path, source: io::Error) -> EngineError {
-    EngineError::Io {
-        path: path.to_owned(),
-        source,
+        assemble(recipe, &counter.take()?, &counter.layers, root_pin(recipe))
     }
 }

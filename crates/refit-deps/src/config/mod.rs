@@ -107,7 +107,7 @@ pub struct ImageKeys {
     pub network: Option<String>,
     /// Build secrets by id: `env:NAME` or `file:PATH`.
     pub secrets: Option<BTreeMap<String, String>>,
-    /// `auto`, `docker` or `native`.
+    /// `auto`, `docker`, `buildkit` or `native`.
     pub engine: Option<String>,
     /// `report` or `follow`.
     pub pinned: Option<String>,

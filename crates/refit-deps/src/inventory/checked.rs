@@ -13,9 +13,10 @@ use crate::{
     names,
 };
 
-pub(super) const ENGINES: [(&str, EngineChoice); 3] = [
+pub(super) const ENGINES: [(&str, EngineChoice); 4] = [
     ("auto", EngineChoice::Auto),
     ("docker", EngineChoice::Docker),
+    ("buildkit", EngineChoice::BuildKit),
     ("native", EngineChoice::Native),
 ];
 pub(super) const PINNED: [(&str, Pinned); 2] =

@@ -28,6 +28,10 @@ or what `REFIT_CONFIG` names. Files are relative to it. All of it is optional:
   stale-when = ["COMMAND"]   for images whose repository names none: exit code 1 is
                              stale, 0 is fine
 
+  [engines]                  where engines are; the environment's word counts more
+  docker = "ADDRESS"         as DOCKER_HOST has it
+  buildkit = "ADDRESS"       as BUILDKIT_HOST has it; default: that inside Docker Engine
+
   [registries."HOST"]        a host as references spell it, with a port if need be
   mirrors = ["HOST/PREFIX"]  asked first, in this order, for what a digest names;
                              default: none

@@ -214,6 +214,7 @@ fn image_view(image: &Image) -> ImageView<'_> {
         engine: match image.engine {
             EngineChoice::Auto => "auto",
             EngineChoice::Docker => "docker",
+            EngineChoice::BuildKit => "buildkit",
             EngineChoice::Native => "native",
         },
         pinned: match image.pinned {

@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use refit_build::{
     apply::{Engines, Failed},
-    docker::{Address, AddressError, DockerEngine},
+    buildkit::BuildKitEngine,
+    docker::{AddressError, DockerEngine},
     engine::Engine,
     native::{LayerTables, NativeEngine},
 };
@@ -13,12 +14,12 @@ use refit_deps::{
     plan::{Action, Plan},
 };
 
-use crate::{commands::App, error::CommandError};
+use crate::{commands::App, engines, error::CommandError, project::Project};
 
 /// The engines that the plan's rebuilds name, and its rebases where a proof may fail. One that is missing fails what needs
 /// it; where nothing else is to be done, that is said before a run begins.
 pub(super) async fn engines(
-    app: &App,
+    (app, project): (&App, &Project),
     plan: &Plan,
     tables: &LayerTables,
 ) -> Result<Engines, CommandError> {
@@ -29,14 +30,14 @@ pub(super) async fn engines(
         .collect();
     let may_build = plan.steps.iter().filter(|step| step.action.may_build());
     let kinds: BTreeSet<EngineKind> = may_build.map(|step| step.engine).collect();
-    let mut engines = Engines::default();
+    let mut connected = Engines::default();
     for kind in kinds {
-        engines = match connect(app, kind, tables).await {
-            Ok(engine) => engines.with(kind, engine),
+        connected = match connect((app, project), kind, tables).await {
+            Ok(engine) => connected.with(kind, engine),
             Err(error) if needed.len() == 1 && needed.contains(&Some(kind)) => return Err(error),
             Err(error) => {
                 let hint = error.hints.into_iter().next();
-                engines.without(
+                connected.without(
                     kind,
                     Failed {
                         message: error.message,
@@ -47,27 +48,36 @@ pub(super) async fn engines(
             }
         };
     }
-    Ok(engines)
+    Ok(connected)
 }
 
 async fn connect(
-    app: &App,
+    (app, project): (&App, &Project),
     kind: EngineKind,
     tables: &LayerTables,
 ) -> Result<Arc<dyn Engine>, CommandError> {
     if kind == EngineKind::Native {
         return Ok(Arc::new(NativeEngine::with_tables(tables.clone())));
     }
-    let address = app
-        .environment
-        .docker_host
-        .as_deref()
-        .unwrap_or_default()
-        .parse();
-    let address: Address = address.map_err(|error: AddressError| {
-        CommandError::because(&error).hint("`refit doctor` says what DOCKER_HOST may be")
-    })?;
-    let connected = DockerEngine::connect(&address).await.map_err(|error| {
+    let unusable = |error: AddressError| {
+        CommandError::because(&error).hint("`refit doctor` says what engines' addresses may be")
+    };
+    let settings = &project.user.engines;
+    if kind == EngineKind::BuildKit {
+        let endpoint = engines::buildkit(&app.environment, settings).map_err(unusable)?;
+        let connected = BuildKitEngine::connect(&endpoint).await;
+        let connected = connected.map_err(|error| {
+            let hint = error.hint();
+            let failed = CommandError::because(&error);
+            match hint {
+                Some(hint) => failed.hint(hint),
+                None => failed,
+            }
+        })?;
+        return Ok(Arc::new(connected));
+    }
+    let address = engines::docker(&app.environment, settings).map_err(unusable)?;
+    let connected = DockerEngine::connect(&address.value).await.map_err(|error| {
         CommandError::because(&error)
             .hint("`refit doctor` says how to start Docker Engine, DOCKER_HOST where it is; what executes nothing needs none")
     })?;

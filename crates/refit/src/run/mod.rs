@@ -81,7 +81,7 @@ pub(crate) async fn apply(
 ) -> Result<Ran, CommandError> {
     let project = observer.project;
     let tables = LayerTables::kept_in(project.own_dir().join("tables"));
-    let engines = engines(app, plan, &tables).await?;
+    let engines = engines((app, project), plan, &tables).await?;
     let id = new_id();
     let scratch = tempfile::Builder::new().prefix("refit-").tempdir();
     let scratch =

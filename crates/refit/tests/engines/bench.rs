@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use refit_testkit::engines::{Dockerd, Version};
+use refit_testkit::engines::{BuildKitd, Dockerd, Version};
 use tempfile::TempDir;
 
 use crate::said::Said;
@@ -16,6 +16,7 @@ use crate::said::Said;
 pub(crate) struct Bench {
     folder: TempDir,
     engine: Option<Arc<Dockerd>>,
+    buildkitd: Option<BuildKitd>,
 }
 
 impl Bench {
@@ -29,12 +30,24 @@ impl Bench {
         Self::new(None)
     }
 
+    /// An empty repository, and a BuildKit alone.
+    pub(crate) fn with_buildkitd() -> Self {
+        Self {
+            buildkitd: Some(BuildKitd::start().unwrap()),
+            ..Self::new(None)
+        }
+    }
+
     fn new(engine: Option<Arc<Dockerd>>) -> Self {
         let folder = TempDir::with_prefix("refit-engines-").unwrap();
         for name in ["home", "tmp"] {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
-        let bench = Self { folder, engine };
+        let bench = Self {
+            folder,
+            engine,
+            buildkitd: None,
+        };
         fs::create_dir(bench.repository()).unwrap();
         bench
             .git(&["init", "--quiet", "--initial-branch=main"])
@@ -133,6 +146,9 @@ impl Bench {
                 .as_ref()
                 .map_or_else(nowhere, |engine| engine.host()),
         );
+        if let Some(buildkitd) = &self.buildkitd {
+            command.env("BUILDKIT_HOST", buildkitd.host());
+        }
         command
     }
 
@@ -176,7 +192,8 @@ impl Bench {
 
     /// The names of the engine's images and the number of its containers: what a run may not leave behind.
     pub(crate) fn left_in_engine(&self) -> (Vec<String>, usize) {
-        let engine = self.engine.as_ref().unwrap();
+        let of_buildkit = self.buildkitd.as_ref().map(BuildKitd::dockerd);
+        let engine = self.engine.as_deref().or(of_buildkit).unwrap();
         let images = crate::hub::engine_api(engine, "/images/json?all=1");
         let containers = crate::hub::engine_api(engine, "/containers/json?all=1");
         let images = images

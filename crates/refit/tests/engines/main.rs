@@ -3,8 +3,10 @@
 
 mod adopted;
 mod bench;
+mod buildkit;
 mod clones;
 mod embedded;
+mod ended;
 mod failures;
 mod hub;
 mod interrupted;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use refit_build::engine::{Engine as _, EngineError, LayerSource};
+use refit_build::engine::{EngineError, LayerSource};
 use refit_oci::{Platform, media_type};
 use refit_testkit::engines::Version;
 
@@ -26,21 +26,20 @@ CMD [\"/bin/cat\", \"/arch\"]
 
 #[tokio::test]
 async fn needs_engine_docker20_run_on_both_platforms() {
-    run_on_both_platforms(Version::V20).await;
+    run_on_both_platforms(Site::start(Version::V20).await).await;
 }
 
 #[tokio::test]
 async fn needs_engine_docker26_run_on_both_platforms() {
-    run_on_both_platforms(Version::V26).await;
+    run_on_both_platforms(Site::start(Version::V26).await).await;
 }
 
 #[tokio::test]
 async fn needs_engine_docker26_containerd_run_on_both_platforms() {
-    run_on_both_platforms(Version::V26Containerd).await;
+    run_on_both_platforms(Site::start(Version::V26Containerd).await).await;
 }
 
-async fn run_on_both_platforms(version: Version) {
-    let site = Site::start(version).await;
+pub(crate) async fn run_on_both_platforms(site: Site) {
     let images_before = site.n_images().await;
     for (platform, machine) in [
         (Platform::linux_amd64(), "x86_64"),
@@ -64,7 +63,7 @@ async fn run_on_both_platforms(version: Version) {
             &[pin.clone(), pin],
         );
         let (built, log) = site.build(&recipe).await;
-        let built = built.unwrap_or_else(|e| panic!("{e:?}\n{log}\n{}", site.dockerd.log()));
+        let built = built.unwrap_or_else(|e| panic!("{e:?}\n{log}\n{}", site.engine_log()));
 
         assert!(log.contains(&format!("{machine}\n")), "{log}");
         assert!(log.contains("A\n"), "{log}");
@@ -114,16 +113,15 @@ async fn run_on_both_platforms(version: Version) {
 
 #[tokio::test]
 async fn needs_engine_docker20_the_cache_is_read_unless_told_otherwise() {
-    the_cache_is_read_unless_told_otherwise(Version::V20).await;
+    the_cache_is_read_unless_told_otherwise(Site::start(Version::V20).await).await;
 }
 
 #[tokio::test]
 async fn needs_engine_docker26_the_cache_is_read_unless_told_otherwise() {
-    the_cache_is_read_unless_told_otherwise(Version::V26).await;
+    the_cache_is_read_unless_told_otherwise(Site::start(Version::V26).await).await;
 }
 
-async fn the_cache_is_read_unless_told_otherwise(version: Version) {
-    let site = Site::start(version).await;
+pub(crate) async fn the_cache_is_read_unless_told_otherwise(site: Site) {
     let platform = Platform::linux_amd64();
     let base = site.base("base", &platform, &[]).await;
     let pins = [("base", base.manifest.digest)];
@@ -162,16 +160,15 @@ async fn the_cache_is_read_unless_told_otherwise(version: Version) {
 
 #[tokio::test]
 async fn needs_engine_docker20_a_failed_instruction_is_named() {
-    a_failed_instruction_is_named(Version::V20).await;
+    a_failed_instruction_is_named(Site::start(Version::V20).await).await;
 }
 
 #[tokio::test]
 async fn needs_engine_docker26_a_failed_instruction_is_named() {
-    a_failed_instruction_is_named(Version::V26Containerd).await;
+    a_failed_instruction_is_named(Site::start(Version::V26Containerd).await).await;
 }
 
-async fn a_failed_instruction_is_named(version: Version) {
-    let site = Site::start(version).await;
+pub(crate) async fn a_failed_instruction_is_named(site: Site) {
     let images_before = site.n_images().await;
     let platform = Platform::linux_amd64();
     let base = site.base("base", &platform, &[]).await;
@@ -198,16 +195,15 @@ async fn a_failed_instruction_is_named(version: Version) {
 
 #[tokio::test]
 async fn needs_engine_docker20_an_image_from_nothing_has_only_its_own_layers() {
-    an_image_from_nothing_has_only_its_own_layers(Version::V20).await;
+    an_image_from_nothing_has_only_its_own_layers(Site::start(Version::V20).await).await;
 }
 
 #[tokio::test]
 async fn needs_engine_docker26_an_image_from_nothing_has_only_its_own_layers() {
-    an_image_from_nothing_has_only_its_own_layers(Version::V26Containerd).await;
+    an_image_from_nothing_has_only_its_own_layers(Site::start(Version::V26Containerd).await).await;
 }
 
-async fn an_image_from_nothing_has_only_its_own_layers(version: Version) {
-    let site = Site::start(version).await;
+pub(crate) async fn an_image_from_nothing_has_only_its_own_layers(site: Site) {
     let platform = Platform::linux_arm64();
     let tools = site
         .base("tools", &platform, &[("etc/x", "of tools")])
@@ -235,17 +231,17 @@ async fn an_image_from_nothing_has_only_its_own_layers(version: Version) {
 
 #[tokio::test]
 async fn needs_engine_docker20_a_build_that_is_given_up_ends_in_the_engine() {
-    a_build_that_is_given_up_ends_in_the_engine(Version::V20, "86401").await;
+    a_build_that_is_given_up_ends_in_the_engine(Site::start(Version::V20).await, "86401").await;
 }
 
 #[tokio::test]
 async fn needs_engine_docker26_a_build_that_is_given_up_ends_in_the_engine() {
-    a_build_that_is_given_up_ends_in_the_engine(Version::V26Containerd, "86402").await;
+    a_build_that_is_given_up_ends_in_the_engine(Site::start(Version::V26Containerd).await, "86402")
+        .await;
 }
 
 /// `seconds` tells the tests' processes apart.
-async fn a_build_that_is_given_up_ends_in_the_engine(version: Version, seconds: &str) {
-    let site = Site::start(version).await;
+pub(crate) async fn a_build_that_is_given_up_ends_in_the_engine(site: Site, seconds: &str) {
     let platform = Platform::linux_amd64();
     let base = site.base("base", &platform, &[]).await;
     let dockerfile = format!("FROM base\nRUN echo begun; sleep {seconds}\n");

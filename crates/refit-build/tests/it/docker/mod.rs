@@ -1,6 +1,6 @@
 //! The engine `docker` against real Docker Engines, bases and results in a real registry.
 
-mod builds;
-mod dockerfiles;
-mod refusals;
-mod support;
+pub(crate) mod builds;
+pub(crate) mod dockerfiles;
+pub(crate) mod refusals;
+pub(crate) mod support;

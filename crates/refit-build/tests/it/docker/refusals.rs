@@ -2,7 +2,7 @@
 
 use refit_build::{
     docker::{Address, DockerEngine},
-    engine::{Engine as _, EngineError},
+    engine::EngineError,
 };
 use refit_oci::Platform;
 use refit_testkit::engines::{Dockerd, Version};
@@ -62,8 +62,10 @@ async fn what_is_not_refused_can_be_built(version: Version, refused: [bool; 7]) 
 
 #[tokio::test]
 async fn needs_engine_docker26_an_engine_says_what_it_is() {
-    let site = Site::start(Version::V26).await;
-    let facts = site.engine.facts();
+    let dockerd = Dockerd::start(Version::V26).unwrap();
+    let address: Address = dockerd.host().parse().unwrap();
+    let engine = DockerEngine::connect(&address).await.unwrap();
+    let facts = engine.facts();
     assert_eq!(facts.release, (26, 1));
     assert!(facts.version.starts_with("26.1."), "{facts:?}");
     let mut all = facts.emulated.clone();
@@ -78,16 +80,15 @@ async fn needs_engine_docker26_an_engine_on_tcp_builds_as_well() {
     let mut site = Site::start(Version::V26).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("tcp://{}", listener.local_addr().unwrap());
-    let socket = site.dockerd.socket();
+    let socket = site.daemon.dockerd().socket();
     let forwarding = tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
             let mut engine = UnixStream::connect(&socket).await.unwrap();
             tokio::spawn(async move { copy_bidirectional(&mut client, &mut engine).await });
         }
     });
-    site.engine = DockerEngine::connect(&address.parse().unwrap())
-        .await
-        .unwrap();
+    let connected = DockerEngine::connect(&address.parse().unwrap()).await;
+    site.engine = Box::new(connected.unwrap());
     let platform = Platform::linux_amd64();
     let base = site.base("base", &platform, &[]).await;
     let wanted = Wanted {

@@ -3,24 +3,41 @@
 use std::{collections::BTreeMap, fs, io::Read as _, path::PathBuf, sync::Arc};
 
 use refit_build::{
+    buildkit::{BuildKitEngine, Endpoint},
     docker::{Address, DockerEngine},
     engine::{
-        Built, ContextTar, Engine as _, EngineError, LayerSource, PinnedBase, Recipe, SecretValues,
+        Built, ContextTar, Engine, EngineError, LayerSource, PinnedBase, Recipe, SecretValues,
     },
 };
 use refit_dockerfile::{Settings, parse, resolve};
 use refit_oci::{Digest, Platform, Repository};
 use refit_registry::{Registries, Registry};
-use refit_testkit::engines::{BaseImage, DockerRegistry, Dockerd, Version};
+use refit_testkit::engines::{BaseImage, BuildKitd, DockerRegistry, Dockerd, Version};
 use tempfile::TempDir;
 
 /// Everything that a build needs; dropped, all of it is gone.
 pub(crate) struct Site {
-    pub(crate) engine: DockerEngine,
-    pub(crate) dockerd: Dockerd,
+    pub(crate) engine: Box<dyn Engine>,
+    native: Platform,
+    pub(crate) daemon: Daemon,
     pub(crate) registry: Arc<dyn Registry>,
     docker_registry: DockerRegistry,
     folder: TempDir,
+}
+
+/// What the engine is a client of.
+pub(crate) enum Daemon {
+    Docker(Dockerd),
+    BuildKit(BuildKitd),
+}
+
+impl Daemon {
+    pub(crate) fn dockerd(&self) -> &Dockerd {
+        match self {
+            Self::Docker(dockerd) => dockerd,
+            Self::BuildKit(buildkitd) => buildkitd.dockerd(),
+        }
+    }
 }
 
 /// What varies between the recipes of the tests.
@@ -56,15 +73,45 @@ impl Site {
     pub(crate) async fn with(dockerd: Dockerd) -> Self {
         let address: Address = dockerd.host().parse().unwrap();
         let engine = DockerEngine::connect(&address).await.unwrap();
+        let native = engine.facts().native.clone();
+        Self::of(Box::new(engine), native, Daemon::Docker(dockerd))
+    }
+
+    /// The engine `buildkit` on the BuildKit inside Docker Engine.
+    pub(crate) async fn buildkit_inside(dockerd: Dockerd) -> Self {
+        let endpoint = Endpoint::Docker(dockerd.host().parse().unwrap());
+        Self::buildkit(&endpoint, Daemon::Docker(dockerd)).await
+    }
+
+    /// The engine `buildkit` on what is a buildkitd to it.
+    pub(crate) async fn buildkitd() -> Self {
+        let buildkitd = BuildKitd::start().unwrap();
+        let endpoint = Endpoint::Daemon(buildkitd.host().parse().unwrap());
+        Self::buildkit(&endpoint, Daemon::BuildKit(buildkitd)).await
+    }
+
+    pub(crate) async fn buildkit(endpoint: &Endpoint, daemon: Daemon) -> Self {
+        let engine = BuildKitEngine::connect(endpoint).await.unwrap();
+        let native = engine.facts().native.clone();
+        Self::of(Box::new(engine), native, daemon)
+    }
+
+    fn of(engine: Box<dyn Engine>, native: Platform, daemon: Daemon) -> Self {
         let docker_registry = DockerRegistry::start().unwrap();
         let registries = Registries::new(refit_registry::Settings::default());
         Self {
             engine,
-            dockerd,
+            native,
+            daemon,
             registry: registries.registry(&docker_registry.host()),
             docker_registry,
             folder: TempDir::new().unwrap(),
         }
+    }
+
+    /// Everything that the engine has logged so far.
+    pub(crate) fn engine_log(&self) -> String {
+        self.daemon.dockerd().log()
     }
 
     pub(crate) fn repository(&self, path: &str) -> Repository {
@@ -101,7 +148,7 @@ impl Site {
         let settings = Settings {
             target: None,
             platform: &wanted.platform,
-            build_platform: &self.engine.facts().native,
+            build_platform: &self.native,
             build_args: &build_args,
             contexts: &BTreeMap::new(),
         };
@@ -168,7 +215,7 @@ impl Site {
 
     /// How many images the engine has.
     pub(crate) async fn n_images(&self) -> usize {
-        let socket = self.dockerd.socket();
+        let socket = self.daemon.dockerd().socket();
         let client = bollard::Docker::connect_with_unix(
             socket.to_str().unwrap(),
             60,

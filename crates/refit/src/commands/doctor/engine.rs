@@ -7,6 +7,7 @@ use std::{
 };
 
 use refit_build::{
+    buildkit::{BuildKitEngine, BuildKitFacts, Endpoint},
     docker::{Address, DockerEngine, EngineFacts},
     engine::EngineError,
 };
@@ -15,26 +16,31 @@ use refit_platform::{Placement, runs_on};
 
 use super::Check;
 use crate::{
+    engines::{self, Told},
     environment::{DOCKER_HOST, Environment},
     error::chain,
     ui::sentence_list,
+    user_config::EngineSettings,
 };
 
 const NAME: &str = "docker";
 
-/// The engine, and what of `platforms` it can't execute.
-pub(super) async fn checks(environment: &Environment, platforms: &[Platform]) -> Vec<Check> {
-    let given = environment.docker_host.as_deref();
-    let address = match given.unwrap_or_default().parse::<Address>() {
+/// Docker Engine, and what of `platforms` it can't execute.
+pub(super) async fn checks(
+    environment: &Environment,
+    user: &EngineSettings,
+    platforms: &[Platform],
+) -> Vec<Check> {
+    let address = match engines::docker(environment, user) {
         Ok(address) => address,
         Err(error) => {
             let mend = format!("run `export {DOCKER_HOST}=unix:///var/run/docker.sock`");
             return vec![Check::wrong(NAME, chain(&error), Some(mend))];
         }
     };
-    match DockerEngine::connect(&address).await {
+    match DockerEngine::connect(&address.value).await {
         Ok(engine) => vec![
-            facts(&address, engine.facts()),
+            facts(&address.value, engine.facts()),
             emulation(engine.facts(), platforms),
         ],
         Err(error) => vec![away(environment, &address, &error)],
@@ -47,8 +53,35 @@ fn facts(address: &Address, facts: &EngineFacts) -> Check {
     Check::ok(NAME, detail)
 }
 
+/// A BuildKit of its own, where one is spoken of; and the one inside Docker Engine, where an image asks for it.
+pub(super) async fn buildkit(
+    environment: &Environment,
+    user: &EngineSettings,
+    is_asked_for: bool,
+) -> Option<Check> {
+    let name = "buildkit";
+    let endpoint = match engines::buildkit(environment, user) {
+        Ok(Endpoint::Docker(_)) if !is_asked_for => return None,
+        Ok(endpoint) => endpoint,
+        Err(error) => {
+            let mend = "run `export BUILDKIT_HOST=unix:///run/buildkit/buildkitd.sock`".to_owned();
+            return Some(Check::wrong(name, chain(&error), Some(mend)));
+        }
+    };
+    Some(match BuildKitEngine::connect(&endpoint).await {
+        Ok(engine) => {
+            let BuildKitFacts {
+                name: what, native, ..
+            } = engine.facts();
+            Check::ok(name, format!("{what} at {endpoint}, {native}"))
+        }
+        Err(error) => Check::wrong(name, chain(&error), error.hint()),
+    })
+}
+
 /// An engine that does not answer, or not as it should.
-fn away(environment: &Environment, address: &Address, error: &EngineError) -> Check {
+fn away(environment: &Environment, told: &Told<Address>, error: &EngineError) -> Check {
+    let address = &told.value;
     if !matches!(error, EngineError::Unreachable { .. }) {
         return Check::wrong(NAME, chain(error), error.hint());
     }
@@ -60,8 +93,10 @@ fn away(environment: &Environment, address: &Address, error: &EngineError) -> Ch
             format!("run `{as_root}usermod --append --groups docker $USER`, and log in again");
         return Check::wrong(NAME, chain(error), Some(mend));
     }
-    let mend = if environment.docker_host.is_some() {
+    let mend = if told.by == Some(DOCKER_HOST) {
         format!("start the engine there, or run `unset {DOCKER_HOST}` for that of this machine")
+    } else if let Some(key) = told.by {
+        format!("start the engine there, or mend `[engines] {key}` in the user's configuration")
     } else {
         let init = Init::of_this_machine();
         format!(

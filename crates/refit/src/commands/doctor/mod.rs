@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use anstyle::Style;
 use clap::Args;
+use refit_deps::image::EngineChoice;
 use refit_oci::Platform;
 use serde::Serialize;
 
@@ -18,6 +19,7 @@ use crate::{
     cli::FormatArgs,
     error::{CommandError, Exit},
     ui::{DIM, ERROR, Format, GOOD, Table, WARNING},
+    user_config::EngineSettings,
 };
 
 /// Show what is there, what is missing, and the command that mends it
@@ -97,6 +99,8 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Exit, CommandErr
     let mut platforms = vec![Platform::linux_amd64()];
     let mut pushed_to = BTreeSet::new();
     let mut registries = None;
+    let mut settings = EngineSettings::default();
+    let mut asks_for_buildkit = false;
     match app.project() {
         Err(error) => checks.push(Check::wrong(
             "repository",
@@ -109,6 +113,7 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Exit, CommandErr
             checks.push(repository::configuration(&project, snapshot.as_ref()));
             if let Ok(snapshot) = &snapshot {
                 let images = &snapshot.inventory.images;
+                asks_for_buildkit = images.iter().any(|i| i.engine == EngineChoice::BuildKit);
                 platforms = images.iter().flat_map(|i| i.platforms.clone()).collect();
                 pushed_to = credentials::pushed_to(&project, &snapshot.inventory);
                 checks.extend(schedule::check(&project, &snapshot.inventory.sweep));
@@ -118,9 +123,11 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Exit, CommandErr
             checks.extend(repository::hooks(&project));
             checks.push(repository::store(&project));
             registries = registries::check(&project.user.hosts());
+            settings = project.user.engines.clone();
         }
     }
-    checks.extend(engine::checks(&app.environment, &platforms).await);
+    checks.extend(engine::checks(&app.environment, &settings, &platforms).await);
+    checks.extend(engine::buildkit(&app.environment, &settings, asks_for_buildkit).await);
     checks.push(credentials::check(&app.environment, &pushed_to).await);
     checks.extend(registries);
     match args.format.format {

@@ -1,15 +1,16 @@
 //! One build inside BuildKit: the request, and its progress as it happens.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     io::{self, Write},
     time::Duration,
 };
 
 use bollard_buildkit_proto::moby::buildkit::v1::{SolveRequest, StatusRequest};
+use refit_oci::{Digest, Reference};
 use tonic::Status;
 
-use super::{connection::Control, names::Names, progress::Progress};
+use super::{endpoint::Control, names::Names, progress::Progress};
 
 /// How often progress is asked for while BuildKit does not know the build yet, and the pause between.
 const ATTEMPTS: u32 = 40;
@@ -26,18 +27,64 @@ pub(super) struct Solve {
     pub(super) options: BTreeMap<String, String>,
     /// What the build may do beyond the usual (`network.host`).
     pub(super) entitlements: Vec<String>,
-    /// The name that the image gets in the engine.
-    pub(super) image: String,
+    /// What becomes of the result.
+    pub(super) exporter: Exporter,
     /// What bases are called in the log.
     pub(super) names: Names,
 }
 
-/// Builds into the engine's image store; progress goes to `log`.
+/// What becomes of a result, by an exporter of BuildKit's.
+pub(crate) struct Exporter {
+    name: &'static str,
+    attributes: BTreeMap<String, String>,
+}
+
+impl Exporter {
+    /// The image is kept in Docker Engine's own store, under this name.
+    pub(crate) fn kept(image: &Reference) -> Self {
+        Self {
+            name: "moby",
+            attributes: BTreeMap::from([("name".to_owned(), image.to_string())]),
+        }
+    }
+
+    /// The image is pushed there and kept nowhere.
+    pub(crate) fn pushed(image: &Reference) -> Self {
+        let attributes = [
+            ("name", image.to_string()),
+            ("push", "true".to_owned()),
+            ("store", "false".to_owned()),
+            ("oci-mediatypes", "true".to_owned()),
+            ("compression", "gzip".to_owned()),
+        ];
+        let attributes = attributes.map(|(key, value)| (key.to_owned(), value));
+        Self {
+            name: "image",
+            attributes: attributes.into(),
+        }
+    }
+
+    /// The same, with another attribute.
+    #[must_use]
+    pub(crate) fn with(mut self, key: &str, value: &str) -> Self {
+        self.attributes.insert(key.to_owned(), value.to_owned());
+        self
+    }
+}
+
+/// What BuildKit says of a result.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Exported {
+    /// The digest of what was exported, where the exporter has one.
+    pub(crate) digest: Option<Digest>,
+}
+
+/// Builds; progress goes to `log`.
 pub(super) async fn solve(
     control: &Control,
     solve: Solve,
     log: &mut (dyn Write + Send),
-) -> Result<(), Failure> {
+) -> Result<Exported, Failure> {
     let id = format!("refit-{:032x}", rand::random::<u128>());
     let request = SolveRequest {
         r#ref: id.clone(),
@@ -45,9 +92,9 @@ pub(super) async fn solve(
         frontend: "dockerfile.v0".to_owned(),
         frontend_attrs: solve.options.into_iter().collect(),
         entitlements: solve.entitlements,
-        // Older servers know no other field; newer ones still read it.
-        exporter_deprecated: "moby".to_owned(),
-        exporter_attrs_deprecated: HashMap::from([("name".to_owned(), solve.image)]),
+        // Older servers know no other fields; newer ones still read them.
+        exporter_deprecated: solve.exporter.name.to_owned(),
+        exporter_attrs_deprecated: solve.exporter.attributes.into_iter().collect(),
         ..SolveRequest::default()
     };
     let mut progress = Progress::new(solve.names);
@@ -67,7 +114,13 @@ pub(super) async fn solve(
     };
     watched.map_err(Failure::Log)?;
     match solved {
-        Ok(_) => Ok(()),
+        Ok(response) => {
+            let told = response.into_inner().exporter_response;
+            let digest = told.get("containerimage.digest");
+            Ok(Exported {
+                digest: digest.and_then(|digest| digest.parse().ok()),
+            })
+        }
         Err(status) => Err(Failure::Build {
             status,
             step: progress.failed(),

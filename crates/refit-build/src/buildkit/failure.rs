@@ -96,7 +96,7 @@ mod tests {
     use refit_oci::Platform;
 
     use super::*;
-    use crate::docker::check::tests::recipe;
+    use crate::buildkit::check::tests::recipe;
 
     const TEXT: &str =
         "FROM a AS unused\nRUN make\nFROM a\nRUN make \\\n  all\nRUN twice\nRUN twice\n";

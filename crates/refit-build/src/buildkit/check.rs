@@ -1,34 +1,71 @@
-//! What a Docker Engine cannot do, by the place in the Dockerfile that asks for it.
+//! What a BuildKit cannot do, by the place in the Dockerfile that asks for it.
 //!
-//! Releases 20.10.24 and 26.1.5 were tried; for others the frontend's release notes count, and where they leave a doubt
-//! the engine is left to say no itself.
+//! Docker Engine 20.10.24 and 26.1.5 were tried; for others the frontend's release notes count, and where they leave a
+//! doubt the engine is left to say no itself.
 
 use std::ops::Range;
 
 use refit_dockerfile::{Feature, Kind, Requirement, requirements};
+use refit_oci::Platform;
 use refit_platform::{Placement, runs_on};
 
-use super::facts::EngineFacts;
 use crate::engine::{Recipe, Refusal};
 
-/// The first release whose frontend knows a feature.
+/// What is known of a BuildKit.
+pub(crate) struct Abilities<'a> {
+    /// What it is called, `Docker Engine 26.1.5`.
+    pub(crate) name: String,
+    pub(crate) release: Release,
+    /// The platform of its processor.
+    pub(crate) native: &'a Platform,
+    /// What it executes by emulation.
+    pub(crate) emulated: &'a [Platform],
+}
+
+/// Which frontend reads the Dockerfile: that which came with a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// Docker Engine's.
+    Docker(u32, u32),
+    /// BuildKit's own.
+    BuildKit(u32, u32),
+    /// It does not say.
+    Unknown,
+}
+
+/// The first releases whose frontend knows a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Since {
     Always,
-    Release(u32, u32),
+    Releases(Releases),
     Never,
+}
+
+/// Of Docker Engine, and the BuildKit inside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Releases {
+    docker: (u32, u32),
+    buildkit: (u32, u32),
+}
+
+const fn releases(docker: (u32, u32), buildkit: (u32, u32)) -> Releases {
+    Releases { docker, buildkit }
 }
 
 fn since(feature: Feature) -> Since {
     match feature {
-        Feature::Heredoc | Feature::CopyLink | Feature::RunNetwork => Since::Release(23, 0),
+        Feature::Heredoc | Feature::CopyLink | Feature::RunNetwork => {
+            Since::Releases(releases((23, 0), (0, 10)))
+        }
         // 20.10 would take the repository's URL for a file, and say nothing.
-        Feature::AddGit | Feature::AddChecksum | Feature::KeepGitDir => Since::Release(25, 0),
+        Feature::AddGit | Feature::AddChecksum | Feature::KeepGitDir => {
+            Since::Releases(releases((25, 0), (0, 12)))
+        }
         Feature::RunSecurity
         | Feature::RunDevice
         | Feature::CopyParents
         | Feature::CopyExclude
-        | Feature::AddUnpack => Since::Release(27, 0),
+        | Feature::AddUnpack => Since::Releases(releases((27, 0), (0, 14))),
         // Its files would have to be packed, and a frontend to be pulled.
         Feature::NamedContext | Feature::Frontend => Since::Never,
         Feature::Run
@@ -40,20 +77,39 @@ fn since(feature: Feature) -> Since {
     }
 }
 
-/// The first release that reads a `--chmod` other than an octal number; older ones ignore it, and say nothing.
-const SYMBOLIC_CHMOD: (u32, u32) = (28, 0);
+/// The first releases that read a `--chmod` other than an octal number; older ones ignore it, and say nothing.
+const SYMBOLIC_CHMOD: Releases = releases((28, 0), (0, 20));
 
-/// The first release in which a trigger may refer to an image, which a named context then pins.
-const TRIGGERS_REFER: (u32, u32) = (27, 4);
+/// The first releases in which a trigger may refer to an image, which a named context then pins.
+const TRIGGERS_REFER: Releases = releases((27, 4), (0, 17));
+
+impl Release {
+    /// Whether it is one of these or a later one; none that does not say which it is.
+    fn is_since(self, first: Releases) -> Option<bool> {
+        match self {
+            Self::Docker(major, minor) => Some((major, minor) >= first.docker),
+            Self::BuildKit(major, minor) => Some((major, minor) >= first.buildkit),
+            Self::Unknown => None,
+        }
+    }
+
+    fn newer(self, first: Releases) -> String {
+        let ((major, minor), name) = match self {
+            Self::Docker(..) => (first.docker, "Docker Engine "),
+            Self::BuildKit(..) | Self::Unknown => (first.buildkit, "BuildKit v"),
+        };
+        format!("use {name}{major}.{minor} or newer")
+    }
+}
 
 /// Refuses the first thing, by place, that the engine cannot do.
-pub(super) fn check(recipe: &Recipe, facts: &EngineFacts) -> Result<(), Refusal> {
+pub(crate) fn check(recipe: &Recipe, abilities: &Abilities<'_>) -> Result<(), Refusal> {
     let asked = requirements(&recipe.file, &recipe.resolved);
-    let lacking = asked.iter().filter_map(|asked| lacks(asked, facts));
+    let lacking = asked.iter().filter_map(|asked| lacks(asked, abilities));
     let all = lacking
-        .chain(chmod(recipe, facts))
-        .chain(platforms(recipe, facts))
-        .chain(triggers(recipe, facts))
+        .chain(chmod(recipe, abilities))
+        .chain(platforms(recipe, abilities))
+        .chain(triggers(recipe, abilities))
         .chain(network(recipe));
     match all.min_by_key(|refusal| refusal.span.start) {
         Some(refusal) => Err(refusal),
@@ -61,28 +117,26 @@ pub(super) fn check(recipe: &Recipe, facts: &EngineFacts) -> Result<(), Refusal>
     }
 }
 
-fn newer((major, minor): (u32, u32)) -> String {
-    format!("use Docker Engine {major}.{minor} or newer")
-}
-
-fn lacks(asked: &Requirement, facts: &EngineFacts) -> Option<Refusal> {
+fn lacks(asked: &Requirement, abilities: &Abilities<'_>) -> Option<Refusal> {
     let hint = match since(asked.feature) {
-        Since::Always => return None,
-        Since::Release(major, minor) if facts.release >= (major, minor) => return None,
-        Since::Release(major, minor) => Some(newer((major, minor))),
+        Since::Releases(first) if abilities.release.is_since(first) == Some(false) => {
+            Some(abilities.release.newer(first))
+        }
+        Since::Always | Since::Releases(_) => return None,
         Since::Never => None,
     };
     let feature = asked.feature.as_str();
     Some(Refusal {
         line: asked.line,
         span: asked.span.clone(),
-        message: format!("Docker Engine {} cannot do {feature}", facts.version),
+        message: format!("{} cannot do {feature}", abilities.name),
         hint,
     })
 }
 
-fn chmod(recipe: &Recipe, facts: &EngineFacts) -> Option<Refusal> {
-    if facts.release >= SYMBOLIC_CHMOD {
+fn chmod(recipe: &Recipe, abilities: &Abilities<'_>) -> Option<Refusal> {
+    // What does not say which release it is may ignore it as well.
+    if abilities.release.is_since(SYMBOLIC_CHMOD) == Some(true) {
         return None;
     }
     let stages = recipe.resolved.stages.iter();
@@ -97,18 +151,18 @@ fn chmod(recipe: &Recipe, facts: &EngineFacts) -> Option<Refusal> {
     let mut modes = instructions.flat_map(|i| i.flag_values("chmod"));
     let ignored = modes.find(|mode| u32::from_str_radix(&mode.value, 8).is_err())?;
     let message = format!(
-        "Docker Engine {} ignores `--chmod={}`: it reads octal numbers only",
-        facts.version, ignored.value
+        "{} ignores `--chmod={}`: it reads octal numbers only",
+        abilities.name, ignored.value
     );
-    let hint = newer(SYMBOLIC_CHMOD);
+    let hint = abilities.release.newer(SYMBOLIC_CHMOD);
     Some(at(recipe, &ignored.span, message, Some(hint)))
 }
 
 /// RUN for a platform that the engine's machine has no emulator for.
-fn platforms(recipe: &Recipe, facts: &EngineFacts) -> Option<Refusal> {
+fn platforms(recipe: &Recipe, abilities: &Abilities<'_>) -> Option<Refusal> {
     recipe.resolved.executes.iter().find_map(|execution| {
         let platform = &recipe.resolved.views.get(&execution.stage)?.platform;
-        if runs_on(platform, &facts.native, &facts.emulated) != Placement::No {
+        if runs_on(platform, abilities.native, abilities.emulated) != Placement::No {
             return None;
         }
         let mut span = &execution.command.span;
@@ -123,17 +177,17 @@ fn platforms(recipe: &Recipe, facts: &EngineFacts) -> Option<Refusal> {
 }
 
 /// What a base's trigger refers to is pinned by a named context.
-fn triggers(recipe: &Recipe, facts: &EngineFacts) -> Option<Refusal> {
-    if facts.release >= TRIGGERS_REFER {
+fn triggers(recipe: &Recipe, abilities: &Abilities<'_>) -> Option<Refusal> {
+    if abilities.release.is_since(TRIGGERS_REFER) != Some(false) {
         return None;
     }
     let mut found = recipe.resolved.found.iter();
     let trigger = found.find(|found| found.kind == Kind::Onbuild)?;
     let message = format!(
-        "Docker Engine {} refuses ONBUILD that refers to an image, here to `{}`",
-        facts.version, trigger.written
+        "{} refuses ONBUILD that refers to an image, here to `{}`",
+        abilities.name, trigger.written
     );
-    let hint = newer(TRIGGERS_REFER);
+    let hint = abilities.release.newer(TRIGGERS_REFER);
     Some(at(recipe, &trigger.span, message, Some(hint)))
 }
 
@@ -162,8 +216,8 @@ fn at(recipe: &Recipe, span: &Range<usize>, message: String, hint: Option<String
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::collections::BTreeMap;
+pub(crate) mod tests {
+    use std::{collections::BTreeMap, sync::LazyLock};
 
     use refit_dockerfile::{Settings, parse, resolve};
     use refit_oci::Platform;
@@ -171,7 +225,7 @@ pub(super) mod tests {
     use super::*;
     use crate::engine::{ContextTar, SecretValues};
 
-    pub(in crate::docker) fn recipe(text: &str, platform: &Platform) -> Recipe {
+    pub(crate) fn recipe(text: &str, platform: &Platform) -> Recipe {
         let file = parse(text).unwrap();
         let settings = Settings {
             target: None,
@@ -201,22 +255,26 @@ pub(super) mod tests {
         }
     }
 
-    fn facts(release: (u32, u32)) -> EngineFacts {
-        EngineFacts {
-            version: format!("{}.{}", release.0, release.1),
+    fn abilities(release: Release, emulated: &[Platform]) -> Abilities<'_> {
+        static NATIVE: LazyLock<Platform> = LazyLock::new(Platform::linux_amd64);
+        Abilities {
+            name: "this engine".to_owned(),
             release,
-            api_version: String::new(),
-            native: Platform::linux_amd64(),
-            emulated: Vec::new(),
+            native: &NATIVE,
+            emulated,
         }
     }
 
-    const OLD: (u32, u32) = (20, 10);
-    const NEW: (u32, u32) = (26, 1);
+    const OLD: Release = Release::Docker(20, 10);
+    const NEW: Release = Release::Docker(26, 1);
 
     /// `line:refused bytes`, or nothing.
-    fn refused(text: &str, release: (u32, u32)) -> Option<String> {
-        let refusal = check(&recipe(text, &Platform::linux_amd64()), &facts(release)).err()?;
+    fn refused(text: &str, release: Release) -> Option<String> {
+        let refusal = check(
+            &recipe(text, &Platform::linux_amd64()),
+            &abilities(release, &[]),
+        )
+        .err()?;
         Some(format!("{}:{}", refusal.line, &text[refusal.span]))
     }
 
@@ -261,29 +319,34 @@ pub(super) mod tests {
     fn run_needs_the_processor_or_an_emulator() {
         let text = "FROM --platform=$BUILDPLATFORM a AS b\nRUN true\nFROM a\nCOPY --from=b /x /\nRUN false\n";
         let recipe = recipe(text, &Platform::linux_arm64());
-        let without = facts(NEW);
-        let refusal = check(&recipe, &without).unwrap_err();
+        let refusal = check(&recipe, &abilities(NEW, &[])).unwrap_err();
         assert_eq!((refusal.line, &text[refusal.span]), (5, "RUN false"));
-        let emulated = vec![Platform::linux_arm64()];
-        assert_eq!(
-            check(
-                &recipe,
-                &EngineFacts {
-                    emulated,
-                    ..without
-                }
-            ),
-            Ok(())
+        let emulated = [Platform::linux_arm64()];
+        assert_eq!(check(&recipe, &abilities(NEW, &emulated)), Ok(()));
+    }
+
+    #[test]
+    fn releases_of_buildkit_count_as_those_of_the_engine_do() {
+        let buildkit = |minor| Release::BuildKit(0, minor);
+        let heredoc = "FROM a\nRUN <<EOF\ntrue\nEOF\n";
+        assert!(refused(heredoc, buildkit(9)).is_some());
+        assert_eq!(refused(heredoc, buildkit(13)), None);
+        assert_eq!(refused(heredoc, Release::Unknown), None, "it may know it");
+        let symbolic = "FROM a\nCOPY --chmod=u+x a /\n";
+        assert!(
+            refused(symbolic, Release::Unknown).is_some(),
+            "or ignore it"
         );
+        assert_eq!(refused(symbolic, buildkit(20)), None);
     }
 
     #[test]
     fn only_the_three_networks_of_builds_are_taken() {
         let mut recipe = recipe("FROM a\n", &Platform::linux_amd64());
         recipe.network = Some("mynet".to_owned());
-        let refusal = check(&recipe, &facts(NEW)).unwrap_err();
+        let refusal = check(&recipe, &abilities(NEW, &[])).unwrap_err();
         assert_eq!(refusal.message, "a build has no network `mynet`");
         recipe.network = Some("none".to_owned());
-        assert_eq!(check(&recipe, &facts(NEW)), Ok(()));
+        assert_eq!(check(&recipe, &abilities(NEW, &[])), Ok(()));
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn options(
     bases: &BTreeMap<usize, Reference>,
 ) -> BTreeMap<String, String> {
     let mut options = BTreeMap::from([
-        ("filename".to_owned(), super::DOCKERFILE.to_owned()),
+        ("filename".to_owned(), super::request::DOCKERFILE.to_owned()),
         ("platform".to_owned(), recipe.platform.to_string()),
     ]);
     // A frontend is an image that would be pulled; the engine's own reads the file.
@@ -57,7 +57,7 @@ mod tests {
     use refit_oci::Platform;
 
     use super::*;
-    use crate::docker::check::tests::recipe;
+    use crate::buildkit::check::tests::recipe;
 
     #[test]
     fn options_follow_the_recipe() {

@@ -15,7 +15,7 @@ use crate::engine::{Built, BuiltLayer, EngineError, LayerSource, PinnedBase, Rec
 const CONFIG_LIMIT: u64 = 4 << 20;
 
 /// A pinned base's manifest, and the diff ids of its config.
-pub(super) struct BaseLayers {
+pub(crate) struct BaseLayers {
     found_index: usize,
     layers: Vec<Descriptor>,
     diff_ids: Vec<Digest>,
@@ -23,7 +23,7 @@ pub(super) struct BaseLayers {
 
 impl BaseLayers {
     /// Reads manifest and config of a pin.
-    pub(super) async fn read(pin: &PinnedBase) -> Result<Self, EngineError> {
+    pub(crate) async fn read(pin: &PinnedBase) -> Result<Self, EngineError> {
         let failed = |source: RegistryError| EngineError::Base {
             repository: pin.repository.clone(),
             source: Box::new(source),
@@ -52,7 +52,7 @@ impl BaseLayers {
     }
 
     /// The blobs that the engine need not send.
-    pub(super) fn blobs(&self) -> impl Iterator<Item = Descriptor> + '_ {
+    pub(crate) fn blobs(&self) -> impl Iterator<Item = Descriptor> + '_ {
         self.layers.iter().cloned()
     }
 }
@@ -60,7 +60,7 @@ impl BaseLayers {
 /// Puts a pushed image together; its new layers are moved into the recipe's work folder.
 ///
 /// `root` is the pin that the target's own stages begin with: the result must be built on it.
-pub(super) fn assemble(
+pub(crate) fn assemble(
     recipe: &Recipe,
     pushed: &Pushed,
     bases: &[BaseLayers],

@@ -24,7 +24,10 @@ use refit_oci::Digest;
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap, transport::Server};
 
-use super::{address::Address, connection, tree::Tree};
+use super::{
+    endpoint::{Control, Endpoint, Tunnel},
+    tree::Tree,
+};
 use crate::engine::SecretValues;
 
 /// Bytes in one message; gRPC receivers take a few megabytes at most.
@@ -32,6 +35,14 @@ const PIECE: usize = 32 * 1024;
 
 /// Messages that wait for the engine before reading pauses.
 const IN_FLIGHT: usize = 16;
+
+/// What a session hands out.
+pub(super) struct Served {
+    /// Folders by the names that the frontend has for them.
+    pub(super) folders: BTreeMap<&'static str, Tree>,
+    /// What `RUN --mount=type=secret` may ask for.
+    pub(super) secrets: SecretValues,
+}
 
 /// An open session; dropped, its connection is closed.
 pub(super) struct Session {
@@ -45,40 +56,33 @@ impl Session {
     /// Folders of sessions with one `content` may be taken for one another: BuildKit keeps what it was sent, and asks
     /// again only for files whose size or time differ. Ours all have one fixed time, so the key must follow the bytes.
     pub(super) async fn open(
-        address: &Address,
+        endpoint: &Endpoint,
+        control: &Control,
         content: &Digest,
-        folders: BTreeMap<&'static str, Tree>,
-        secrets: &SecretValues,
+        given: Served,
     ) -> io::Result<Self> {
         let id = format!("refit-{:032x}", rand::random::<u128>());
-        let headers = [
+        let methods = [
+            "/moby.filesync.v1.FileSync/DiffCopy",
+            "/grpc.health.v1.Health/Check",
+            "/moby.buildkit.secrets.v1.Secrets/GetSecret",
+        ];
+        let mut headers = vec![
             ("X-Docker-Expose-Session-Uuid", id.as_str()),
             ("X-Docker-Expose-Session-Name", "refit"),
             ("X-Docker-Expose-Session-Sharedkey", content.as_str()),
-            (
-                "X-Docker-Expose-Session-Grpc-Method",
-                "/moby.filesync.v1.FileSync/DiffCopy",
-            ),
-            (
-                "X-Docker-Expose-Session-Grpc-Method",
-                "/grpc.health.v1.Health/Check",
-            ),
-            (
-                "X-Docker-Expose-Session-Grpc-Method",
-                "/moby.buildkit.secrets.v1.Secrets/GetSecret",
-            ),
         ];
-        let connection = connection::upgrade(address, "/session", &headers).await?;
-        let folders = folders
-            .into_iter()
-            .map(|(name, tree)| (name, Arc::new(tree)));
+        headers.extend(methods.map(|method| ("X-Docker-Expose-Session-Grpc-Method", method)));
+        let tunnel = endpoint.session(control, &headers).await?;
+        let folders = given.folders.into_iter();
+        let folders = folders.map(|(name, tree)| (name, Arc::new(tree)));
         let server = Server::builder()
             .add_service(HealthServer::new(Alive))
-            .add_service(SecretsServer::new(Given(secrets.clone())))
+            .add_service(SecretsServer::new(Given(given.secrets)))
             .add_service(FileSyncServer::new(Folders(folders.collect())));
         let (open, closed) = oneshot::channel::<()>();
         tokio::spawn(async move {
-            let incoming = stream::iter([Ok::<_, io::Error>(connection)]);
+            let incoming = stream::iter([Ok::<Tunnel, io::Error>(tunnel)]);
             let incoming = stream::StreamExt::chain(incoming, stream::pending());
             let closed = async {
                 let _ = closed.await;

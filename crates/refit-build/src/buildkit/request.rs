@@ -1,0 +1,180 @@
+//! What one build asks of BuildKit, whoever BuildKit is part of: the reduced Dockerfile, the context, what goes with it.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read as _, Write},
+    path::Path,
+};
+
+use refit_dockerfile::StageBase;
+use refit_oci::{Digest, Reference};
+use refit_registry::loopback::Loopback;
+use sha2::Digest as _;
+use tonic::Code;
+
+use super::{
+    endpoint::Endpoint,
+    failure,
+    names::Names,
+    options,
+    output::BaseLayers,
+    session::{Served, Session},
+    solve::{self, Exported, Exporter, Solve},
+    tree::Tree,
+};
+use crate::engine::{EngineError, PinnedBase, Recipe};
+
+/// The names of the folders that BuildKit's frontend asks for, and of the Dockerfile in the second.
+const CONTEXT: &str = "context";
+const DOCKERFILE_FOLDER: &str = "dockerfile";
+pub(super) const DOCKERFILE: &str = "Dockerfile";
+
+/// The name of the result's repository in the loopback registry.
+const OUTPUT: &str = "output";
+
+/// A registry of one build: its bases are handed out there, its result is taken in.
+pub(crate) struct Counter {
+    pub(crate) loopback: Loopback,
+    /// The bases' references there, by their index among what was found.
+    pub(crate) bases: BTreeMap<usize, Reference>,
+    /// What the bases consist of.
+    pub(crate) layers: Vec<BaseLayers>,
+    /// Where the result goes.
+    pub(crate) output: Reference,
+}
+
+impl Counter {
+    /// Opens the registry for a recipe.
+    pub(crate) async fn open(recipe: &Recipe) -> Result<Self, EngineError> {
+        let loopback = Loopback::start(&recipe.work_dir).await.map_err(failed)?;
+        let mut layers = Vec::new();
+        let mut bases = BTreeMap::new();
+        for pin in &recipe.pins {
+            layers.push(BaseLayers::read(pin).await?);
+            let (registry, repository) = (pin.registry.clone(), pin.repository.clone());
+            let name = format!("base-{}", pin.found_index);
+            let allowed = loopback.allow_base(&name, registry, repository, pin.manifest.clone());
+            bases.insert(pin.found_index, allowed.map_err(failed)?);
+        }
+        let known = layers.iter().flat_map(BaseLayers::blobs).collect();
+        let output = loopback.output(OUTPUT, known).map_err(failed)?;
+        Ok(Self {
+            loopback,
+            bases,
+            layers,
+            output,
+        })
+    }
+
+    /// What was pushed.
+    pub(crate) fn take(&self) -> Result<refit_registry::loopback::Pushed, EngineError> {
+        let pushed = self.loopback.take(OUTPUT);
+        pushed.ok_or_else(|| EngineError::BadResult {
+            reason: "the engine pushed no manifest".to_owned(),
+        })
+    }
+}
+
+/// Runs the build; its result is then where the exporter puts it.
+pub(crate) async fn run(
+    endpoint: &Endpoint,
+    recipe: &Recipe,
+    counter: &Counter,
+    to: Exporter,
+    log: &mut (dyn Write + Send),
+) -> Result<Exported, EngineError> {
+    let bases = &counter.bases;
+    let pinned = |found: &refit_dockerfile::Found| {
+        let index = recipe.resolved.found.iter().position(|f| f == found)?;
+        bases.get(&index).map(Reference::to_string)
+    };
+    let dockerfile = refit_dockerfile::reduce(&recipe.file, &recipe.resolved, &pinned);
+    let context = &recipe.context.path;
+    let key = content_key(&dockerfile, context).map_err(|e| io_error(context, e))?;
+    let tree = Tree::of_tar(context).map_err(|e| io_error(context, e))?;
+    let file = Tree::of_file(DOCKERFILE, dockerfile.as_bytes());
+    let served = Served {
+        folders: BTreeMap::from([(CONTEXT, tree), (DOCKERFILE_FOLDER, file)]),
+        secrets: recipe.secrets.clone(),
+    };
+    let unreachable = |e| endpoint.unreachable(e);
+    let control = endpoint.control().await;
+    let control = control.map_err(|e| unreachable(e.into()))?;
+    let session = Session::open(endpoint, &control, &key, served).await;
+    let session = session.map_err(|e| unreachable(e.into()))?;
+    let entitlements = match recipe.network.as_deref() {
+        Some("host") => vec!["network.host".to_owned()],
+        _ => Vec::new(),
+    };
+    let names = Names::of(recipe, bases);
+    let request = Solve {
+        session: session.id().to_owned(),
+        options: options::options(recipe, bases),
+        entitlements,
+        exporter: to,
+        names: names.clone(),
+    };
+    let (status, step) = match solve::solve(&control, request, log).await {
+        Ok(exported) => return Ok(exported),
+        Err(solve::Failure::Log(source)) => return Err(io_error("(log)".as_ref(), source)),
+        Err(solve::Failure::Build { status, step }) => (status, step),
+    };
+    if status.code() == Code::Unavailable {
+        return Err(unreachable(status.into()));
+    }
+    let registry = counter.loopback.host();
+    if is_out_of_reach(status.message(), &registry) {
+        return Err(EngineError::Elsewhere {
+            endpoint: endpoint.to_string(),
+            registry,
+            source: status.into(),
+        });
+    }
+    let message = names.put(status.message());
+    Err(failure::explain(recipe, &message, step.as_deref()))
+}
+
+/// Whether BuildKit's words are that it can't connect to the registry.
+fn is_out_of_reach(message: &str, registry: &str) -> bool {
+    let dialled = format!("dial tcp {registry}: ");
+    message.contains(&dialled)
+}
+
+/// The pin of the image that the target's own stages begin with.
+pub(crate) fn root_pin(recipe: &Recipe) -> Option<&PinnedBase> {
+    match recipe.resolved.base {
+        StageBase::External(found_index) => recipe.pin(found_index),
+        StageBase::Scratch | StageBase::Files(_) | StageBase::Opaque => None,
+    }
+}
+
+/// Changes with every byte that the session serves.
+fn content_key(dockerfile: &str, context: &Path) -> io::Result<Digest> {
+    let mut hash = sha2::Sha256::new();
+    hash.update(dockerfile.len().to_be_bytes());
+    hash.update(dockerfile);
+    let mut file = File::open(context)?;
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(Digest::from_sha256(&hash.finalize().into()));
+        }
+        hash.update(&buffer[..read]);
+    }
+}
+
+fn failed(source: impl std::error::Error + Send + Sync + 'static) -> EngineError {
+    EngineError::Engine {
+        action: "be given a registry on this machine".to_owned(),
+        source: source.into(),
+    }
+}
+
+fn io_error(path: &Path, source: io::Error) -> EngineError {
+    EngineError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}

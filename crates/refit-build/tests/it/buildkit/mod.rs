@@ -1,0 +1,131 @@
+//! The engine `buildkit`, on the BuildKit inside Docker Engine and on what is a buildkitd to it.
+
+use refit_build::{
+    buildkit::{BuildKitEngine, Endpoint},
+    engine::EngineError,
+};
+use refit_oci::Platform;
+use refit_testkit::engines::{BuildKitd, Dockerd, Version};
+
+use crate::docker::{
+    builds,
+    support::{Daemon, Site, Wanted, own_files},
+};
+
+#[tokio::test]
+async fn needs_engine_docker26_buildkit_inside_it_run_on_both_platforms() {
+    let dockerd = Dockerd::start(Version::V26Containerd).unwrap();
+    builds::run_on_both_platforms(Site::buildkit_inside(dockerd).await).await;
+}
+
+#[tokio::test]
+async fn needs_engine_docker26_buildkitd_run_on_both_platforms() {
+    builds::run_on_both_platforms(Site::buildkitd().await).await;
+}
+
+#[tokio::test]
+async fn needs_engine_docker26_buildkitd_the_cache_is_read_unless_told_otherwise() {
+    builds::the_cache_is_read_unless_told_otherwise(Site::buildkitd().await).await;
+}
+
+#[tokio::test]
+async fn needs_engine_docker26_buildkitd_a_failed_instruction_is_named() {
+    builds::a_failed_instruction_is_named(Site::buildkitd().await).await;
+}
+
+#[tokio::test]
+async fn needs_engine_docker26_buildkitd_an_image_from_nothing_has_only_its_own_layers() {
+    builds::an_image_from_nothing_has_only_its_own_layers(Site::buildkitd().await).await;
+}
+
+#[tokio::test]
+async fn needs_engine_docker26_buildkitd_a_build_that_is_given_up_ends_there() {
+    builds::a_build_that_is_given_up_ends_in_the_engine(Site::buildkitd().await, "86403").await;
+}
+
+#[tokio::test]
+async fn needs_engine_docker26_buildkit_inside_it_a_build_that_is_given_up_ends_there() {
+    let dockerd = Dockerd::start(Version::V26Containerd).unwrap();
+    let site = Site::buildkit_inside(dockerd).await;
+    builds::a_build_that_is_given_up_ends_in_the_engine(site, "86404").await;
+}
+
+/// Over its Unix socket, with secrets, and with the times that a build argument fixes.
+#[tokio::test]
+async fn needs_engine_docker26_buildkitd_secrets_stay_out_and_times_are_fixed() {
+    let buildkitd = BuildKitd::start().unwrap();
+    let endpoint = Endpoint::Daemon(buildkitd.socket_host().parse().unwrap());
+    let site = Site::buildkit(&endpoint, Daemon::BuildKit(buildkitd)).await;
+    let platform = Platform::linux_amd64();
+    let base = site.base("base", &platform, &[]).await;
+    let pins = [("base", base.manifest.digest.clone())];
+    let dockerfile = "FROM base\n\
+                      RUN --mount=type=secret,id=token,target=/token wc -c < /token > /length\n";
+    let wanted = |no_cache| Wanted {
+        secrets: &[("token", "hunter2")],
+        build_args: &[("SOURCE_DATE_EPOCH", "86400")],
+        no_cache,
+        ..Wanted::of(dockerfile, platform.clone())
+    };
+    let (first, log) = site.build(&site.recipe(&wanted(false), &pins)).await;
+    let first = first.unwrap_or_else(|e| panic!("{e:?}\n{log}"));
+    assert_eq!(own_files(&first)["length"], "7\n");
+    assert_eq!(
+        first.image.created.as_deref(),
+        Some("1970-01-02T00:00:00Z"),
+        "{log}"
+    );
+    let (again, log) = site.build(&site.recipe(&wanted(true), &pins)).await;
+    let again = again.unwrap_or_else(|e| panic!("{e:?}\n{log}"));
+    assert_eq!(first.config, again.config, "executed twice, to the byte");
+    assert_eq!(first.layers[0], again.layers[0], "the base is left alone");
+    assert_eq!(first.layers[0].descriptor, base.manifest.value.layers[0]);
+}
+
+#[tokio::test]
+async fn needs_engine_docker20_buildkit_that_pushes_no_images_is_refused() {
+    refused(Version::V20, "20.10.").await;
+}
+
+#[tokio::test]
+async fn needs_engine_docker26_buildkit_that_pushes_no_images_is_refused() {
+    refused(Version::V26, "26.1.").await;
+}
+
+async fn refused(version: Version, number: &str) {
+    let dockerd = Dockerd::start(version).unwrap();
+    let endpoint = Endpoint::Docker(dockerd.host().parse().unwrap());
+    let error = BuildKitEngine::connect(&endpoint).await.err().unwrap();
+    assert!(matches!(error, EngineError::NoExport { .. }), "{error:?}");
+    assert!(error.to_string().contains(number), "{error}");
+    assert!(error.hint().unwrap().contains("engine = \"docker\""));
+}
+
+#[tokio::test]
+async fn needs_engine_docker26_buildkit_in_another_network_is_told_apart() {
+    let dockerd = Dockerd::start_apart(Version::V26Containerd).unwrap();
+    let site = Site::buildkit_inside(dockerd).await;
+    let platform = Platform::linux_amd64();
+    let base = site.base("base", &platform, &[]).await;
+    let recipe = site.recipe(
+        &Wanted::of("FROM base\n", platform),
+        &[("base", base.manifest.digest)],
+    );
+    let (built, log) = site.build(&recipe).await;
+    let error = built.unwrap_err();
+    assert!(
+        matches!(error, EngineError::Elsewhere { .. }),
+        "{error:?}\n{log}"
+    );
+}
+
+#[tokio::test]
+async fn nobody_at_the_address_is_said_with_what_to_do() {
+    let endpoint = Endpoint::Daemon("unix:///nonexistent/buildkitd.sock".parse().unwrap());
+    let error = BuildKitEngine::connect(&endpoint).await.err().unwrap();
+    assert!(
+        matches!(error, EngineError::Unreachable { .. }),
+        "{error:?}"
+    );
+    assert!(error.hint().unwrap().contains("BUILDKIT_HOST"));
+}
