@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use refit_dockerfile::{Dockerfile, NamedContext};
 use refit_oci::{Platform, Reference, Repository};
+use serde::Deserialize;
 
 /// The registry host that stands for the embedded store in references.
 pub const EMBEDDED_HOST: &str = "refit.local";
@@ -70,12 +71,45 @@ pub enum SecretSource {
     File(String),
 }
 
-/// The engine an image asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum EngineChoice {
-    /// Native where nothing executes, else Docker.
+/// What `auto` takes for what executes: a word of the user's, not of a repository's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Executor {
+    /// Docker Engine.
     #[default]
-    Auto,
+    Docker,
+    /// BuildKit itself.
+    BuildKit,
+}
+
+impl FromStr for Executor {
+    type Err = NoExecutor;
+
+    fn from_str(text: &str) -> Result<Self, NoExecutor> {
+        match text {
+            "docker" => Ok(Self::Docker),
+            "buildkit" => Ok(Self::BuildKit),
+            _ => Err(NoExecutor(text.to_owned())),
+        }
+    }
+}
+
+/// A word that is no engine which executes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no engine that executes (`docker`, `buildkit`)")]
+pub struct NoExecutor(String);
+
+impl Default for EngineChoice {
+    fn default() -> Self {
+        Self::Auto(Executor::default())
+    }
+}
+
+/// The engine an image asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// Native where nothing executes, else what the user has for that.
+    Auto(Executor),
     /// Docker Engine's API.
     Docker,
     /// BuildKit's own API.

@@ -7,8 +7,9 @@ use refit_oci::{Digest, Platform, Reference, Repository};
 use serde_json::json;
 
 use crate::{
-    image::{EngineChoice, Image},
+    image::{EngineChoice, Executor, Image},
     pin::Pin,
+    problem::Problem,
     source::SourceId,
 };
 
@@ -32,22 +33,67 @@ impl EngineKind {
             Self::Native => "native",
         }
     }
+}
 
+/// An engine, and what decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// Who builds.
+    pub kind: EngineKind,
+    /// Why not another.
+    pub because: Because,
+}
+
+/// What decided which engine builds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// The configuration names it.
+    Named,
+    /// Nothing executes and nothing but images is fetched, which takes no daemon.
+    NothingExecutes,
+    /// The Dockerfile asks for something that takes one: what, and where.
+    Asked(Box<Problem>),
+}
+
+impl Chosen {
     /// The engine that builds a Dockerfile: `auto` takes the native one where nothing executes and nothing but
     /// images is fetched.
-    pub fn choose(choice: EngineChoice, image: &Image, resolved: &Resolved) -> Self {
-        let asked = || {
-            image
-                .file
-                .iter()
-                .flat_map(|file| requirements(file, resolved))
+    pub fn of(choice: EngineChoice, image: &Image, resolved: &Resolved) -> Self {
+        let named = |kind| Self {
+            kind,
+            because: Because::Named,
         };
-        let executes = || asked().any(|asked| asked.feature.executes_or_fetches());
-        match choice {
-            EngineChoice::Docker => Self::Docker,
-            EngineChoice::BuildKit => Self::BuildKit,
-            EngineChoice::Auto if executes() => Self::Docker,
-            EngineChoice::Native | EngineChoice::Auto => Self::Native,
+        let executor = match choice {
+            EngineChoice::Docker => return named(EngineKind::Docker),
+            EngineChoice::BuildKit => return named(EngineKind::BuildKit),
+            EngineChoice::Native => return named(EngineKind::Native),
+            EngineChoice::Auto(executor) => executor,
+        };
+        let asked = image.file.iter().find_map(|file| {
+            let all = requirements(file, resolved);
+            let first = all.into_iter().find(|r| r.feature.executes_or_fetches())?;
+            let what = first.feature.as_str();
+            Some(Problem::at(&image.dockerfile, &file.text, first.span, what))
+        });
+        match asked {
+            Some(asked) => Self {
+                kind: executor.kind(),
+                because: Because::Asked(Box::new(asked)),
+            },
+            None => Self {
+                kind: EngineKind::Native,
+                because: Because::NothingExecutes,
+            },
+        }
+    }
+}
+
+impl Executor {
+    /// The engine.
+    pub fn kind(self) -> EngineKind {
+        match self {
+            Self::Docker => EngineKind::Docker,
+            Self::BuildKit => EngineKind::BuildKit,
         }
     }
 }

@@ -43,6 +43,12 @@ pub fn expand<'a>(images: impl IntoIterator<Item = (&'a str, &'a [Platform])>) -
         .collect()
 }
 
+impl From<(String, Platform)> for Target {
+    fn from((image, platform): (String, Platform)) -> Self {
+        Self { image, platform }
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.image, self.platform)

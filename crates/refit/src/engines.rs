@@ -5,6 +5,8 @@ use refit_build::{
     docker::{Address, AddressError},
 };
 
+use refit_deps::image::Executor;
+
 use crate::{
     environment::{BUILDKIT_HOST, DOCKER_HOST, Environment},
     user_config::EngineSettings,
@@ -49,6 +51,11 @@ pub(crate) fn buildkit(
         Some(told) => Endpoint::Daemon(told.value),
         None => Endpoint::Docker(docker(environment, user)?.value),
     })
+}
+
+/// What `engine = "auto"` takes for what executes.
+pub(crate) fn executor(environment: &Environment, user: &EngineSettings) -> Executor {
+    environment.executor.or(user.auto).unwrap_or_default()
 }
 
 fn told<T: std::str::FromStr>(

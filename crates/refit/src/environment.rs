@@ -10,6 +10,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use refit_deps::image::Executor;
 use refit_oci::Platform;
 use refit_registry::CredentialSources;
 
@@ -21,6 +22,8 @@ pub(crate) const REFIT_CONFIG: &str = "REFIT_CONFIG";
 pub(crate) const REFIT_BUILD_PLATFORM: &str = "REFIT_BUILD_PLATFORM";
 /// How many milliseconds `refit hook post-commit` waits for registries; 300 unless set.
 pub(crate) const REFIT_HOOK_BUDGET_MS: &str = "REFIT_HOOK_BUDGET_MS";
+/// What `engine = "auto"` takes for what executes.
+pub(crate) const REFIT_ENGINE: &str = "REFIT_ENGINE";
 /// The line that a release belongs to where no branch is checked out, as `build --line`.
 pub(crate) const REFIT_LINE: &str = "REFIT_LINE";
 /// The folder of users' configuration, `~/.config` unless set.
@@ -63,6 +66,10 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     (
         REFIT_HOOK_BUDGET_MS,
         "milliseconds that the post-commit hook waits for registries (300)",
+    ),
+    (
+        REFIT_ENGINE,
+        "what `engine = \"auto\"` takes for what executes: `docker`, `buildkit`",
     ),
     (
         REFIT_LINE,
@@ -127,6 +134,8 @@ pub(crate) struct Environment {
     pub(crate) docker_host: Option<String>,
     /// [`BUILDKIT_HOST`], if set.
     pub(crate) buildkit_host: Option<String>,
+    /// [`REFIT_ENGINE`], if set.
+    pub(crate) executor: Option<Executor>,
     /// Where credentials are looked for.
     pub(crate) credentials: CredentialSources,
     /// What `$BUILDPLATFORM` stands for.
@@ -200,6 +209,7 @@ impl Environment {
             )
             .collect();
         let build_platform = parsed.value(REFIT_BUILD_PLATFORM, set(REFIT_BUILD_PLATFORM));
+        let executor = parsed.value(REFIT_ENGINE, set(REFIT_ENGINE));
         let budget: Option<u64> = parsed.value(REFIT_HOOK_BUDGET_MS, set(REFIT_HOOK_BUDGET_MS));
         let epoch: Option<i64> = parsed.value(SOURCE_DATE_EPOCH, set(SOURCE_DATE_EPOCH));
         Self {
@@ -208,6 +218,7 @@ impl Environment {
             search_path: set("PATH").unwrap_or_default(),
             docker_host: text(DOCKER_HOST),
             buildkit_host: text(BUILDKIT_HOST),
+            executor,
             credentials: CredentialSources {
                 inline: text(DOCKER_AUTH_CONFIG),
                 files: credential_files,

@@ -11,6 +11,7 @@ use refit_deps::{
     config::{self, CONFIG_PATH},
     edges::Edges,
     graph::Graph,
+    image::EngineChoice,
     image::Image,
     inventory::{self, Files, Inventory, Parsed},
     problem::Problem,
@@ -24,6 +25,7 @@ use refit_platform::Target;
 use refit_registry::{Registries, Settings};
 
 use crate::{
+    engines,
     environment::Environment,
     error::CommandError,
     recorded::{self, Recorded},
@@ -300,6 +302,9 @@ impl Project {
         for image in &mut inventory.images {
             if image.stale_when.is_empty() {
                 image.stale_when.extend_from_slice(self.user.stale_when());
+            }
+            if let EngineChoice::Auto(executor) = &mut image.engine {
+                *executor = engines::executor(&self.environment, &self.user.engines);
             }
         }
         let scans = Scans::of(&inventory.images, self.build_platform());

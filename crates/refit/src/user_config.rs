@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use refit_deps::image::Executor;
 use refit_registry::{HostSettings, Mirror, MirrorError};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -31,6 +32,8 @@ pub(crate) struct UserConfig {
 pub(crate) struct EngineSettings {
     /// As `DOCKER_HOST` has it.
     pub(crate) docker: Option<String>,
+    /// What `engine = "auto"` takes for what executes.
+    pub(crate) auto: Option<Executor>,
     /// As `BUILDKIT_HOST` has it.
     pub(crate) buildkit: Option<String>,
 }
@@ -148,6 +151,7 @@ mod tests {
             [registries."refit.example.com"]
             layout = "/srv/images"
             [engines]
+            auto = "buildkit"
             docker = "unix:///run/user/1000/docker.sock"
             buildkit = "tcp://127.0.0.1:1234"
         "#;
@@ -165,6 +169,7 @@ mod tests {
         assert_eq!(hosts["10.0.0.1:5000"].plain_http, Some(true));
         let layout = hosts["refit.example.com"].layout.as_deref();
         assert_eq!(layout, Some(Path::new("/srv/images")));
+        assert_eq!(config.engines.auto, Some(Executor::BuildKit));
         let docker = config.engines.docker.as_deref();
         assert_eq!(docker, Some("unix:///run/user/1000/docker.sock"));
         let buildkit = config.engines.buildkit.as_deref();
@@ -193,6 +198,7 @@ mod tests {
     fn what_is_no_setting_is_refused() {
         for text in [
             "registry = 1",
+            "[engines]\nauto = \"native\"",
             "[engines]\nnative = \"unix:///x\"",
             "[registries.a]\nmirror = \"b.example.com\"",
             "[registries.a]\nmirrors = [\"no mirror\"]",

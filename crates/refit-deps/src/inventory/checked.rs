@@ -9,12 +9,12 @@ use super::reader::Reader;
 use crate::{
     check,
     config::{TestKey, parse_duration},
-    image::{EngineChoice, Pinned, RebaseChoice, SecretSource},
+    image::{EngineChoice, Executor, Pinned, RebaseChoice, SecretSource},
     names,
 };
 
 pub(super) const ENGINES: [(&str, EngineChoice); 4] = [
-    ("auto", EngineChoice::Auto),
+    ("auto", EngineChoice::Auto(Executor::Docker)),
     ("docker", EngineChoice::Docker),
     ("buildkit", EngineChoice::BuildKit),
     ("native", EngineChoice::Native),

@@ -220,6 +220,7 @@ fn step(target: &str, wave: usize, reasons: Vec<Reason>) -> Step {
         pins: Vec::new(),
         triggers: BTreeMap::default(),
         engine: crate::key::EngineKind::Native,
+        because: crate::key::Because::NothingExecutes,
         repository: "registry.example.com/x".parse().unwrap(),
         replaces: None,
         no_cache: false,

@@ -8,6 +8,7 @@ mod checks;
 mod compare;
 mod dependencies;
 mod evaluate;
+mod explain;
 mod mirror;
 mod onbuild;
 pub mod outcome;
@@ -34,7 +35,7 @@ use refit_platform::Target;
 
 use crate::{
     config::Partial,
-    key::{EngineKind, Key},
+    key::{Because, EngineKind, Key},
     pin::Pin,
     problem::Problem,
     reason::{Reason, State, StateKind, Unaffected},
@@ -44,6 +45,7 @@ use crate::{
 };
 
 pub use adopting::adopt;
+pub use explain::{Cheaper, NotTaken};
 pub use mirror::BaseCopy;
 pub use rebase::{InTheWay, OrElse, Rebase};
 pub use release::{ReleaseOptions, release};
@@ -126,6 +128,8 @@ pub struct Step {
     pub triggers: Triggers,
     /// Who builds it.
     pub engine: EngineKind,
+    /// What decided that.
+    pub because: Because,
     /// Where it is staged and pushed to.
     pub repository: Repository,
     /// The published manifest that it replaces.

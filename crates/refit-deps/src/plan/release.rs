@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     image::{EMBEDDED_HOST, Image},
-    key::EngineKind,
+    key::Chosen,
     observe::{Answer, Ground, Relation, Release, Resolved},
     publication::{Publication, Published},
     reason::{Reason, StateKind},
@@ -189,7 +189,7 @@ impl Evaluator<'_> {
         whole: Whole,
         reasons: Vec<Reason>,
     ) -> Step {
-        let engine = EngineKind::choose(image.engine, image, &whole.file);
+        let chosen = Chosen::of(image.engine, image, &whole.file);
         let moved = Moved {
             policy: image.rebase,
             entry,
@@ -206,7 +206,7 @@ impl Evaluator<'_> {
             triggers: whole.triggers,
             replaces: published.cloned(),
             reasons,
-            ..self.step_at_tip(image, platform, whole.source, engine)
+            ..self.step_at_tip(image, platform, whole.source, chosen)
         }
     }
 
@@ -231,13 +231,13 @@ impl Evaluator<'_> {
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
         let repository = format!("{EMBEDDED_HOST}/{}", image.name).parse();
-        let engine = EngineKind::choose(image.engine, image, &whole.file);
+        let chosen = Chosen::of(image.engine, image, &whole.file);
         self.staged(Step {
             pins: whole.pins,
             triggers: whole.triggers,
             repository: repository.expect("an image's name is a repository component"),
             reasons: vec![Reason::NeverBuilt],
-            ..self.step_at_tip(image, platform, whole.source, engine)
+            ..self.step_at_tip(image, platform, whole.source, chosen)
         })
     }
 
@@ -247,7 +247,7 @@ impl Evaluator<'_> {
         image: &Image,
         platform: &Platform,
         source: SourceId,
-        engine: EngineKind,
+        chosen: Chosen,
     ) -> Step {
         let commit = self.lookup.ground.line.commit.clone();
         Step {
@@ -263,7 +263,8 @@ impl Evaluator<'_> {
             source,
             pins: Vec::new(),
             triggers: Triggers::new(),
-            engine,
+            engine: chosen.kind,
+            because: chosen.because,
             repository: image.destination().clone(),
             replaces: None,
             no_cache: false,

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     image::{Image, RebaseChoice},
-    key::EngineKind,
+    key::Chosen,
     observe::Release,
     publication::{Published, proven},
     reason::{Reason, StateKind},
@@ -97,7 +97,7 @@ impl Evaluator<'_> {
         if let Err(kind) = self.not_taken_back((image, platform), Some(published), &whole)? {
             return Some(self.state(&image.name, Some(platform), kind));
         }
-        let engine = EngineKind::choose(image.engine, entry, &whole.file);
+        let chosen = Chosen::of(image.engine, entry, &whole.file);
         let moved = Moved {
             policy: match image.rebase {
                 RebaseChoice::Never if self.scope.rebase => RebaseChoice::Auto,
@@ -124,11 +124,9 @@ impl Evaluator<'_> {
             (Err(_), Some(kind)) => return Some(self.state(&image.name, None, kind)),
             (Err(in_the_way), None) => (Action::Rebuild, in_the_way),
         };
+        let target = (image.name.clone(), platform.clone());
         let step = Step {
-            target: Target {
-                image: image.name.clone(),
-                platform: platform.clone(),
-            },
+            target: Target::from(target),
             action,
             in_the_way,
             wave: 0,
@@ -137,7 +135,8 @@ impl Evaluator<'_> {
             source: whole.source,
             pins: whole.pins,
             triggers: whole.triggers,
-            engine,
+            engine: chosen.kind,
+            because: chosen.because,
             repository: image.destination().clone(),
             replaces: manifest.cloned(),
             // With layers from a cache the result would be what the check found fault with.

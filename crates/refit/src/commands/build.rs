@@ -53,6 +53,9 @@ pub(crate) struct BuildArgs {
     /// Show the plan, and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
+    /// With `--dry-run`: also why each step does that, by which engine, and why nothing cheaper
+    #[arg(long, requires = "dry_run")]
+    explain: bool,
     #[command(flatten)]
     steering: run::Steering,
     #[command(flatten)]
@@ -113,13 +116,17 @@ pub(crate) async fn run(app: &App, args: &BuildArgs) -> Result<Exit, CommandErro
     }
     if args.dry_run {
         if json {
-            app.ui.json(&run::plan_json(
-                &plan,
-                "tip",
-                observer.registries.requests(),
-            ));
+            let requests = observer.registries.requests();
+            let mut document = run::plan_json(&plan, "tip", requests);
+            if args.explain {
+                run::explain(&mut document, &plan);
+            }
+            app.ui.json(&document);
         } else {
             run::show_plan(&app.ui, &plan);
+            if args.explain {
+                app.ui.data(&run::explained(&plan));
+            }
             nothing_to_build(app, &plan);
         }
         return Ok(run::exit_of_build(&plan));

@@ -29,6 +29,8 @@ or what `REFIT_CONFIG` names. Files are relative to it. All of it is optional:
                              stale, 0 is fine
 
   [engines]                  where engines are; the environment's word counts more
+  auto = "docker"            what `engine = "auto"` takes for what executes: `docker`,
+                             `buildkit`; REFIT_ENGINE says it, too
   docker = "ADDRESS"         as DOCKER_HOST has it
   buildkit = "ADDRESS"       as BUILDKIT_HOST has it; default: that inside Docker Engine
 

@@ -212,7 +212,7 @@ fn image_view(image: &Image) -> ImageView<'_> {
         unique_tags: &image.unique_tags,
         build_args: &image.build_args,
         engine: match image.engine {
-            EngineChoice::Auto => "auto",
+            EngineChoice::Auto(_) => "auto",
             EngineChoice::Docker => "docker",
             EngineChoice::BuildKit => "buildkit",
             EngineChoice::Native => "native",

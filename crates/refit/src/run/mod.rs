@@ -2,6 +2,7 @@
 
 mod engines;
 mod exit;
+mod explained;
 mod json;
 mod shown;
 mod watch;
@@ -35,6 +36,7 @@ use crate::{
 };
 
 pub(crate) use exit::{exit_of_applied, exit_of_build, exit_of_sweep};
+pub(crate) use explained::{annotate as explain, explained};
 pub(crate) use json::{nothing_json, plan_json, ran_json};
 pub(crate) use shown::{announce, show_applied, show_plan};
 

@@ -42,6 +42,12 @@ fn needs_engine_docker26_buildkitd_releases_and_patches_without_docker_engine() 
 
     // On one platform alone.
     hub.push_base("2", "1");
+    bench
+        .refit(&["sweep", "--dry-run", "--explain"])
+        .exits(0)
+        .mentions("app@linux/amd64: rebuild by buildkit, as `engine` says")
+        .mentions("no rebase: line 2 executes on the base")
+        .mentions("no native: `engine = \"buildkit\"` is configured");
     bench.refit(&["sweep"]).exits(0);
     assert_ne!(hub.manifests("team/app:latest"), manifests);
     assert_eq!(of_buildkit(&records()), 3, "{}", records());

@@ -13,6 +13,7 @@ mod adopt;
 mod asking;
 mod back_off;
 mod bad_input;
+mod explained;
 mod failures;
 mod faults;
 mod gates;

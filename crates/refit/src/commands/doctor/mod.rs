@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use anstyle::Style;
 use clap::Args;
-use refit_deps::image::EngineChoice;
+use refit_deps::image::{EngineChoice, Executor};
 use refit_oci::Platform;
 use serde::Serialize;
 
@@ -113,7 +113,11 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Exit, CommandErr
             checks.push(repository::configuration(&project, snapshot.as_ref()));
             if let Ok(snapshot) = &snapshot {
                 let images = &snapshot.inventory.images;
-                asks_for_buildkit = images.iter().any(|i| i.engine == EngineChoice::BuildKit);
+                let choices = [
+                    EngineChoice::BuildKit,
+                    EngineChoice::Auto(Executor::BuildKit),
+                ];
+                asks_for_buildkit = images.iter().any(|i| choices.contains(&i.engine));
                 platforms = images.iter().flat_map(|i| i.platforms.clone()).collect();
                 pushed_to = credentials::pushed_to(&project, &snapshot.inventory);
                 checks.extend(schedule::check(&project, &snapshot.inventory.sweep));

@@ -52,6 +52,7 @@ use crate::{
     refit sweep --dry-run\n  \
     refit sweep -n --trust-records     a quick look: asks for the bases only\n  \
     refit sweep -n --packages         also what changed inside of the bases\n  \
+    refit sweep -n --explain          also why by which engine, and why nothing cheaper\n  \
     refit sweep\n  \
     refit sweep --base debian:12-slim  only what is built on it\n  \
     refit sweep --summary summary.md   what was done, as Markdown\n  \
@@ -75,6 +76,9 @@ pub(crate) struct SweepArgs {
     /// With `--dry-run`: also show the packages that changed inside of the bases; reads their layers
     #[arg(long, requires = "dry_run")]
     packages: bool,
+    /// With `--dry-run`: also why each step does that, by which engine, and why nothing cheaper
+    #[arg(long, requires = "dry_run")]
+    explain: bool,
     /// Rebuild although nothing changed, without layers from a cache; new bases are not waited for
     #[arg(long)]
     force: bool,
@@ -292,6 +296,9 @@ impl<'p> Sweep<'p, '_> {
             let requests = observer.registries.requests().since(asked_before);
             if !json {
                 run::show_plan(&app.ui, &plan);
+                if args.explain {
+                    app.ui.data(&run::explained(&plan));
+                }
                 packages::show(&app.ui, &insides);
                 nothing::say(&app.ui, &plan, &observer.line, requests);
             }
@@ -301,6 +308,9 @@ impl<'p> Sweep<'p, '_> {
                 run::nothing_json(&plan, requests)
             };
             packages::annotate(&mut document, &insides);
+            if args.explain {
+                run::explain(&mut document, &plan);
+            }
             self.summary
                 .push_str(&summary::sweep(&observer.line.name, &plan, None));
             (Some(document), after)
