@@ -57,8 +57,8 @@ pub use port::{PortError, exposed_ports};
 pub use reduce::reduce;
 pub use requirements::{Feature, Requirement, requirements};
 pub use resolve::{
-    ContextInput, Execution, Found, FoundSource, GlobalScope, Kind, Link, NamedContext,
-    RemoteSource, Resolved, Settings, Source, StageBase, StageView, on_build, resolve,
+    ContextInput, Execution, Found, FoundSource, GlobalScope, Kind, Link, NamedContext, Remote,
+    RemoteSource, Resolved, Settings, Source, StageBase, StageView, on_build, remote, resolve,
     resolve_with_triggers,
 };
 pub use secrets::{SecretMount, secret_mounts};

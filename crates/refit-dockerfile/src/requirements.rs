@@ -30,8 +30,10 @@ pub enum Feature {
     CopyExclude,
     /// `--chmod` on COPY and ADD.
     Chmod,
-    /// ADD of a URL.
+    /// ADD of a URL whose content may change.
     AddRemote,
+    /// ADD of a URL, its content fixed by `--checksum`.
+    AddPinned,
     /// ADD of a git repository.
     AddGit,
     /// `ADD --checksum`.
@@ -51,7 +53,7 @@ pub enum Feature {
 }
 
 impl Feature {
-    /// Whether it takes more than reading files and images: a command is run, or something else is fetched.
+    /// Whether it takes more than reading what is known by its digest: a command is run, or something else is fetched.
     pub fn executes_or_fetches(self) -> bool {
         match self {
             Self::Run
@@ -61,10 +63,11 @@ impl Feature {
             | Self::RunDevice
             | Self::AddRemote
             | Self::AddGit
-            | Self::AddChecksum
             | Self::NamedContext
             | Self::Frontend => true,
             Self::Heredoc
+            | Self::AddPinned
+            | Self::AddChecksum
             | Self::CopyLink
             | Self::CopyParents
             | Self::CopyExclude
@@ -92,6 +95,7 @@ impl Feature {
             Self::CopyExclude => "COPY --exclude",
             Self::Chmod => "COPY --chmod",
             Self::AddRemote => "ADD of a URL",
+            Self::AddPinned => "ADD of a URL with its digest",
             Self::AddGit => "ADD of a git repository",
             Self::AddChecksum => "ADD --checksum",
             Self::AddUnpack => "ADD --unpack",
@@ -141,10 +145,10 @@ pub fn requirements(file: &Dockerfile, resolved: &Resolved) -> Vec<Requirement> 
         }
     }
     for remote in &resolved.remote {
-        let feature = if remote.is_git {
-            Feature::AddGit
-        } else {
-            Feature::AddRemote
+        let feature = match (remote.is_git, &remote.digest) {
+            (true, _) => Feature::AddGit,
+            (false, Some(_)) => Feature::AddPinned,
+            (false, None) => Feature::AddRemote,
         };
         asked.push((feature, remote.url.span.clone()));
     }
@@ -267,9 +271,9 @@ mod tests {
     #[test]
     fn requirements_point_at_what_asks() {
         use Feature::{
-            AddChecksum, AddGit, AddRemote, Chmod, CopyExclude, CopyLink, CopyParents, Frontend,
-            Heredoc, KeepGitDir, NamedContext, PlatformArg, Run, RunMount, RunNetwork, RunSecurity,
-            Trigger,
+            AddChecksum, AddGit, AddPinned, AddRemote, Chmod, CopyExclude, CopyLink, CopyParents,
+            Frontend, Heredoc, KeepGitDir, NamedContext, PlatformArg, Run, RunMount, RunNetwork,
+            RunSecurity, Trigger,
         };
         check("FROM a\nCOPY a b\nENV x=y\nARG z\nCMD q", &[]);
         check(
@@ -305,6 +309,16 @@ mod tests {
                 (AddRemote, 3, "$U/f"),
                 (KeepGitDir, 4, "--keep-git-dir"),
                 (AddGit, 4, "$U/r.git"),
+            ],
+        );
+        let digest = format!("--checksum=sha256:{}", "0".repeat(64));
+        check(
+            &format!("FROM a\nADD {digest} http://e.com/f /\nADD {digest} http://e.com/r.git /"),
+            &[
+                (AddChecksum, 2, digest.as_str()),
+                (AddPinned, 2, "http://e.com/f"),
+                (AddChecksum, 3, digest.as_str()),
+                (AddGit, 3, "http://e.com/r.git"),
             ],
         );
         check(

@@ -38,6 +38,7 @@ mod verify;
 pub use copy::{Place, copy_blob, copy_image, copy_once};
 pub use credentials::{CredentialSources, Login};
 pub use error::RegistryError;
+pub use http::{Downloads, file_name};
 pub use layout::Layout;
 pub use mirrors::{Mirror, MirrorError};
 pub use referrers::referrers_tag;

@@ -14,24 +14,53 @@ pub(crate) struct Verifier<'a> {
     hasher: Hasher,
 }
 
-enum Hasher {
+/// The hash that a digest asks for, while bytes pass.
+pub(crate) enum Hasher {
     Sha256(Sha256),
     Sha512(Sha512),
+}
+
+impl Hasher {
+    pub(crate) fn of(digest: &Digest) -> Self {
+        match digest.algorithm() {
+            "sha512" => Self::Sha512(Sha512::new()),
+            _ => Self::Sha256(Sha256::new()),
+        }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Sha512(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// Forgets what has passed.
+    pub(crate) fn restart(&mut self) {
+        match self {
+            Self::Sha256(hasher) => hasher.reset(),
+            Self::Sha512(hasher) => hasher.reset(),
+        }
+    }
+
+    pub(crate) fn finish(self) -> Digest {
+        let text = match self {
+            Self::Sha256(hasher) => format!("sha256:{}", hex::encode(hasher.finalize())),
+            Self::Sha512(hasher) => format!("sha512:{}", hex::encode(hasher.finalize())),
+        };
+        text.parse().expect("a hasher writes well-formed hex")
+    }
 }
 
 impl<'a> Verifier<'a> {
     /// For the blob of a descriptor; `owner` is the repository or layout that it comes from.
     pub(crate) fn new(owner: &str, descriptor: &'a Descriptor) -> Self {
-        let hasher = match descriptor.digest.algorithm() {
-            "sha512" => Hasher::Sha512(Sha512::new()),
-            _ => Hasher::Sha256(Sha256::new()),
-        };
         Self {
             what: format!("{owner}@{}", descriptor.digest),
             expected: &descriptor.digest,
             size: descriptor.size,
             seen: 0,
-            hasher,
+            hasher: Hasher::of(&descriptor.digest),
         }
     }
 
@@ -49,10 +78,7 @@ impl<'a> Verifier<'a> {
                 limit: self.size,
             });
         }
-        match &mut self.hasher {
-            Hasher::Sha256(hasher) => hasher.update(bytes),
-            Hasher::Sha512(hasher) => hasher.update(bytes),
-        }
+        self.hasher.update(bytes);
         Ok(())
     }
 
@@ -65,11 +91,7 @@ impl<'a> Verifier<'a> {
                 actual: self.seen,
             });
         }
-        let actual = match self.hasher {
-            Hasher::Sha256(hasher) => format!("sha256:{}", hex::encode(hasher.finalize())),
-            Hasher::Sha512(hasher) => format!("sha512:{}", hex::encode(hasher.finalize())),
-        };
-        let actual: Digest = actual.parse().expect("a hasher writes well-formed hex");
+        let actual = self.hasher.finish();
         if actual == *self.expected {
             Ok(())
         } else {

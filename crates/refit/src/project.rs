@@ -346,13 +346,18 @@ impl Project {
 
     /// The same, for verbs that only look: they wait less.
     pub(crate) fn registries_with(&self, patience: refit_registry::Patience) -> Registries {
-        Registries::new(Settings {
+        Registries::new(self.registry_settings(patience))
+    }
+
+    /// What the user says of registries, and of the hosts of other files.
+    pub(crate) fn registry_settings(&self, patience: refit_registry::Patience) -> Settings {
+        Settings {
             hosts: self.user.hosts(),
             embedded: Some(self.store_dir()),
             credentials: self.environment.credentials.clone(),
             spool_dir: None,
             patience,
-        })
+        }
     }
 }
 

@@ -72,6 +72,7 @@ fn since(feature: Feature) -> Since {
         | Feature::RunMount
         | Feature::Chmod
         | Feature::AddRemote
+        | Feature::AddPinned
         | Feature::PlatformArg
         | Feature::Trigger => Since::Always,
     }

@@ -1,9 +1,10 @@
 //! Builds the stages of a recipe, one after the other, on a thread that may block.
 
-use std::{borrow::Cow, collections::BTreeMap, ops::Range, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range, path::PathBuf, sync::Arc};
 
 use refit_dockerfile::{Dockerfile, Instruction, Keyword, Link, Resolved, Source, StageView};
 use refit_oci::Platform;
+use refit_registry::Downloads;
 use tokio::{runtime::Handle, sync::mpsc::UnboundedSender};
 
 use super::{
@@ -13,6 +14,7 @@ use super::{
     context_table::context_table,
     draft::Draft,
     failure::{StepError, failed, files, later_stage},
+    fetch::Fetcher,
     file_table::FileTable,
     layer_tables::LayerTables,
     metadata,
@@ -53,12 +55,13 @@ impl Job {
     pub(crate) fn run(
         &self,
         handle: Handle,
-        tables: LayerTables,
+        (tables, downloads): (LayerTables, Arc<Downloads>),
         log: UnboundedSender<String>,
     ) -> Result<Built, EngineError> {
         let mut builder = Builder {
             job: self,
             bench: Workbench {
+                fetcher: Fetcher::new(handle.clone(), downloads),
                 bases: Bases::new(handle, tables, &self.pins),
                 contents: Contents::new(&self.work_dir),
             },

@@ -7,7 +7,7 @@ use crate::engine::{Recipe, Refusal};
 /// The way out of every refusal of something that another engine does.
 pub(crate) const DOCKER_CAN: &str = "the docker engine can run it";
 
-/// Refuses the first thing, by place, that cannot be done without executing or fetching.
+/// Refuses the first thing, by place, that cannot be done without executing, or fetching what no digest names.
 pub(crate) fn check(recipe: &Recipe) -> Result<(), Refusal> {
     let asked = requirements(&recipe.file, &recipe.resolved);
     let mut refused = asked.iter().filter_map(|asked| {
@@ -34,15 +34,21 @@ fn refusal(feature: Feature) -> Option<(&'static str, Option<String>)> {
         | Feature::RunNetwork
         | Feature::RunSecurity
         | Feature::RunDevice => Some(("the native engine executes nothing", docker_can())),
-        Feature::AddRemote | Feature::AddGit | Feature::AddChecksum => {
-            Some(("the native engine fetches nothing", docker_can()))
-        }
+        Feature::AddRemote => Some((
+            "what a URL holds may change",
+            Some(format!(
+                "say what it is with `--checksum=sha256:…`; {DOCKER_CAN}"
+            )),
+        )),
+        Feature::AddGit => Some(("the native engine clones nothing", docker_can())),
         Feature::NamedContext => Some((
             "a build context of files is nothing that the native engine can read",
             Some("copy from the main context, or from an image".to_owned()),
         )),
         Feature::Frontend => Some(("the native engine has no frontend but Docker's", None)),
         Feature::Heredoc
+        | Feature::AddPinned
+        | Feature::AddChecksum
         | Feature::CopyLink
         | Feature::CopyParents
         | Feature::CopyExclude

@@ -3,20 +3,22 @@
 use std::{
     fs::File,
     io::{self, Read as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use refit_context::{Ignore, glob::has_wildcard};
+use refit_oci::Digest;
 
 use super::{
     contents::ContentError,
     copy::{self, CopyError, Destination},
     edit::Edit,
+    fetch::pinned,
     file_table::TreeError,
     image_path::ImagePath,
     node::{Content, FileData, Node, NodeKind},
-    request::Request,
+    request::{Request, Unpack},
     transfer::{Origin, TransferError, Workbench},
     unpack,
 };
@@ -27,8 +29,8 @@ pub(crate) enum Item {
     Copy(ImagePath, Option<Ignore>),
     /// A file that is an archive, in a file of its own, and its path in the origin.
     Unpack(PathBuf, ImagePath),
-    /// A here-document.
-    Heredoc(ImagePath, Node),
+    /// A file that is in no tree: a here-document, or one that was fetched.
+    Made(ImagePath, Node),
 }
 
 /// A matcher of moby's patterns, as `--exclude` and `--parents` have them.
@@ -62,6 +64,10 @@ pub(crate) fn items(
 ) -> Result<Vec<Item>, TransferError> {
     let mut items = Vec::new();
     for written in &request.paths {
+        if let Some(digest) = pinned(request, written)? {
+            items.push(fetched(request, (written, &digest), bench)?);
+            continue;
+        }
         let (source, include) = if request.parents {
             let (source, pattern) = pivot(written, origin)?;
             (source, Some(patterns(&[pattern])?))
@@ -69,10 +75,9 @@ pub(crate) fn items(
             (written.clone(), None)
         };
         for path in copy::matches(origin.tree, &source, &origin.place)? {
-            let item = if request.unpack {
-                archive(&path, origin, bench)?
-            } else {
-                None
+            let item = match request.unpack {
+                Unpack::None => None,
+                Unpack::Local | Unpack::All => archive(&path, origin, bench)?,
             };
             items.push(item.unwrap_or_else(|| Item::Copy(path, include.clone())));
         }
@@ -84,9 +89,32 @@ pub(crate) fn items(
             content,
         };
         let node = Node::new(NodeKind::File(Arc::new(data)), 0o644);
-        items.push(Item::Heredoc(ImagePath::clean(name), node));
+        items.push(Item::Made(ImagePath::clean(name), node));
     }
     Ok(items)
+}
+
+/// The item of a URL: what it holds is unpacked only where that is asked for.
+fn fetched(
+    request: &Request,
+    wanted: (&str, &Digest),
+    bench: &mut Workbench,
+) -> Result<Item, TransferError> {
+    let contents = &mut bench.contents;
+    let (name, node, file) = bench.fetcher.get(wanted, || contents.new_file("fetched"))?;
+    let is_archive = request.unpack == Unpack::All && is_archive(&file, &name)?;
+    Ok(if is_archive {
+        Item::Unpack(file.to_path_buf(), name)
+    } else {
+        Item::Made(name, node)
+    })
+}
+
+fn is_archive(file: &Path, path: &ImagePath) -> Result<bool, TransferError> {
+    unpack::is_archive(file).map_err(|source| TransferError::Unpack {
+        path: path.to_string(),
+        source,
+    })
 }
 
 /// The folder and the pattern below it of a source with `--parents`: they are parted by `/./`.
@@ -134,10 +162,7 @@ fn archive(
     let mut reader = bench.contents.reader(data, &mut bench.bases)?;
     let copied = File::create(&file).and_then(|mut out| io::copy(&mut reader, &mut out));
     copied.map_err(io_error)?;
-    let is_archive = unpack::is_archive(&file).map_err(|source| TransferError::Unpack {
-        path: path.to_string(),
-        source,
-    })?;
+    let is_archive = is_archive(&file, path)?;
     Ok(is_archive.then(|| Item::Unpack(file, path.clone())))
 }
 
@@ -154,7 +179,7 @@ pub(crate) fn refuse_several_to_one(
             followed.is_ok_and(|path| !origin.tree.is_directory(&path))
         }
         Item::Unpack(..) => false,
-        Item::Heredoc(..) => true,
+        Item::Made(..) => true,
     };
     let is_folder = || {
         Ok::<_, TreeError>(

@@ -18,6 +18,7 @@ pub(crate) mod copy;
 pub(crate) mod draft;
 mod edit;
 mod failure;
+mod fetch;
 mod go_format;
 mod items;
 mod layer_tables;
@@ -31,9 +32,10 @@ mod signal;
 mod transfer;
 mod unpack;
 
-use std::io;
+use std::{io, sync::Arc};
 
 use async_trait::async_trait;
+use refit_registry::{Downloads, Settings};
 use tokio::{runtime::Handle, sync::mpsc, task};
 
 use self::build::Job;
@@ -44,20 +46,28 @@ use crate::engine::{Built, Engine, EngineError, EngineKind, Recipe, Refusal};
 pub(crate) const WINDOWS: &str = "windows";
 
 /// The engine. Clones share the tables of the layers that were read.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct NativeEngine {
     tables: LayerTables,
+    downloads: Arc<Downloads>,
+}
+
+impl Default for NativeEngine {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl NativeEngine {
     /// An engine that has read nothing yet.
     pub fn new() -> Self {
-        Self::default()
+        Self::with(LayerTables::default(), Downloads::new(Settings::default()))
     }
 
-    /// An engine that shares the tables of layers that others read.
-    pub fn with_tables(tables: LayerTables) -> Self {
-        Self { tables }
+    /// An engine that shares the tables of layers that others read, and fetches what ADD names this way.
+    pub fn with(tables: LayerTables, downloads: Downloads) -> Self {
+        let downloads = Arc::new(downloads);
+        Self { tables, downloads }
     }
 }
 
@@ -82,9 +92,10 @@ impl Engine for NativeEngine {
     ) -> Result<Built, EngineError> {
         self.check(recipe)?;
         let (job, tables) = (Job::of(recipe), self.tables.clone());
+        let downloads = Arc::clone(&self.downloads);
         let (sender, mut lines) = mpsc::unbounded_channel();
         let handle = Handle::current();
-        let build = task::spawn_blocking(move || job.run(handle, tables, sender));
+        let build = task::spawn_blocking(move || job.run(handle, (tables, downloads), sender));
         while let Some(line) = lines.recv().await {
             writeln!(log, "{line}").map_err(|source| EngineError::Io {
                 path: "the build's log".into(),

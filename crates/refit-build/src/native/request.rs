@@ -1,11 +1,22 @@
 //! What a COPY or ADD asks for, its variables expanded.
 
 use refit_dockerfile::{
-    Instruction, Keyword, TransferSource, WindowsPathError, expand::ExpandError, windows_path,
-    windows_slashes,
+    Instruction, Keyword, TransferSource, WindowsPathError, expand::ExpandError, remote,
+    windows_path, windows_slashes,
 };
 
 use super::scope::Scope;
+
+/// Which archives are unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unpack {
+    /// None.
+    None,
+    /// Those that are not fetched.
+    Local,
+    /// Those that are fetched, too.
+    All,
+}
 
 /// The operands and flags of a COPY or ADD.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +33,9 @@ pub(crate) struct Request {
     pub(crate) excludes: Vec<String>,
     pub(crate) parents: bool,
     pub(crate) link: bool,
-    /// Whether archives are unpacked.
-    pub(crate) unpack: bool,
+    pub(crate) unpack: Unpack,
+    /// What a URL holds.
+    pub(crate) checksum: Option<String>,
 }
 
 impl Request {
@@ -72,13 +84,21 @@ impl Request {
             excludes: excludes.collect(),
             parents: switch("parents").unwrap_or_default(),
             link: switch("link").unwrap_or_default(),
-            unpack: switch("unpack").unwrap_or(is_add),
+            unpack: match switch("unpack") {
+                Some(true) => Unpack::All,
+                None if is_add => Unpack::Local,
+                Some(false) | None => Unpack::None,
+            },
+            checksum: flag("checksum")?,
         }))
     }
 
     /// The same for a Windows image, whose working directory is `current`: with slashes and without drives.
     pub(crate) fn on_windows(&self, current: &str) -> Result<Self, WindowsPathError> {
-        let paths = self.paths.iter().map(|path| windows_slashes(path));
+        let paths = self.paths.iter().map(|path| match remote(path) {
+            Some(_) => Ok(path.clone()),
+            None => windows_slashes(path),
+        });
         let destination = match self.destination.as_str() {
             "" | "." => "./",
             destination => destination,
@@ -92,7 +112,7 @@ impl Request {
 
     /// The first path that is a URL or a git repository's address.
     pub(crate) fn remote(&self) -> Option<&str> {
-        let is_remote = |path: &&String| path.contains("://") || path.starts_with("git@");
+        let is_remote = |path: &&String| remote(path).is_some();
         self.paths.iter().find(is_remote).map(String::as_str)
     }
 
@@ -157,9 +177,10 @@ mod tests {
 
     #[test]
     fn switches() {
-        assert!(request("ADD a /").unpack);
-        assert!(!request("ADD --unpack=false a /").unpack);
-        assert!(!request("COPY a /").unpack);
+        assert_eq!(request("ADD a /").unpack, Unpack::Local);
+        assert_eq!(request("ADD --unpack a /").unpack, Unpack::All);
+        assert_eq!(request("ADD --unpack=false a /").unpack, Unpack::None);
+        assert_eq!(request("COPY a /").unpack, Unpack::None);
         assert!(request("COPY --link a /").link);
         assert!(!request("COPY --link=false a /").link);
         assert_eq!(request("ADD $U/y /").remote(), Some("https://x/y"));

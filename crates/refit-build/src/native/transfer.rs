@@ -1,14 +1,15 @@
 //! COPY, ADD and WORKDIR: the instructions that make layers.
 
 use refit_dockerfile::{Keyword, WindowsPathError, expand::ExpandError};
+use refit_registry::RegistryError;
 
 use super::{
     bases::{BaseError, Bases},
-    check::DOCKER_CAN,
     contents::{ContentError, Contents},
     copy::{self, CopyError, CopyRules, Destination},
     draft::{Draft, working_dir},
     edit::{Edit, NewFolders, WhiteoutName},
+    fetch::{Fetcher, check_checksum},
     file_table::{FileTable, TreeError},
     items::{Item, items, patterns, refuse_several_to_one},
     mode_change::{ModeChange, ModeError},
@@ -25,6 +26,7 @@ const MAX_NAMES: u64 = 10 << 20;
 pub(crate) struct Workbench {
     pub(crate) bases: Bases,
     pub(crate) contents: Contents,
+    pub(crate) fetcher: Fetcher,
 }
 
 /// Where an instruction copies from.
@@ -47,6 +49,10 @@ pub(crate) enum TransferError {
     Copy(#[from] CopyError),
     #[error(transparent)]
     Tree(#[from] TreeError),
+    #[error("`{url}` cannot be fetched")]
+    Fetch { url: String, source: RegistryError },
+    #[error("{0}")]
+    Checksum(String),
     #[error("`{path}` cannot be unpacked")]
     Unpack { path: String, source: UnpackError },
     #[error(transparent)]
@@ -74,9 +80,12 @@ pub(crate) fn transfer(
     origin: &Origin<'_>,
     bench: &mut Workbench,
 ) -> Result<(), TransferError> {
-    if let Some(remote) = request.remote() {
-        return Err(fetches(request, remote));
+    if let Some(remote) = request.remote()
+        && request.keyword == Keyword::Copy
+    {
+        return Err(copy_fetches(remote));
     }
+    check_checksum(request)?;
     // With `--link` nothing of what is below is looked at; with `--chmod` BuildKit does not link.
     let is_linked = request.link && request.chmod.is_none();
     let tree = if is_linked {
@@ -168,13 +177,7 @@ fn finish(
     Ok(tree)
 }
 
-fn fetches(request: &Request, remote: &str) -> TransferError {
-    if request.keyword == Keyword::Add {
-        return TransferError::Refused {
-            message: format!("the native engine does not fetch `{remote}`"),
-            hint: DOCKER_CAN.to_owned(),
-        };
-    }
+fn copy_fetches(remote: &str) -> TransferError {
     TransferError::Refused {
         message: format!("COPY cannot fetch `{remote}`"),
         hint: "ADD fetches URLs and git repositories".to_owned(),
@@ -280,14 +283,14 @@ fn put(
                 source,
             })?;
         }
-        Item::Heredoc(path, node) => {
+        Item::Made(path, node) => {
             let mut tree = FileTable::default();
             tree.insert(path.clone(), node);
             let rules = CopyRules {
                 exclude: None,
                 ..rules.clone()
             };
-            copy::copy(edit, &tree, (&path, "the Dockerfile"), destination, &rules)?;
+            copy::copy(edit, &tree, (&path, "what was made"), destination, &rules)?;
         }
     }
     Ok(())

@@ -17,6 +17,7 @@ use crate::native::{
     image_path::ImagePath,
     node::{Content, NodeKind},
     owner::{Owner, OwnerSpec, PASSWD},
+    request::Unpack,
 };
 
 /// The files of both bases.
@@ -39,7 +40,10 @@ pub(super) type Members<'a> = &'a dyn Fn(&Digest) -> Option<Arc<LayerTable>>;
 pub(super) fn sources(resolved: &Resolved, found: usize) -> Result<(), Refused> {
     if let Some(remote) = resolved.remote.first() {
         let url = &remote.url;
-        let text = format!("what `{}` holds may have changed", url.value);
+        let text = match remote.digest {
+            Some(_) => format!("what `{}` holds is not compared", url.value),
+            None => format!("what `{}` holds may have changed", url.value),
+        };
         return Err(Refused::at(&url.span, text));
     }
     let chain: BTreeSet<usize> = resolved.chain.iter().copied().collect();
@@ -195,7 +199,7 @@ pub(super) fn by_layers(
                 let destination = &copy.destination.path;
                 let walked = way(trees, destination, &[], Folders::Existence).map_err(&refuse)?;
                 owners(bases, copy.request.chown.as_deref(), &[]).map_err(&refuse)?;
-                if copy.request.unpack {
+                if copy.request.unpack != Unpack::None {
                     // An archive's members lead through what is there.
                     alike::below(trees, &walked.path).map_err(|d| refuse(d.to_string()))?;
                 }

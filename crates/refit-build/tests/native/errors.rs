@@ -18,11 +18,11 @@ async fn what_would_execute_or_fetch_is_refused_before_anything_is_read() {
         ),
         (
             "FROM base\nADD https://e.com/x /\n",
-            "2: https://e.com/x: the native engine fetches nothing (the docker engine can run it)",
+            "2: https://e.com/x: what a URL holds may change (say what it is with `--checksum=sha256:…`; the docker engine can run it)",
         ),
         (
             "FROM base\nADD https://e.com/x.git /\n",
-            "2: https://e.com/x.git: the native engine fetches nothing (the docker engine can run it)",
+            "2: https://e.com/x.git: the native engine clones nothing (the docker engine can run it)",
         ),
     ] {
         assert_eq!(world.error(dockerfile, &["f"]).await, expect);
@@ -42,7 +42,7 @@ async fn what_would_execute_or_fetch_is_refused_before_anything_is_read() {
     let error = world.error("FROM base\nADD $U/x /\n", &["f"]).await;
     assert_eq!(
         error,
-        "2: ADD $U/x /: the native engine does not fetch `https://e.com/x` (the docker engine can run it)"
+        "2: ADD $U/x /: what `https://e.com/x` holds may change (say what it is with `--checksum=sha256:…`; the docker engine can run it)"
     );
 }
 

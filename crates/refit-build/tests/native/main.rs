@@ -6,6 +6,7 @@ mod config;
 mod destinations;
 mod differential;
 mod errors;
+mod fetch;
 mod fixture;
 mod identity;
 mod layers;

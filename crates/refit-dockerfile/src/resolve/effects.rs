@@ -5,6 +5,8 @@ use std::{
     ops::Range,
 };
 
+use refit_oci::Digest;
+
 use super::{
     ContextInput, Execution, RemoteSource, Settings,
     globals::Globals,
@@ -185,6 +187,12 @@ impl<'a> Effects<'a> {
             .flag("from")
             .filter(|from| !from.value.is_empty());
         let is_add = instruction.keyword == Keyword::Add;
+        let checksum = instruction.flag("checksum");
+        let checksum = checksum.map(|value| expand(&value.value)).transpose()?;
+        let digest: Option<Digest> = match checksum {
+            Some(Expanded::Known(text)) => text.parse().ok(),
+            Some(Expanded::Unknown) | None => None,
+        };
         for source in &transfer.sources {
             let TransferSource::Path(word) = source else {
                 continue;
@@ -200,7 +208,7 @@ impl<'a> Effects<'a> {
                 Expanded::Unknown => continue,
             };
             match remote(&path) {
-                Some(is_git) if is_add => self.remote.push(RemoteSource {
+                Some(kind) if is_add => self.remote.push(RemoteSource {
                     stage: place.stage,
                     url: Spanned {
                         value: path,
@@ -210,7 +218,8 @@ impl<'a> Effects<'a> {
                             word.span.clone()
                         },
                     },
-                    is_git,
+                    is_git: kind == Remote::Git,
+                    digest: digest.clone(),
                 }),
                 Some(_) => {
                     let message = format!("COPY cannot fetch `{path}`");
@@ -317,16 +326,26 @@ impl<'a> Effects<'a> {
     }
 }
 
-/// Whether a source is fetched, and if so whether with git: `git@host:path`, `git://`, `ssh://`, `https://….git`.
-fn remote(source: &str) -> Option<bool> {
+/// What ADD fetches a source as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remote {
+    /// A file, by its URL.
+    File,
+    /// A git repository.
+    Git,
+}
+
+/// What a source of ADD is fetched as; none if it is a path.
+pub fn remote(source: &str) -> Option<Remote> {
     let lower = source.to_ascii_lowercase();
     let is_http = lower.starts_with("http://") || lower.starts_with("https://");
     if is_http {
         let path = source.split(['#', '?']).next().unwrap_or_default();
-        return Some(path.rsplit('.').next() == Some("git"));
+        let is_git = path.rsplit('.').next() == Some("git");
+        return Some(if is_git { Remote::Git } else { Remote::File });
     }
     let is_git = lower.starts_with("git://") || lower.starts_with("ssh://") || is_scp(source);
-    is_git.then_some(true)
+    is_git.then_some(Remote::Git)
 }
 
 /// `user@host:path`.
@@ -379,14 +398,14 @@ mod tests {
     #[test]
     fn urls_and_git_repositories_are_told_apart() {
         for (source, expect) in [
-            ("https://example.com/a.tar.gz", Some(false)),
-            ("HTTP://example.com/a", Some(false)),
-            ("https://example.com/a.git", Some(true)),
-            ("https://example.com/a.git#v1:sub", Some(true)),
-            ("https://example.com/a.git?tag=v1", Some(true)),
-            ("git@github.com:a/b.git", Some(true)),
-            ("git://example.com/a", Some(true)),
-            ("ssh://git@example.com/a", Some(true)),
+            ("https://example.com/a.tar.gz", Some(Remote::File)),
+            ("HTTP://example.com/a", Some(Remote::File)),
+            ("https://example.com/a.git", Some(Remote::Git)),
+            ("https://example.com/a.git#v1:sub", Some(Remote::Git)),
+            ("https://example.com/a.git?tag=v1", Some(Remote::Git)),
+            ("git@github.com:a/b.git", Some(Remote::Git)),
+            ("git://example.com/a", Some(Remote::Git)),
+            ("ssh://git@example.com/a", Some(Remote::Git)),
             ("github.com/a/b", None),
             ("a/b", None),
             ("C:/x", None),

@@ -17,6 +17,7 @@ mod types;
 use std::collections::BTreeMap;
 
 pub use contexts::NamedContext;
+pub use effects::{Remote, remote};
 pub use globals::GlobalScope;
 pub use types::{
     ContextInput, Execution, Found, FoundSource, Kind, Link, RemoteSource, Resolved, Settings,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
 
-use refit_oci::{Platform, Reference};
+use refit_oci::{Digest, Platform, Reference};
 
 use super::{NamedContext, globals::GlobalScope};
 use crate::model::{Instruction, Spanned};
@@ -189,6 +189,8 @@ pub struct RemoteSource {
     pub url: Spanned<String>,
     /// A git repository, not a file.
     pub is_git: bool,
+    /// What `--checksum` says of a file: nothing else can come of it then.
+    pub digest: Option<Digest>,
 }
 
 /// A RUN instruction.

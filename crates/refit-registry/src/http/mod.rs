@@ -5,6 +5,7 @@ mod auth;
 mod backoff;
 mod challenge;
 mod client;
+mod download;
 mod endpoint;
 mod pull;
 mod push;
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 use refit_oci::{Descriptor, Digest, Document, Exact, Manifest, Reference, Repository};
 
 pub(crate) use client::Clients;
+pub use download::{Downloads, file_name};
 pub(crate) use endpoint::{Endpoint, Shared};
 
 use crate::{BlobFile, BlobSource, Deleted, Head, Registry, RegistryError, Uploaded, referrers};

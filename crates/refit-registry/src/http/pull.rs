@@ -23,7 +23,7 @@ use crate::{BlobFile, DOCUMENT_LIMIT, Head, RegistryError, error::io_error, veri
 
 const CONTENT_DIGEST: &str = "docker-content-digest";
 /// A download that got so many bytes further has all its attempts again.
-const GETTING_ON: u64 = 1 << 20;
+pub(super) const GETTING_ON: u64 = 1 << 20;
 
 impl Endpoint {
     pub(super) async fn head_manifest(&self, reference: &Reference) -> Result<Head, RegistryError> {
@@ -299,11 +299,11 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
         .is_some_and(|t| t.contains("json"))
 }
 
-fn range(from: u64) -> HeaderValue {
+pub(super) fn range(from: u64) -> HeaderValue {
     HeaderValue::from_str(&format!("bytes={from}-")).expect("digits are visible ASCII")
 }
 
-fn starts_at(response: &Response, from: u64) -> bool {
+pub(super) fn starts_at(response: &Response, from: u64) -> bool {
     let range = text(response.headers(), CONTENT_RANGE.as_str());
     let start = range.and_then(|range| range.trim().strip_prefix("bytes "));
     start.and_then(|range| range.split('-').next()?.parse().ok()) == Some(from)

@@ -13,6 +13,7 @@ use refit_deps::{
     key::EngineKind,
     plan::{Action, Plan},
 };
+use refit_registry::{Downloads, Patience};
 
 use crate::{commands::App, engines, error::CommandError, project::Project};
 
@@ -57,7 +58,10 @@ async fn connect(
     tables: &LayerTables,
 ) -> Result<Arc<dyn Engine>, CommandError> {
     if kind == EngineKind::Native {
-        return Ok(Arc::new(NativeEngine::with_tables(tables.clone())));
+        return Ok(Arc::new(NativeEngine::with(
+            tables.clone(),
+            Downloads::new(project.registry_settings(Patience::default())),
+        )));
     }
     let unusable = |error: AddressError| {
         CommandError::because(&error).hint("`refit doctor` says what engines' addresses may be")

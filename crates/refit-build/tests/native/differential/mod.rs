@@ -21,6 +21,7 @@ use refit_testkit::engines::{Dockerd, Version};
 
 use self::world::{Archives, recipe, world};
 use super::{
+    fetch::Web,
     fixture::World,
     peers::{described, history},
 };
@@ -57,6 +58,16 @@ struct Case {
     like: Option<String>,
 }
 
+impl Case {
+    fn filled_in(self, web: &Web) -> Self {
+        Self {
+            text: web.fill_in(&self.text),
+            like: self.like.map(|text| web.fill_in(&text)),
+            name: self.name,
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn needs_engine_docker26_every_dockerfile_becomes_what_docker_makes_of_it() {
     let dockerd = Dockerd::start(Version::V26Containerd).unwrap();
@@ -64,7 +75,14 @@ async fn needs_engine_docker26_every_dockerfile_becomes_what_docker_makes_of_it(
     let docker = DockerEngine::connect(&address).await.unwrap();
     let (world, archives, cases) = (world().await, Archives::make(), cases());
     assert!(cases.len() >= 100, "only {} files were found", cases.len());
-    let compared = stream::iter(&cases).map(|case| compare(case, &world, &archives, &docker));
+    let web = Web::start();
+    for (name, bytes) in archives.files() {
+        web.put(name, bytes);
+    }
+    web.put("tool.sh", b"#!/bin/sh\n");
+    let cases = cases.into_iter().map(|case| case.filled_in(&web));
+    let compared = stream::iter(cases);
+    let compared = compared.map(|case| compare(case, &world, &archives, &docker));
     let wrong: Vec<Vec<Wrong>> = compared.buffer_unordered(N_BUILDS).collect().await;
     let mut known: BTreeSet<(String, &str)> = KNOWN
         .iter()
@@ -117,7 +135,7 @@ impl Wrong {
 }
 
 async fn compare(
-    case: &Case,
+    case: Case,
     world: &World,
     archives: &Archives,
     docker: &DockerEngine,

@@ -130,6 +130,15 @@ impl Archives {
     }
 }
 
+impl Archives {
+    /// Names and bytes.
+    pub(super) fn files(&self) -> Vec<(&str, &[u8])> {
+        let files = self.0.iter();
+        let files = files.map(|(name, bytes)| (*name, bytes.as_slice()));
+        files.collect()
+    }
+}
+
 fn compressed(program: &str, plain: &[u8]) -> Vec<u8> {
     let mut child = Command::new(program)
         .arg("-c")
@@ -156,9 +165,5 @@ pub(super) fn recipe(
         build_args,
         ..Wanted::of(dockerfile, CONTEXT)
     });
-    let files = archives.0.iter();
-    let files: Vec<_> = files
-        .map(|(name, bytes)| (*name, bytes.as_slice()))
-        .collect();
-    with_files(recipe, &files)
+    with_files(recipe, &archives.files())
 }

@@ -1,0 +1,2 @@
+FROM base
+ADD --checksum=SUM:tool.sh a.txt /x

@@ -1,0 +1,2 @@
+FROM base
+ADD --checksum=SUM:files.tar.gz WEB/tool.sh /x

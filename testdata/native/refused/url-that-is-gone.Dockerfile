@@ -1,0 +1,2 @@
+FROM base
+ADD --checksum=SUM:tool.sh WEB/gone /x
