@@ -28,7 +28,8 @@ pub fn compare(a: &ImageConfig, b: &ImageConfig, kind: Kind) -> Contents {
     }
 }
 
-fn is_alike(a: &ImageConfig, b: &ImageConfig) -> bool {
+/// Whether a user, or a build upon it, sees the same of two configs, whatever their layers are.
+pub fn is_alike(a: &ImageConfig, b: &ImageConfig) -> bool {
     let versions =
         a.os_version.as_deref().unwrap_or_default() == b.os_version.as_deref().unwrap_or_default();
     versions && a.platform() == b.platform() && inherits_the_same(&a.config, &b.config)

@@ -3,6 +3,7 @@
 //! A staged target is its result, from any machine: a run that is killed, and begun again, repeats nothing.
 
 mod build;
+mod content;
 mod control;
 mod cutoff;
 mod found;
