@@ -52,6 +52,8 @@ pub struct Image {
     pub hold: Option<String>,
     /// How long one of its targets may be built.
     pub timeout: Option<Duration>,
+    /// The command that makes generated files in a checkout of the commit, before its context is packed; empty: none.
+    pub prepare: Vec<String>,
     /// The command that a built manifest must pass before any tag moves; empty: none.
     pub test: Vec<String>,
     /// The command that says whether a published manifest is stale; empty: none. See [`crate::check`].
@@ -183,6 +185,15 @@ impl Image {
         self.destinations
             .first()
             .expect("an image has at least one destination")
+    }
+
+    /// The folder whose files may count for the image. Its `prepare` may read any.
+    pub fn counted_folder(&self) -> &str {
+        if self.prepare.is_empty() {
+            &self.context
+        } else {
+            ""
+        }
     }
 
     /// Every moving tag at every destination, the lead first.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     adopt::How,
     observe::{Failure, FailureKind},
+    source::MissingInput,
 };
 
 /// Why a target is built. Many reasons, one build.
@@ -277,6 +278,12 @@ pub enum StateKind {
         /// The published commit.
         commit: refit_oci::ObjectId,
     },
+    /// The Dockerfile copies what the commit has not, and nothing makes it: the published layers can be put on another
+    /// base, and nothing can be built.
+    NeedsGeneratedFiles {
+        /// What is not there.
+        missing: Vec<MissingInput>,
+    },
     /// The image's Dockerfile can't be used, or it is on a cycle.
     Broken {
         /// What is wrong.
@@ -396,6 +403,7 @@ impl StateKind {
             Self::ReleaseSourceKnown { .. } => "release-source-known",
             Self::Adoptable { .. } => "adoptable",
             Self::NewerIsPublished { .. } => "newer-is-published",
+            Self::NeedsGeneratedFiles { .. } => "needs-generated-files",
             Self::Broken { .. } => "broken",
             Self::Behind { .. } => "behind",
             Self::Claimed { .. } => "claimed",

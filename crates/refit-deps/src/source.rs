@@ -57,10 +57,26 @@ pub struct Source {
     pub settings: Digest,
     /// The context's files.
     pub context: Digest,
+    /// What the Dockerfile copies and its context has not: nothing can be built before it is made. Nothing of it is part
+    /// of the id.
+    pub missing: Vec<MissingInput>,
+}
+
+/// Something that an instruction copies and that is not in the context.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MissingInput {
+    /// Relative to the context; the first of several patterns.
+    pub path: String,
+    /// The instruction's line, from 1.
+    pub line: usize,
 }
 
 /// The source of a target: `entries` are the context's files that the ignore file keeps and that a reachable
 /// instruction can see, in any order.
+///
+/// Of an image with `prepare` they are all files of the repository, with their whole paths: the command may read any of
+/// them, and what it makes is not there before it runs. So the id is that of what the generated files are made from, and
+/// not of them: whatever a command takes from elsewhere (the network, the clock, its own version) changes no id.
 pub fn source(image: &Image, dockerfile: &ObjectId, entries: &[SourceEntry]) -> Source {
     let settings = settings_list(image);
     let mut sorted: Vec<&SourceEntry> = entries.iter().collect();
@@ -80,6 +96,7 @@ pub fn source(image: &Image, dockerfile: &ObjectId, entries: &[SourceEntry]) -> 
         dockerfile: dockerfile.clone(),
         settings: Digest::sha256(settings.as_bytes()),
         context: Digest::sha256(context.as_bytes()),
+        missing: Vec::new(),
     }
 }
 
@@ -113,6 +130,9 @@ pub fn settings_list(image: &Image) -> String {
         line(json!(["annotation", name, value]));
     }
     line(json!(["network", image.network]));
+    if !image.prepare.is_empty() {
+        line(json!(["prepare", image.context, image.prepare]));
+    }
     settings
 }
 

@@ -58,8 +58,8 @@ pub use reduce::reduce;
 pub use requirements::{Feature, Requirement, requirements};
 pub use resolve::{
     ContextInput, Execution, Found, FoundSource, GlobalScope, Kind, Link, NamedContext, Remote,
-    RemoteSource, Resolved, Settings, Source, StageBase, StageView, on_build, remote, resolve,
-    resolve_with_triggers,
+    RemoteSource, RequiredInput, Resolved, Settings, Source, StageBase, StageView, on_build,
+    remote, resolve, resolve_with_triggers,
 };
 pub use secrets::{SecretMount, secret_mounts};
 pub use windows_path::{WindowsPathError, windows_path, windows_slashes};

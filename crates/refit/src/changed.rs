@@ -122,7 +122,7 @@ pub(crate) fn is_touched(
     image: &Image,
     paths: &[String],
 ) -> bool {
-    may_concern((&image.dockerfile, &image.context), paths)
+    may_concern((&image.dockerfile, image.counted_folder()), paths)
         || (!paths.is_empty() && has_linked_ignore_file(project, snapshot, image))
 }
 

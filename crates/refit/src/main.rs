@@ -8,6 +8,7 @@ mod engines;
 mod environment;
 mod error;
 mod gate;
+mod generated;
 mod lease;
 mod lines;
 mod observe;

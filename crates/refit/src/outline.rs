@@ -50,7 +50,7 @@ impl Outline {
             }
             images.insert(Paths {
                 dockerfile: image.dockerfile.clone(),
-                context: image.context.clone(),
+                context: image.counted_folder().to_owned(),
             });
         }
         Some(Self {

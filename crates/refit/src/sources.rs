@@ -1,15 +1,16 @@
 //! What of ours goes into an image: its Dockerfile, and the files of its context that an instruction can see.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _, path::Path};
 
-use refit_context::{ContextEntry, EntryKind, Location};
+use refit_context::{ContextEntry, EntryKind, Ignore, Location, select};
 use refit_deps::{
     image::Image,
     inventory::clean,
     scan::Triggers,
-    source::{self, EntryMode, Source, SourceEntry, source},
+    source::{self, EntryMode, MissingInput, Source, SourceEntry, source},
 };
-use refit_dockerfile::ContextInput;
+use refit_dockerfile::{ContextInput, RequiredInput, Resolved};
+use refit_git::{Entry, Mode};
 use refit_oci::{ObjectId, Platform};
 
 use crate::{
@@ -31,7 +32,8 @@ pub(crate) fn sources(
             .scans
             .scan(image, platform, &Triggers::new())?
             .ok()?;
-        Some((platform.clone(), ours.source(image, &file.inputs)))
+        let source = ours.source(project, snapshot, (image, &file));
+        Some((platform.clone(), source))
     };
     image.platforms.iter().filter_map(source).collect()
 }
@@ -52,7 +54,7 @@ pub(crate) fn source_with(
             return Err(CommandError::new(message));
         }
     };
-    Ok(ours.source(image, &file.inputs))
+    Ok(ours.source(project, snapshot, (image, &file)))
 }
 
 /// What a source id is made of, one target's.
@@ -95,8 +97,8 @@ pub(crate) fn explain(
     });
     let n_ignored = n_files - listed.len();
     let ours = Ours {
-        dockerfile: dockerfile_id(project, snapshot, image)?,
         listed,
+        ..Ours::of(project, snapshot, image)?
     };
     let unreadable = || CommandError::new(format!("`{}` could not be read", image.dockerfile));
     let file = image.file.as_ref().ok_or_else(unreadable)?;
@@ -109,20 +111,25 @@ pub(crate) fn explain(
             by_path.entry(&entry.path).or_insert(at);
         }
     }
-    let counted = seen(&ours.listed, &resolved.inputs);
-    let n_unseen = ours.listed.len() - counted.len();
-    let files = counted.into_iter().filter_map(|listed| {
-        let reader = by_path.get(listed.path.as_str()).copied();
-        Some((entry(listed)?, reader))
-    });
-    let files = files.collect();
+    let (files, n_unseen) = if let Some(all) = &ours.repository {
+        let files = all.iter().map(|entry| (entry.clone(), None));
+        (files.collect(), 0)
+    } else {
+        let counted = seen(&ours.listed, &resolved.inputs);
+        let n_unseen = ours.listed.len() - counted.len();
+        let files = counted.into_iter().filter_map(|listed| {
+            let reader = by_path.get(listed.path.as_str()).copied();
+            Some((entry(listed)?, reader))
+        });
+        (files.collect(), n_unseen)
+    };
     let instructions = resolved.input_spans.iter().map(|span| {
         let text = file.text.get(span.clone()).unwrap_or_default();
         let first = text.lines().next().unwrap_or_default().trim_end();
         (file.position(span.start).0, first.to_owned())
     });
     Ok(Explanation {
-        source: ours.source(image, &resolved.inputs),
+        source: ours.source(project, snapshot, (image, resolved)),
         settings: source::settings_list(image)
             .lines()
             .map(str::to_owned)
@@ -140,6 +147,8 @@ struct Ours {
     dockerfile: ObjectId,
     /// The files of the context that its ignore file keeps.
     listed: Vec<ContextEntry>,
+    /// All files of the repository, where the image's `prepare` may read any.
+    repository: Option<Vec<SourceEntry>>,
 }
 
 impl Ours {
@@ -147,13 +156,105 @@ impl Ours {
         Ok(Self {
             dockerfile: dockerfile_id(project, snapshot, image)?,
             listed: context(project, snapshot, image)?,
+            repository: match image.prepare.as_slice() {
+                [] => None,
+                _ => Some(repository(project, snapshot)?),
+            },
         })
     }
 
-    fn source(&self, image: &Image, inputs: &[ContextInput]) -> Source {
-        let entries = seen(&self.listed, inputs).into_iter().filter_map(entry);
-        let entries: Vec<SourceEntry> = entries.collect();
-        source(image, &self.dockerfile, &entries)
+    fn source(
+        &self,
+        project: &Project,
+        snapshot: &Snapshot,
+        (image, file): (&Image, &Resolved),
+    ) -> Source {
+        if let Some(all) = &self.repository {
+            return source(image, &self.dockerfile, all);
+        }
+        let entries = seen(&self.listed, &file.inputs);
+        let entries: Vec<SourceEntry> = entries.into_iter().filter_map(entry).collect();
+        Source {
+            missing: self.missing(project, snapshot, (image, file)),
+            ..source(image, &self.dockerfile, &entries)
+        }
+    }
+
+    /// What must be in the context and is not. What the ignore file leaves out is nothing that could be made.
+    fn missing(
+        &self,
+        project: &Project,
+        snapshot: &Snapshot,
+        (image, file): (&Image, &Resolved),
+    ) -> Vec<MissingInput> {
+        let is_there = |input: &&RequiredInput| !select(&self.listed, input.places()).is_empty();
+        let missing: Vec<_> = file.required.iter().filter(|i| !is_there(i)).collect();
+        let Some(text) = image.file.as_ref().filter(|_| !missing.is_empty()) else {
+            return Vec::new();
+        };
+        let is_ignored = with_location(project, snapshot, image, |location, dockerfile| {
+            let ignore = refit_context::ignore_file(location, dockerfile)?.ignore;
+            let all = refit_context::list(location, &Ignore::default())?;
+            let is_ignored = |input: &RequiredInput| {
+                !select(&all, input.places()).is_empty()
+                    || input.places().any(|path| ignore.excludes(path))
+            };
+            Ok(missing.iter().map(|input| is_ignored(input)).collect())
+        });
+        let is_ignored: Vec<bool> = is_ignored.unwrap_or_default();
+        let missing = missing.into_iter().zip(is_ignored);
+        let missing = missing.filter(|(_, is_ignored)| !is_ignored);
+        let missing = missing.map(|(input, _)| MissingInput {
+            path: input.any_of.first().cloned().unwrap_or_default(),
+            line: text.position(input.span.start).0,
+        });
+        missing.collect()
+    }
+}
+
+/// All files of the repository, with their whole paths.
+fn repository(project: &Project, snapshot: &Snapshot) -> Result<Vec<SourceEntry>, CommandError> {
+    if snapshot.commit.is_some() || snapshot.is_index {
+        return Ok(snapshot.entries.iter().map(of_git).collect());
+    }
+    let staged = project.repo.staged()?;
+    let staged = staged
+        .iter()
+        .map(|entry| (entry.path.clone(), of_git(entry)));
+    let mut files: BTreeMap<String, SourceEntry> = staged.collect();
+    let Some(root) = project.repo.work_dir() else {
+        return Ok(files.into_values().collect());
+    };
+    for change in project.repo.worktree_changes()? {
+        let on_disk = root.join(&change.path);
+        let Ok(metadata) = on_disk.symlink_metadata() else {
+            files.remove(&change.path);
+            continue;
+        };
+        let mode = match files.get(&change.path).map(|entry| entry.mode) {
+            Some(EntryMode::Submodule) => continue,
+            _ if metadata.is_dir() => continue,
+            _ if metadata.is_symlink() => EntryMode::Symlink,
+            _ if metadata.permissions().mode() & 0o100 != 0 => EntryMode::Executable,
+            _ => EntryMode::File,
+        };
+        let id = project.repo.hash_object(&on_disk, &change.path)?;
+        let path = change.path;
+        files.insert(path.clone(), SourceEntry { path, mode, id });
+    }
+    Ok(files.into_values().collect())
+}
+
+fn of_git(entry: &Entry) -> SourceEntry {
+    SourceEntry {
+        path: entry.path.clone(),
+        mode: match entry.mode {
+            Mode::File => EntryMode::File,
+            Mode::Executable => EntryMode::Executable,
+            Mode::Symlink => EntryMode::Symlink,
+            Mode::Submodule => EntryMode::Submodule,
+        },
+        id: entry.id.clone(),
     }
 }
 

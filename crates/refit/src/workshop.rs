@@ -3,16 +3,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
-    io::BufWriter,
+    io::{self, BufWriter},
     path::Path,
     sync::{Mutex, PoisonError},
 };
 
 use futures_util::future::BoxFuture;
 use refit_build::{
-    apply::{Described, Done, Failed, Mirrored, Prepared, Tested, Workshop},
+    apply::{Broken, Described, Done, Failed, Mirrored, Prepared, Tested, Workshop},
     engine::ContextTar,
 };
+use refit_context::Location;
 use refit_deps::{
     image::{EMBEDDED_HOST, Image},
     inventory::clean,
@@ -27,10 +28,11 @@ use refit_platform::Target;
 use crate::{
     error::{CommandError, chain},
     gate,
+    generated::{self, Checkouts},
     observe::Observer,
     project::Project,
     secrets::SecretStore,
-    sources::{context, seen, with_location},
+    sources::{seen, with_location},
 };
 
 /// What happens while a plan is applied, for whoever watches.
@@ -51,6 +53,8 @@ pub(crate) struct LineWorkshop<'a> {
     pub(crate) watch: &'a dyn Watch,
     /// The values of build secrets.
     pub(crate) secrets: &'a SecretStore,
+    /// Where `prepare` commands run.
+    pub(crate) checkouts: Checkouts,
     /// The images that are published: their `test` is run.
     pub(crate) tested: BTreeSet<String>,
     /// The message of the notes' commits.
@@ -146,6 +150,27 @@ impl LineWorkshop<'_> {
 }
 
 impl Workshop for LineWorkshop<'_> {
+    fn generate<'w>(
+        &'w self,
+        step: &'w Step,
+        log: &'w mut (dyn io::Write + Send),
+    ) -> BoxFuture<'w, Result<(), Broken>> {
+        Box::pin(async move {
+            let described = self.try_describe(step).map_err(failed)?;
+            let Some(commit) = prepared_at(step, &described.image) else {
+                return Ok(());
+            };
+            let snapshot = self.observer.source(Some(commit)).map_err(failed)?;
+            let source = generated::Source {
+                repo: &self.observer.project.repo,
+                commit,
+                may_run: self.observer.may_prepare(&described.image, &snapshot),
+                snapshot: &snapshot,
+            };
+            self.checkouts.make(&described.image, source, log).await
+        })
+    }
+
     fn prepare(&self, step: &Step, work_dir: &Path) -> Result<Prepared, Failed> {
         self.try_prepare(step, work_dir).map_err(failed)
     }
@@ -221,18 +246,30 @@ impl LineWorkshop<'_> {
         let project = self.observer.project;
         let snapshot = self.observer.source(step.commit.as_ref())?;
         let secrets = self.secrets.given(&image, &file, &resolved)?;
-        let listed = context(project, &snapshot, &image)?;
-        let entries: Vec<_> = seen(&listed, &resolved.inputs)
-            .into_iter()
-            .cloned()
-            .collect();
         let path = work_dir.join("context.tar");
         let out = File::create(&path)
             .map_err(|e| CommandError::new(format!("cannot write `{}`: {e}", path.display())))?;
-        with_location(project, &snapshot, &image, |location, _| {
+        let pack = |location: &Location<'_>, dockerfile: &str| {
+            let ignore = refit_context::ignore_file(location, dockerfile)?;
+            let listed = refit_context::list(location, &ignore.ignore)?;
+            let entries = seen(&listed, &resolved.inputs).into_iter().cloned();
+            let entries: Vec<_> = entries.collect();
             refit_context::pack(location, &entries, BufWriter::new(out))?;
-            Ok(())
-        })?;
+            Ok(entries)
+        };
+        let checkout =
+            prepared_at(step, &image).and_then(|commit| self.checkouts.root(&image, commit));
+        let entries = match checkout {
+            Some(root) => {
+                let dir = root.join(&image.context);
+                let location = Location::Dir {
+                    dir: &dir,
+                    repo: None,
+                };
+                pack(&location, &root.join(&image.dockerfile).to_string_lossy())?
+            }
+            None => with_location(project, &snapshot, &image, pack)?,
+        };
         Ok(Prepared {
             image,
             file,
@@ -241,6 +278,11 @@ impl LineWorkshop<'_> {
             secrets,
         })
     }
+}
+
+/// The commit in whose checkout the image's `prepare` runs. A working tree is packed as it is.
+fn prepared_at<'s>(step: &'s Step, image: &Image) -> Option<&'s ObjectId> {
+    step.commit.as_ref().filter(|_| !image.prepare.is_empty())
 }
 
 fn failed(error: CommandError) -> Failed {

@@ -75,6 +75,7 @@ pub(super) async fn build(
         .prefix("build-")
         .tempdir_in(&site.scratch);
     let work = work.map_err(|e| io_failed("make a folder in", &site.scratch, &e))?;
+    site.workshop.generate(step, log).await?;
     let Prepared {
         image,
         file,

@@ -73,9 +73,12 @@ impl<'a> Control<'a> {
 }
 
 /// A failure, and what kind it is.
-pub(super) struct Broken {
-    pub(super) class: FailureClass,
-    pub(super) failed: Failed,
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// What kind.
+    pub class: FailureClass,
+    /// In words.
+    pub failed: Failed,
 }
 
 impl From<Failed> for Broken {

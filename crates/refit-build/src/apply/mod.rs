@@ -43,12 +43,20 @@ use crate::{
     rebase::Rebaser,
 };
 
-pub use control::{Control, Failures, Timeouts};
+pub use control::{Broken, Control, Failures, Timeouts};
 pub use found::{Staged, staged};
 pub use mirror::Mirrored;
 
 /// What a run needs of the world that this crate knows nothing of: git, the terminal, the notes.
 pub trait Workshop: Send + Sync {
+    /// Runs the image's `prepare`, if it has one, so that what it makes is there when the context is packed. What it
+    /// prints goes to `log`.
+    fn generate<'w>(
+        &'w self,
+        step: &'w Step,
+        log: &'w mut (dyn io::Write + Send),
+    ) -> BoxFuture<'w, Result<(), Broken>>;
+
     /// The source of a step, its context packed into `work_dir`.
     fn prepare(&self, step: &Step, work_dir: &Path) -> Result<Prepared, Failed>;
 

@@ -28,6 +28,7 @@ const IMAGE: &[&str] = &[
     "rebase",
     "hold",
     "timeout",
+    "prepare",
     "test",
     "stale-when",
     "provenance",
@@ -52,13 +53,7 @@ const RELEASES: &[&str] = &["git-tags", "keep", "newest"];
 const NOTES: &[&str] = &["sign"];
 
 /// Keys of the format that this version does nothing with: a gate that silently is none would be an incident.
-const WITHOUT_EFFECT: &[&str] = &[
-    "cache-from",
-    "cache-to",
-    "requires",
-    "prepare",
-    "rebuild-after",
-];
+const WITHOUT_EFFECT: &[&str] = &["cache-from", "cache-to", "requires", "rebuild-after"];
 
 /// The problems of all keys of the file.
 pub(super) fn check(file: &str, text: &str, table: &DeTable<'_>) -> Vec<Problem> {

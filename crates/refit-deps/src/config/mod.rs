@@ -117,6 +117,8 @@ pub struct ImageKeys {
     pub hold: Option<String>,
     /// How long one of its targets may be built.
     pub timeout: Option<String>,
+    /// A command and its arguments that makes generated files in a checkout of the commit.
+    pub prepare: Option<Vec<String>>,
     /// A command and its arguments that a built manifest must pass before any tag moves.
     pub test: Option<TestKey>,
     /// A command and its arguments: exit code 1 says that a published manifest is stale.
@@ -376,6 +378,7 @@ impl ImageKeys {
             rebase,
             hold,
             timeout,
+            prepare,
             test,
             stale_when,
             provenance
@@ -410,10 +413,10 @@ mod tests {
 
     #[test]
     fn a_key_without_effect_yet_is_refused_and_not_ignored() {
-        let found = problems("[[image]]\nname = \"a\"\nprepare = [\"make\"]\n");
+        let found = problems("[[image]]\nname = \"a\"\nrequires = [\"make\"]\n");
         assert_eq!(
             found,
-            ["refit.toml:3:1: `prepare` has no effect in this version of refit"]
+            ["refit.toml:3:1: `requires` has no effect in this version of refit"]
         );
     }
 

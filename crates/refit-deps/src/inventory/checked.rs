@@ -149,8 +149,8 @@ impl Checked<'_, '_> {
         T::default()
     }
 
-    /// A command, its placeholders known.
-    pub(super) fn command(&mut self, key: &str, words: Option<Vec<String>>) -> Vec<String> {
+    /// A command.
+    pub(super) fn program(&mut self, key: &str, words: Option<Vec<String>>) -> Vec<String> {
         let Some(words) = words else {
             return Vec::new();
         };
@@ -164,6 +164,12 @@ impl Checked<'_, '_> {
             );
             return Vec::new();
         }
+        words
+    }
+
+    /// A command, its placeholders known.
+    pub(super) fn command(&mut self, key: &str, words: Option<Vec<String>>) -> Vec<String> {
+        let words = self.program(key, words);
         if let Some(unknown) = words
             .iter()
             .find_map(|word| check::unknown_placeholder(word))

@@ -191,6 +191,7 @@ impl Reader<'_> {
         let engine = checked.choice("engine", keys.engine, &ENGINES);
         let pinned = checked.choice("pinned", keys.pinned, &PINNED);
         let timeout = checked.timeout(keys.timeout.as_deref());
+        let prepare = checked.program("prepare", keys.prepare);
         let test = checked.test(keys.test);
         let rebase = checked.choice("rebase", keys.rebase, &REBASE);
         let stale_when = checked.command("stale-when", keys.stale_when);
@@ -222,6 +223,7 @@ impl Reader<'_> {
             rebase,
             hold: keys.hold,
             timeout,
+            prepare,
             test,
             stale_when,
             provenance: keys.provenance.unwrap_or(true),

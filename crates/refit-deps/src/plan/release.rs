@@ -2,15 +2,16 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use refit_oci::{Digest, Platform};
+use refit_oci::{Digest, ObjectId, Platform};
 use refit_platform::Target;
 
 use super::{
-    Action, Plan, Step,
+    Action, OrElse, Plan, Step,
     compare::Comparison,
     evaluate::{Candidate, Evaluator, Role, Scope, Verdict},
     onbuild::{Answered, Wanted, Whole},
     rebase::Moved,
+    suspect::ungenerated,
     wait::Compared,
 };
 use crate::{
@@ -178,7 +179,29 @@ impl Evaluator<'_> {
             return Some(self.state(&image.name, None, kind));
         }
         let from = (&tip.image, nearest.as_slice(), manifest);
-        self.staged(self.released_step((image, platform), from, whole, reasons))
+        let step = self.released_step((image, platform), from, whole, reasons);
+        self.staged_where_possible(step, ungenerated(&tip.image, &source, self.at_commit()))
+    }
+
+    /// The step, staged; only as a rebase where there is a reason not to build.
+    fn staged_where_possible(&self, mut step: Step, gone: Option<StateKind>) -> Option<Verdict> {
+        if let Some(kind) = gone {
+            let Target { image, platform } = &step.target;
+            let state = self.state(image, Some(platform), kind);
+            let Action::Rebase(rebase) = step.action else {
+                return Some(state);
+            };
+            step.action = Action::Rebase(match rebase.or_else {
+                OrElse::Rebuild => rebase.or_nothing(),
+                OrElse::Merge | OrElse::Nothing => rebase,
+            });
+        }
+        self.staged(step)
+    }
+
+    /// The commit that is built; none for the working tree.
+    fn at_commit(&self) -> Option<&ObjectId> {
+        self.lookup.ground.line.commit.as_ref()
     }
 
     /// The step of a target whose tip is released: on what is published, if that is all it takes.
@@ -222,6 +245,9 @@ impl Evaluator<'_> {
             commit: None,
             source: &source.id,
         };
+        if let Some(kind) = ungenerated(&tip.image, &source, self.at_commit()) {
+            return Some(self.state(&image.name, Some(platform), kind));
+        }
         let plain = |file: &refit_dockerfile::Resolved| {
             let pins = self.pins(&tip.image, file, &[])?;
             Some(pins.map(|pins| (pins, Comparison::default())))

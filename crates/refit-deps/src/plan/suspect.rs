@@ -6,7 +6,7 @@ use refit_oci::{ObjectId, Platform};
 use refit_platform::Target;
 
 use super::{
-    Action, OrElse, Step,
+    Action, InTheWay, OrElse, Rebase, Step,
     checks::Checked,
     evaluate::{Candidate, Evaluator, Verdict},
     onbuild::Wanted,
@@ -21,6 +21,7 @@ use crate::{
     publication::{Published, proven},
     reason::{Reason, StateKind},
     scan::Triggers,
+    source::Source,
 };
 
 /// A published target that is not plainly fresh.
@@ -37,6 +38,24 @@ pub(super) struct Suspect<'s> {
     pub(super) checked: Checked,
     /// Why nothing may be built from its release.
     pub(super) gone: Option<StateKind>,
+}
+
+/// Why nothing can be built from the source: it lacks what the Dockerfile copies. A working tree is packed as it is.
+pub(super) fn ungenerated(
+    entry: &Image,
+    source: &Source,
+    commit: Option<&ObjectId>,
+) -> Option<StateKind> {
+    let missing = &source.missing;
+    let is_ungenerated = commit.is_some() && entry.prepare.is_empty() && !missing.is_empty();
+    is_ungenerated.then(|| StateKind::NeedsGeneratedFiles {
+        missing: missing.clone(),
+    })
+}
+
+/// What was released is one commit's; what a Dockerfile copies, each platform has for itself.
+fn of_kind<'p>(kind: &StateKind, platform: &'p Platform) -> Option<&'p Platform> {
+    matches!(kind, StateKind::NeedsGeneratedFiles { .. }).then_some(platform)
 }
 
 impl Evaluator<'_> {
@@ -97,6 +116,7 @@ impl Evaluator<'_> {
         if let Err(kind) = self.not_taken_back((image, platform), Some(published), &whole)? {
             return Some(self.state(&image.name, Some(platform), kind));
         }
+        let gone = gone.or_else(|| ungenerated(entry, source, commit.as_ref()));
         let chosen = Chosen::of(image.engine, entry, &whole.file);
         let moved = Moved {
             policy: match image.rebase {
@@ -112,17 +132,14 @@ impl Evaluator<'_> {
         let rebase = moved.rebase();
         if let (Ok(_), Some(kind)) = (&rebase, &gone) {
             // It can be patched in this way only, and somebody ought to know.
-            self.state(&image.name, None, kind.clone());
+            self.state(&image.name, of_kind(kind, platform), kind.clone());
         }
-        let (action, in_the_way) = match (rebase, gone) {
-            (Ok(rebase), gone)
-                if rebase.or_else == OrElse::Rebuild && (gone.is_some() || self.scope.rebase) =>
-            {
-                (Action::Rebase(rebase.or_nothing()), None)
+        let (action, in_the_way) = match self.action(rebase, gone) {
+            Ok(chosen) => chosen,
+            Err(kind) => {
+                let of_kind = of_kind(&kind, platform);
+                return Some(self.state(&image.name, of_kind, kind));
             }
-            (Ok(rebase), _) => (Action::Rebase(rebase), None),
-            (Err(_), Some(kind)) => return Some(self.state(&image.name, None, kind)),
-            (Err(in_the_way), None) => (Action::Rebuild, in_the_way),
         };
         let target = (image.name.clone(), platform.clone());
         let step = Step {
@@ -144,6 +161,24 @@ impl Evaluator<'_> {
             reasons,
         };
         self.staged(step)
+    }
+
+    /// What is done, and what is in the way of a rebase; `gone`: nothing may be built.
+    fn action(
+        &self,
+        rebase: Result<Rebase, Option<InTheWay>>,
+        gone: Option<StateKind>,
+    ) -> Result<(Action, Option<InTheWay>), StateKind> {
+        match (rebase, gone) {
+            (Ok(rebase), gone)
+                if rebase.or_else == OrElse::Rebuild && (gone.is_some() || self.scope.rebase) =>
+            {
+                Ok((Action::Rebase(rebase.or_nothing()), None))
+            }
+            (Ok(rebase), _) => Ok((Action::Rebase(rebase), None)),
+            (Err(_), Some(kind)) => Err(kind),
+            (Err(in_the_way), None) => Ok((Action::Rebuild, in_the_way)),
+        }
     }
 
     /// The Dockerfile as it is compared. No record has what triggers of its bases brought into what another tool made.

@@ -186,6 +186,7 @@ pub fn state(state: &State) -> Value {
         | StateKind::CheckError { message } => {
             json!({ "message": message })
         }
+        StateKind::NeedsGeneratedFiles { missing } => json!({ "missing": missing }),
         StateKind::Behind {
             tag,
             digest,

@@ -38,6 +38,8 @@ pub enum FailureClass {
     Build,
     /// It took longer than the image's `timeout`.
     Timeout,
+    /// Its `prepare` failed.
+    Prepare,
     /// Its `test` failed.
     Test,
     /// Registries, the engine, the disk: it was not the Dockerfile's fault. What registries answer for a moment only
@@ -51,6 +53,7 @@ impl FailureClass {
         match self {
             Self::Build => "build",
             Self::Timeout => "timeout",
+            Self::Prepare => "prepare",
             Self::Test => "test",
             Self::Environment => "environment",
         }
@@ -66,7 +69,7 @@ impl FailureClass {
                 SignedDuration::from_hours(4),
                 count - 2,
             ),
-            Self::Build | Self::Timeout | Self::Test => (
+            Self::Build | Self::Timeout | Self::Prepare | Self::Test => (
                 SignedDuration::from_hours(1),
                 SignedDuration::from_hours(22),
                 count.saturating_sub(1),

@@ -94,6 +94,7 @@ impl Assembly<'_> {
             found: collected.found,
             inputs: effects.inputs,
             input_spans: effects.input_spans,
+            required: effects.required,
             remote: effects.remote,
             executes: effects.executes,
             base,

@@ -8,11 +8,12 @@ use std::{
 use refit_oci::Digest;
 
 use super::{
-    ContextInput, Execution, RemoteSource, Settings,
+    ContextInput, Execution, RemoteSource, RequiredInput, Settings,
     globals::Globals,
     links::To,
     scope::{Expanded, Scope},
     stages::Base,
+    types,
 };
 use crate::{
     NamedContext, SyntaxError,
@@ -41,6 +42,7 @@ impl Place {
 pub(super) struct Finished {
     pub(super) inputs: Vec<ContextInput>,
     pub(super) input_spans: Vec<Range<usize>>,
+    pub(super) required: Vec<RequiredInput>,
     pub(super) remote: Vec<RemoteSource>,
     pub(super) executes: Vec<Execution>,
 }
@@ -56,6 +58,7 @@ pub(super) struct Effects<'a> {
     windows: BTreeSet<usize>,
     /// With the first instruction that reads it.
     inputs: BTreeMap<ContextInput, Range<usize>>,
+    required: Vec<RequiredInput>,
     remote: Vec<RemoteSource>,
     executes: Vec<Execution>,
 }
@@ -73,6 +76,7 @@ impl<'a> Effects<'a> {
             scopes: BTreeMap::new(),
             windows: BTreeSet::new(),
             inputs: BTreeMap::new(),
+            required: Vec::new(),
             remote: Vec::new(),
             executes: Vec::new(),
         }
@@ -193,7 +197,10 @@ impl<'a> Effects<'a> {
             Some(Expanded::Known(text)) => text.parse().ok(),
             Some(Expanded::Unknown) | None => None,
         };
+        // Beside something else, a pattern may match nothing.
+        let (mut patterns, mut n_others) = (Vec::new(), 0);
         for source in &transfer.sources {
+            n_others += 1;
             let TransferSource::Path(word) = source else {
                 continue;
             };
@@ -228,10 +235,27 @@ impl<'a> Effects<'a> {
                     return Err(error.hint("ADD fetches URLs and git repositories"));
                 }
                 None if from.is_none() => {
-                    self.reads(self.input(&path, place), place);
+                    let input = self.input(&path, place);
+                    match &input {
+                        // A pattern that matches nothing copies nothing, unless not even its folder is there.
+                        ContextInput::Pattern(path) if wildcards(path) => {
+                            if !types::place(path).is_empty() {
+                                patterns.push(path.clone());
+                                n_others -= 1;
+                            }
+                        }
+                        input => self.requires(input, place),
+                    }
+                    self.reads(input, place);
                 }
                 None => {}
             }
+        }
+        if n_others == 0 && !patterns.is_empty() {
+            self.required.push(RequiredInput {
+                any_of: patterns,
+                span: place.span.clone(),
+            });
         }
         Ok(())
     }
@@ -276,7 +300,11 @@ impl<'a> Effects<'a> {
                 None => Expanded::Unknown,
             };
             let read = match source {
-                Expanded::Known(path) => self.input(&path, place),
+                Expanded::Known(path) => {
+                    let input = self.input(&path, place);
+                    self.requires(&input, place);
+                    input
+                }
                 Expanded::Unknown => ContextInput::Everything,
             };
             self.reads(read, place);
@@ -306,6 +334,15 @@ impl<'a> Effects<'a> {
         }
     }
 
+    fn requires(&mut self, input: &ContextInput, place: &Place) {
+        if let ContextInput::Pattern(path) = input {
+            self.required.push(RequiredInput {
+                any_of: vec![path.clone()],
+                span: place.span.clone(),
+            });
+        }
+    }
+
     fn reads(&mut self, input: ContextInput, place: &Place) {
         let span = || place.span.clone();
         self.inputs.entry(input).or_insert_with(span);
@@ -320,10 +357,15 @@ impl<'a> Effects<'a> {
         Finished {
             inputs,
             input_spans,
+            required: self.required,
             remote: self.remote,
             executes: self.executes,
         }
     }
+}
+
+fn wildcards(path: &str) -> bool {
+    types::place(path) != path
 }
 
 /// What ADD fetches a source as.

@@ -20,8 +20,8 @@ pub use contexts::NamedContext;
 pub use effects::{Remote, remote};
 pub use globals::GlobalScope;
 pub use types::{
-    ContextInput, Execution, Found, FoundSource, Kind, Link, RemoteSource, Resolved, Settings,
-    Source, StageBase, StageView,
+    ContextInput, Execution, Found, FoundSource, Kind, Link, RemoteSource, RequiredInput, Resolved,
+    Settings, Source, StageBase, StageView,
 };
 
 use self::{

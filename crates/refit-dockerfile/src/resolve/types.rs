@@ -40,6 +40,8 @@ pub struct Resolved {
     /// For each of them the first instruction that reads it; for a trigger of an external base, the FROM that brings it.
     /// None for a file in another language.
     pub input_spans: Vec<Range<usize>>,
+    /// What its instructions must find in the main context, in the order of execution.
+    pub required: Vec<RequiredInput>,
     /// URLs and git repositories that ADD fetches.
     pub remote: Vec<RemoteSource>,
     /// RUN instructions of the reached stages, their triggers' included.
@@ -68,6 +70,7 @@ impl Resolved {
             found,
             inputs: vec![ContextInput::Everything],
             input_spans: Vec::new(),
+            required: Vec::new(),
             remote: Vec::new(),
             executes: Vec::new(),
             base: StageBase::Opaque,
@@ -178,6 +181,33 @@ pub enum ContextInput {
     Everything,
     /// A path or pattern of Go's `filepath.Match`, relative to the context's root, cleaned.
     Pattern(String),
+}
+
+/// Something that an instruction must find in the main context: a build without it fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequiredInput {
+    /// A path; or patterns of an instruction that copies nothing else, as in [`ContextInput::Pattern`], of which one is
+    /// enough.
+    pub any_of: Vec<String>,
+    /// The instruction; for a trigger of an external base, the FROM that brings it.
+    pub span: Range<usize>,
+}
+
+impl RequiredInput {
+    /// What of each must be there: the path itself, or the folder that a pattern looks into.
+    pub fn places(&self) -> impl Iterator<Item = &str> {
+        self.any_of.iter().map(|path| place(path))
+    }
+}
+
+/// The part of a path before its first wildcard; all of it where there is none.
+pub(super) fn place(path: &str) -> &str {
+    let Some(wildcard) = path.find(['*', '?', '[', '\\']) else {
+        return path;
+    };
+    path[..wildcard]
+        .rfind('/')
+        .map_or("", |slash| &path[..slash])
 }
 
 /// What ADD fetches.

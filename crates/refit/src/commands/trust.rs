@@ -72,7 +72,11 @@ pub(crate) fn run(app: &App, args: &TrustArgs) -> Result<Exit, CommandError> {
 fn commands<'i>(project: &Project, images: &'i [Image]) -> BTreeMap<String, BTreeSet<&'i str>> {
     let mut commands: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for image in images {
-        for (key, words) in [("stale-when", &image.stale_when), ("test", &image.test)] {
+        for (key, words) in [
+            ("stale-when", &image.stale_when),
+            ("prepare", &image.prepare),
+            ("test", &image.test),
+        ] {
             if words.is_empty() || words == project.user.stale_when() {
                 continue;
             }

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use refit_deps::{
     check::{self, Check, CheckKey},
-    image::EMBEDDED_HOST,
+    image::{EMBEDDED_HOST, Image},
 };
+use refit_oci::Digest;
 
 use super::Observer;
-use crate::program::{self, NotRun, last_line};
+use crate::{
+    program::{self, NotRun, last_line},
+    project::Snapshot,
+};
 
 /// How many run at once: a scanner is busy by itself.
 pub(super) const CONCURRENCY: usize = 2;
@@ -46,6 +50,18 @@ impl Observer<'_> {
         let project = self.project;
         let accepted = |digest| project.trust.accepts(digest, project.repo.common_dir());
         words == project.user.stale_when() || self.tip.config.as_ref().is_some_and(accepted)
+    }
+
+    /// Whether an image's `prepare` may run at a commit: its file was accepted, or the tip's, and that has the same.
+    pub(crate) fn may_prepare(&self, image: &Image, at: &Snapshot) -> bool {
+        let project = self.project;
+        let accepted = |config: &Option<Digest>| {
+            let config = config.as_ref();
+            config.is_some_and(|digest| project.trust.accepts(digest, project.repo.common_dir()))
+        };
+        let tip = self.tip.inventory.image(&image.name);
+        let same_at_tip = tip.is_some_and(|tip| tip.prepare == image.prepare);
+        accepted(&at.config) || (same_at_tip && accepted(&self.tip.config))
     }
 
     async fn run(&self, program: &str, args: &[String]) -> Check {

@@ -131,7 +131,7 @@ impl Observer<'_> {
         }
         let since = since.as_ref()?;
         let is_same = since.has_same_images
-            && !may_concern((&image.dockerfile, &image.context), &since.paths);
+            && !may_concern((&image.dockerfile, image.counted_folder()), &since.paths);
         is_same.then_some(image)
     }
 

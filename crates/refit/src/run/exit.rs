@@ -21,7 +21,7 @@ pub(crate) fn exit_of_applied(applied: &Applied) -> Exit {
 
 /// The exit code of what a sweep could not even try. What others decided is reported, and fine.
 pub(crate) fn exit_of_sweep(plan: &Plan) -> Exit {
-    worst(plan.states.iter().map(out_of_reach))
+    worst(plan.states.iter().map(|state| out_of_reach(plan, state)))
 }
 
 /// The exit code of what a build could not even try. It was asked for its images: one that is not its to write is left
@@ -42,7 +42,7 @@ pub(crate) fn exit_of_build(plan: &Plan) -> Exit {
         StateKind::BaseHeld { .. } | StateKind::Deferred { .. } if !is_planned(plan, state) => {
             Exit::Partial
         }
-        _ => out_of_reach(state),
+        _ => out_of_reach(plan, state),
     });
     worst(undone).or(Exit::with(&plan.problems))
 }
@@ -54,9 +54,11 @@ fn is_planned(plan: &Plan, state: &State) -> bool {
     plan.kept.iter().any(of_state) || plan.steps.iter().any(|step| of_state(&step.target))
 }
 
-fn out_of_reach(state: &State) -> Exit {
+fn out_of_reach(plan: &Plan, state: &State) -> Exit {
     match state.kind {
         _ if state.kind.is_unknown() => Exit::CannotDo,
+        // What can be rebased is patched all the same.
+        StateKind::NeedsGeneratedFiles { .. } if !is_planned(plan, state) => Exit::Partial,
         StateKind::Broken { .. }
         | StateKind::BackingOff { .. }
         | StateKind::CheckError { .. }

@@ -9,6 +9,7 @@ mod watch;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::{Mutex, PoisonError},
 };
 
@@ -31,8 +32,8 @@ use refit_oci::ObjectId;
 
 use self::{engines::engines, watch::TerminalWatch};
 use crate::{
-    commands::App, error::CommandError, observe::Observer, secrets::SecretStore,
-    workshop::LineWorkshop,
+    commands::App, error::CommandError, generated::Checkouts, observe::Observer,
+    secrets::SecretStore, workshop::LineWorkshop,
 };
 
 pub(crate) use exit::{exit_of_applied, exit_of_build, exit_of_sweep};
@@ -103,6 +104,7 @@ pub(crate) async fn apply(
         observer,
         watch: &watch,
         secrets: &secrets,
+        checkouts: Checkouts::in_folder(scratch.path()),
         tested: published_images(plan),
         message: format!("refit: {} {id}", kind.as_str()),
         remote,
@@ -211,6 +213,7 @@ pub(crate) fn keep_seen(
         observer,
         watch: &watch,
         secrets: &SecretStore::default(),
+        checkouts: Checkouts::in_folder(Path::new("")),
         tested: BTreeSet::new(),
         message: "refit: bases that moved".to_owned(),
         remote,

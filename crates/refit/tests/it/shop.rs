@@ -213,13 +213,13 @@ fn quiet_leaves_results_and_errors() {
     assert_masked!("sweep-quiet", sandbox.refit(&["-q", "sweep"]).all());
     assert_eq!(sandbox.refit(&["-q", "sweep"]).all(), "-- exit code 0\n");
     let other = stale();
-    other.write("web/Dockerfile", "FROM refit.local/base\nCOPY gone /\n");
-    other.commit("what is copied is not there");
+    other.write("web/Dockerfile", "FROM refit.local/base\nSTOPSIGNAL gone\n");
+    other.commit("what is signalled is not known");
     assert_masked!(
         "build-quiet-failed",
         other.refit(&["-q", "build", "--push"]).all()
     );
-    let why = "`/gone` is not in the build context";
+    let why = "`gone` is no signal";
     let said = other.refit(&["build", "--push"]).stderr;
     assert_eq!(said.matches(why).count(), 2, "once a target: {said}");
     let logs = other.refit(&["logs", "web@linux/amd64"]).ok();

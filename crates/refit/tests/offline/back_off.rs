@@ -151,7 +151,7 @@ fn with_fail_fast_nothing_is_begun_after_a_failure() {
     let shop = bench.repository(
         "//- .config/refit.toml\nversion = 1\npush-to = [\"HUB/team\"]\n\
          [[images]]\nfiles = \"*/Dockerfile\"\nname = \"{dir}\"\n\
-         //- a/Dockerfile\nFROM HUB/base/os:1\nCOPY nothing-here /\n\
+         //- a/Dockerfile\nFROM HUB/base/os:1\nSTOPSIGNAL nothing-here\n\
          //- b/Dockerfile\nFROM HUB/base/os:1\nCOPY file /\n//- b/file\nb\n",
     );
     let args = ["build", "--push", "--jobs", "1", "--fail-fast"];

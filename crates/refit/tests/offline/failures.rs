@@ -19,7 +19,7 @@ fn a_failing_target_skips_its_dependents_and_the_others_go_on() {
     bench.push_base("1", "one", "one");
     let shop = bench.repository(&format!(
         "{LINEAGE}//- api/Dockerfile\nFROM HUB/team/base\nCOPY api /\n//- api/api\napi\n\
-         //- web/Dockerfile\nFROM HUB/team/base\n\nCOPY nothing-here /srv/\n"
+         //- web/Dockerfile\nFROM HUB/team/base\n\nSTOPSIGNAL nothing-here\n"
     ));
     let ran = shop
         .refit(&["build", "--push", "--format", "json"])

@@ -17,6 +17,7 @@ mod explained;
 mod failures;
 mod faults;
 mod gates;
+mod generated;
 mod interrupted;
 mod killed;
 mod lease;

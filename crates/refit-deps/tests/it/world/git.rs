@@ -4,11 +4,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use refit_deps::{
     adopt::{Origin, OriginKey},
+    image::Image,
     inventory::Inventory,
     observe::{Answer, Relation, Release, SourceKey},
-    source::{EntryMode, Source, SourceEntry, source},
+    scan::{Triggers, scan_with},
+    source::{EntryMode, MissingInput, Source, SourceEntry, source},
 };
-use refit_oci::ObjectId;
+use refit_oci::{ObjectId, Platform};
 
 use super::{inventory_of, object_id, with_digests};
 use crate::format::Scenario;
@@ -107,7 +109,11 @@ impl Git {
             image.platforms.clone_from(&tip.platforms);
         }
         let source = self.source(name, &commit);
-        let sources = image.platforms.iter().map(|p| (p.clone(), source.clone()));
+        let sources = image.platforms.iter().map(|platform| {
+            let missing = self.missing(&image, platform, &commit);
+            let source = source.clone();
+            (platform.clone(), Source { missing, ..source })
+        });
         let sources = sources.collect();
         Answer::Found(Arc::new(Release {
             image,
@@ -138,6 +144,27 @@ impl Git {
         let mut names = self.commits.keys();
         let commit = names.find(|name| key.commit.as_ref() == Some(&object_id(name)));
         Answer::Found(self.source(&key.image, commit.unwrap_or(&self.tip)))
+    }
+
+    /// What the Dockerfile copies and the commit has not.
+    fn missing(&self, image: &Image, platform: &Platform, commit: &str) -> Vec<MissingInput> {
+        let build_platform = Platform::linux_amd64();
+        let file = scan_with(image, platform, &build_platform, &Triggers::new());
+        let Some((Ok(file), true)) = file.map(|file| (file, image.prepare.is_empty())) else {
+            return Vec::new();
+        };
+        let files = &self.commits[commit].0;
+        let is_there = |place: &str| {
+            let place = format!("{}/{place}", image.context);
+            files.keys().any(|file| file.starts_with(&place))
+        };
+        let missing = file.required.iter();
+        let missing = missing.filter(|input| !input.places().any(is_there));
+        let missing = missing.map(|input| MissingInput {
+            path: input.any_of[0].clone(),
+            line: 2,
+        });
+        missing.collect()
     }
 
     pub(crate) fn source(&self, image: &str, commit: &str) -> Source {

@@ -70,6 +70,42 @@ fn what_a_build_reads_of_its_context() {
 }
 
 #[test]
+fn what_a_build_must_find_in_its_context() {
+    for (body, expect) in [
+        ("COPY a b/c/ /x/", "a; b/c"),
+        ("COPY . /x", ""),
+        ("COPY . /x\nCOPY dist/app /y", "dist/app"),
+        // Beside something else a pattern may match nothing.
+        ("COPY package.json yarn.lock* ./", "package.json"),
+        // A pattern needs the folder that it looks into.
+        (
+            "COPY target/*.jar build/*/a.war /x/",
+            "target/*.jar|build/*/a.war",
+        ),
+        ("COPY *.jar /x/", ""),
+        ("COPY *.jar target/*.jar /x/", ""),
+        ("COPY target/*.jar . /x/", ""),
+        ("COPY target/*.jar <<EOF /x/\nEOF", ""),
+        ("COPY --from=b a /x", ""),
+        ("ADD https://e.com/x /x", ""),
+        ("COPY $FROMBASE/x /", ""),
+        ("RUN --mount=source=a,target=/x y", "a"),
+        ("RUN --mount=type=cache,source=a,target=/x y", ""),
+        ("ONBUILD COPY a /", ""),
+    ] {
+        let text = format!("FROM a AS b\nCOPY unused /\nFROM a\n{body}\n");
+        let required = resolved(&text, &[]).unwrap().required;
+        let required = required.into_iter().map(|input| input.any_of.join("|"));
+        let expect = if body.contains("--from") {
+            "unused"
+        } else {
+            expect
+        };
+        assert_eq!(required.collect::<Vec<_>>().join("; "), expect, "{body}");
+    }
+}
+
+#[test]
 fn what_cannot_be_expanded_is_refused_where_it_is_reached() {
     refused("FROM a\nENV X=${Y:=1}", &[], 2, "unsupported modifier");
     refused("FROM a\nLABEL X=${Y", &[], 2, "without `}`");

@@ -72,6 +72,9 @@ fn way_out(kind: &StateKind) -> Option<&'static str> {
         StateKind::BackingOff { .. } => "`refit sweep IMAGE` tries it at once",
         StateKind::CheckNotAccepted => "`refit trust` accepts the commands of this repository",
         StateKind::CheckStillFails => "`refit sweep IMAGE --force` builds it once more",
+        StateKind::NeedsGeneratedFiles { .. } => {
+            "commit it, or set `prepare = [\"make\", \"dist\"]` in `.config/refit.toml` to have it made"
+        }
         StateKind::Held { .. }
         | StateKind::BaseHeld { .. }
         | StateKind::CheckError { .. }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use refit_deps::{
     adopt::How,
     reason::{Level, Queue, Reason, StateKind, TagOwner, Unaffected, Wait},
+    source::MissingInput,
 };
 use refit_oci::{Digest, Platform, Reference};
 
@@ -141,6 +142,7 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
         StateKind::ReleaseSourceGone { message }
         | StateKind::Broken { message }
         | StateKind::CheckError { message } => message.clone(),
+        StateKind::NeedsGeneratedFiles { missing } => ungenerated(missing),
         StateKind::CheckNotAccepted => {
             "`stale-when` in `.config/refit.toml` is not run before it is accepted".to_owned()
         }
@@ -162,6 +164,18 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
             why.join("; ")
         }
     }
+}
+
+fn ungenerated(missing: &[MissingInput]) -> String {
+    let paths = missing
+        .iter()
+        .map(|input| format!("`{}` (line {})", input.path, input.line));
+    let paths: Vec<String> = paths.collect();
+    let verb = if paths.len() == 1 { "is" } else { "are" };
+    format!(
+        "{} {verb} copied, and the commit has no such file",
+        sentence_list(&paths)
+    )
 }
 
 fn missing_tag(tag: &Reference, owner: TagOwner) -> String {
@@ -214,6 +228,7 @@ fn queued(queue: &Queue) -> String {
 fn backing_off(class: &str, count: u32, until: Timestamp) -> String {
     let what = match class {
         "timeout" => "took too long",
+        "prepare" => "failed in its `prepare`",
         "test" => "failed its test",
         "build" => "failed",
         _ => "could not be built here",

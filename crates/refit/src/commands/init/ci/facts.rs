@@ -126,9 +126,10 @@ impl Facts {
             shards: shards(&inventory.ci, &snapshot.graph)?,
             hosts,
             secrets: secrets.collect(),
-            has_commands: images
-                .iter()
-                .any(|image| !image.stale_when.is_empty() || !image.test.is_empty()),
+            has_commands: images.iter().any(|image| {
+                let commands = [&image.stale_when, &image.prepare, &image.test];
+                commands.iter().any(|command| !command.is_empty())
+            }),
             emulates: executed_on.any(|p| p.architecture != "amd64"),
             release: Release::current(),
         })
