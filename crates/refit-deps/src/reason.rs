@@ -41,6 +41,11 @@ pub enum Reason {
     CheckFailed,
     /// The user asked for it.
     Forced,
+    /// The user publishes what a run has built.
+    Promoted {
+        /// The run's id.
+        run: String,
+    },
     /// Nothing is published.
     NeverBuilt,
     /// The Dockerfile differs from the released one.
@@ -60,6 +65,7 @@ impl Reason {
             Self::PlatformAdded => "platform-added",
             Self::CheckFailed => "check-failed",
             Self::Forced => "forced",
+            Self::Promoted { .. } => "promoted",
             Self::NeverBuilt => "never-built",
             Self::SourceChanged => "source-changed",
             Self::ConfigChanged => "config-changed",
@@ -221,6 +227,11 @@ pub enum StateKind {
     },
     /// A base is in Docker's first manifest format, which no engine of today pulls.
     Schema1 {
+        /// The base.
+        reference: Reference,
+    },
+    /// What a base's index holds for the platform is an index itself, which no engine pulls.
+    NestedIndex {
         /// The base.
         reference: Reference,
     },
@@ -395,6 +406,7 @@ impl StateKind {
             Self::MissingTag { .. } => "missing-tag",
             Self::MissingPlatform { .. } => "missing-platform",
             Self::Schema1 { .. } => "schema-1",
+            Self::NestedIndex { .. } => "nested-index",
             Self::Unauthorized { .. } => "unauthorized",
             Self::RateLimited { .. } => "rate-limited",
             Self::Unreachable { .. } => "unreachable",

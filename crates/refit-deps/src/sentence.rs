@@ -76,27 +76,27 @@ fn tagged(reference: &Reference) -> String {
     }
 }
 
-/// A line about a run: `2026-11-22 sweep 01J…: web, worker rebuilt, 88 kept; debian:12-slim 1f3c… → 9ab0…`.
+/// Images, and the word for what was done with them (`rebuilt`, `rebased`).
+pub type Done<'d> = BTreeMap<&'d str, BTreeSet<String>>;
+
+/// A line about a run: `2026-11-22 sweep 01J…: web rebased, worker rebuilt, 88 kept; debian:12-slim 1f3c… → 9ab0…`.
 pub fn run(
-    date: &str,
-    kind: &str,
-    id: &str,
-    rebuilt: &BTreeSet<String>,
+    (date, kind, id): (&str, &str, &str),
+    done: &Done<'_>,
     kept: usize,
     bases: &[BaseMove],
 ) -> String {
-    let names: Vec<&str> = rebuilt.iter().map(String::as_str).collect();
-    // A line stays a line: the rest is in the records.
-    let shown = match names.len() {
-        0..=6 => names.join(", "),
-        more => format!("{} and {} more", names[..5].join(", "), more - 5),
-    };
-    let done = match kind {
-        "sweep" => "rebuilt",
-        "rebase" => "rebased",
-        _ => "built",
-    };
-    let mut text = format!("{date} {kind} {id}: {shown} {done}");
+    let done = done.iter().map(|(word, images)| {
+        let names: Vec<&str> = images.iter().map(String::as_str).collect();
+        // A line stays a line: the rest is in the records.
+        let shown = match names.len() {
+            0..=6 => names.join(", "),
+            more => format!("{} and {} more", names[..5].join(", "), more - 5),
+        };
+        format!("{shown} {word}")
+    });
+    let done: Vec<String> = done.collect();
+    let mut text = format!("{date} {kind} {id}: {}", done.join(", "));
     if kept > 0 {
         text = format!("{text}, {kept} kept");
     }
@@ -144,7 +144,8 @@ pub fn left_out(
     let mut left: BTreeMap<ObjectId, Vec<String>> = BTreeMap::new();
     for ((id, commit), (at, images)) in runs {
         let date = at.strftime("%Y-%m-%d").to_string();
-        let sentence = run(&date, "run", id, &images, 0, &[]);
+        let done = BTreeMap::from([("built", images)]);
+        let sentence = run((&date, "run", id), &done, 0, &[]);
         left.entry(commit.clone()).or_default().push(sentence);
     }
     left
@@ -212,8 +213,12 @@ mod tests {
             "2026-11-22 adopt R: a\u{fffd}b 1f1f1f1f1f1f adopted as published"
         );
         let names = BTreeSet::from(["a\rb".to_owned()]);
-        let said = run("2026-11-22", "sweep", "R", &names, 0, &[]);
-        assert_eq!(said, "2026-11-22 sweep R: a\u{fffd}b rebuilt");
+        let done = BTreeMap::from([
+            ("rebuilt", names),
+            ("rebased", BTreeSet::from(["c".to_owned()])),
+        ]);
+        let said = run(("2026-11-22", "sweep", "R"), &done, 0, &[]);
+        assert_eq!(said, "2026-11-22 sweep R: c rebased, a\u{fffd}b rebuilt");
     }
 
     #[test]

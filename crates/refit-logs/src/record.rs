@@ -16,6 +16,8 @@ pub enum RunKind {
     Sweep,
     /// `refit rebase`.
     Rebase,
+    /// `refit promote`.
+    Promote,
     /// `refit task run`.
     Task,
 }
@@ -27,6 +29,7 @@ impl RunKind {
             Self::Build => "build",
             Self::Sweep => "sweep",
             Self::Rebase => "rebase",
+            Self::Promote => "promote",
             Self::Task => "task",
         }
     }

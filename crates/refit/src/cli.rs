@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         adopt, build, completions, config, context, demo, deps, doctor, hold, hook, images, init,
-        logs, man, notes, rebase, rollback, runs, status, sweep, trust, verify,
+        logs, man, notes, promote, rebase, rollback, runs, status, sweep, trust, verify,
     },
     environment,
     observe::OwnTags,
@@ -118,6 +118,7 @@ pub(crate) enum Verb {
     Deps(deps::DepsVerb),
     Init(init::InitArgs),
     Hold(hold::HoldArgs),
+    Promote(promote::PromoteArgs),
     Rollback(rollback::RollbackArgs),
     Verify(verify::VerifyArgs),
     Hook(hook::HookArgs),

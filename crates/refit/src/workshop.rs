@@ -175,13 +175,17 @@ impl Workshop for LineWorkshop<'_> {
         self.try_prepare(step, work_dir).map_err(failed)
     }
 
-    fn test<'w>(&'w self, step: &'w Step, manifest: &'w Digest) -> BoxFuture<'w, Tested> {
+    fn test<'w>(
+        &'w self,
+        step: &'w Step,
+        manifest: &'w Digest,
+        line: &'w (dyn Fn(&str) + Sync),
+    ) -> BoxFuture<'w, Tested> {
         Box::pin(async move {
             if !self.tested.contains(&step.target.image) {
                 return Tested::Passed;
             }
-            let line = |text: &str| self.watch.line(&step.target, text);
-            gate::test(self.observer, step, manifest, &line).await
+            gate::test(self.observer, step, manifest, line).await
         })
     }
 

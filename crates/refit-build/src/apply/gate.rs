@@ -1,13 +1,48 @@
 //! The gate before tags move: what was built anew is tested where it is staged. What fails is no result: nothing is
 //! published of it, and nothing is built on it.
 
+use std::{
+    io::Write as _,
+    sync::{Mutex, PoisonError},
+};
+
 use refit_deps::{
     plan::Step,
     record::{FailureClass, Record},
 };
-use refit_logs::Outcome as LogOutcome;
+use refit_logs::{Outcome as LogOutcome, TargetRecord};
+use refit_oci::Digest;
 
 use super::{Done, Outcome, Site, Tested, control, target::Finished, trace::note};
+
+/// Keeps what a test printed in the run's archive, as a log of its own beside the build's. Its loss fails nothing.
+fn archived(step: &Step, printed: &[String], tested: &Tested, site: &Site<'_>) -> Option<Digest> {
+    let why = match tested {
+        Tested::Passed if printed.is_empty() => return None,
+        Tested::Passed => None,
+        Tested::Failed(failed) | Tested::CouldNot(failed) => Some(failed.message.as_str()),
+    };
+    let name = format!("{} test", step.target);
+    let mut recorder = site.run.recorder(&name, "test").ok()?;
+    for text in printed.iter().map(String::as_str).chain(why) {
+        writeln!(recorder, "{text}").ok()?;
+    }
+    let log = recorder.finish().ok()?;
+    let outcome = match tested {
+        Tested::Passed => LogOutcome::Succeeded,
+        Tested::Failed(_) | Tested::CouldNot(_) => LogOutcome::Failed,
+    };
+    let _ = site.run.record(TargetRecord {
+        target: name,
+        action: "test".to_owned(),
+        outcome,
+        log: Some(log.clone()),
+        manifest: None,
+        message: why.map(str::to_owned),
+        part: None,
+    });
+    Some(log)
+}
 
 /// A finished target, tested.
 pub(super) async fn pass(step: &Step, finished: Finished, site: &Site<'_>) -> Finished {
@@ -21,7 +56,17 @@ pub(super) async fn pass(step: &Step, finished: Finished, site: &Site<'_>) -> Fi
             return Finished { done, records };
         }
     };
-    let (class, failed) = match site.workshop.test(step, &manifest).await {
+    let printed = Mutex::new(Vec::new());
+    let line = |text: &str| {
+        let mut printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
+        printed.push(text.to_owned());
+        drop(printed);
+        site.workshop.line(&step.target, text);
+    };
+    let tested = site.workshop.test(step, &manifest, &line).await;
+    let printed = printed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let log_of_test = archived(step, &printed, &tested, site);
+    let (class, failed) = match tested {
         Tested::Passed => return Finished { done, records },
         Tested::Failed(failed) => (FailureClass::Test, failed),
         Tested::CouldNot(failed) => (FailureClass::Environment, failed),
@@ -41,7 +86,7 @@ pub(super) async fn pass(step: &Step, finished: Finished, site: &Site<'_>) -> Fi
         _ => None,
     });
     let key = pins.map(|pins| step.key(&pins).tag());
-    let about = (class, log.clone());
+    let about = (class, log_of_test.or_else(|| log.clone()));
     records.extend(key.and_then(|key| control::record(step, key, about, site)));
     Finished {
         done: Done {

@@ -60,8 +60,13 @@ pub trait Workshop: Send + Sync {
     /// The source of a step, its context packed into `work_dir`.
     fn prepare(&self, step: &Step, work_dir: &Path) -> Result<Prepared, Failed>;
 
-    /// Runs the image's `test` on a built manifest that is about to be published.
-    fn test<'w>(&'w self, step: &'w Step, manifest: &'w Digest) -> BoxFuture<'w, Tested>;
+    /// Runs the image's `test` on a built manifest that is about to be published; what it prints goes to `line`.
+    fn test<'w>(
+        &'w self,
+        step: &'w Step,
+        manifest: &'w Digest,
+        line: &'w (dyn Fn(&str) + Sync),
+    ) -> BoxFuture<'w, Tested>;
 
     /// What a step's source says of how it is built, without its context.
     fn describe(&self, step: &Step) -> Result<Described, Failed>;

@@ -179,6 +179,7 @@ impl Image<'_> {
             replaces: self.publication.expects.clone(),
             platforms: publication::platforms(&index.value),
             tags: moved,
+            promotes: self.publication.promotes.clone(),
             run: self.site.run.id().to_string(),
             at: (self.site.clock)().to_string(),
         }))

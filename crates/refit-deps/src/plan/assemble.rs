@@ -221,6 +221,7 @@ impl Evaluator<'_> {
             last_moved: self.last_moved(image),
             kept: if local { BTreeMap::new() } else { kept },
             after,
+            promotes: steps.iter().find_map(|step| step.promotes()),
             release: !patch,
             partial: self.lookup.ground.inventory.sweep.partial(),
             provenance: image.provenance,

@@ -1,7 +1,7 @@
 //! What a target's dependencies resolve to now: an in-repo parent's verdict, or what a registry says.
 
 use refit_dockerfile::{Found, FoundSource, Kind, Resolved as ResolvedFile};
-use refit_oci::{Digest, Document, Index, Platform, Reference, Repository};
+use refit_oci::{Digest, Document, Index, Platform, Reference, Repository, media_type};
 use refit_platform::best_match;
 
 use super::{
@@ -229,6 +229,10 @@ impl Evaluator<'_> {
             match self.lookup.document(reference.repository(), digest)? {
                 Answer::Found(document) => match document.as_ref() {
                     Document::Index(index) => match best_match(&index.value, platform) {
+                        Some(entry) if media_type::is_index(&entry.media_type) => {
+                            let reference = reference.clone();
+                            return Some(Err(StateKind::NestedIndex { reference }));
+                        }
                         Some(entry) => (
                             Some(digest.clone()),
                             &entry.digest,

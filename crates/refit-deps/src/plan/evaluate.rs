@@ -16,7 +16,7 @@ use crate::{
     image::Image,
     observe::{Answer, Ground, Lookup},
     pin::{self, Pin},
-    plan::Step,
+    plan::{PromoteOptions, Step},
     publication::{self, Publication, Unrecorded},
     reason::{State, StateKind, Unaffected},
     record::HoldRecord,
@@ -80,6 +80,8 @@ pub(super) struct Scope {
     pub(super) take_over: bool,
     /// How what other tools published is looked at.
     pub(super) adopting: Adopting,
+    /// Nothing is built: what a run has built is published.
+    pub(super) promoted: Option<PromoteOptions>,
 }
 
 /// How what other tools published is looked at.
@@ -223,12 +225,9 @@ impl<'a> Evaluator<'a> {
         self.depth.set(depth + 1);
         self.progress(&image.name, platform, Some(Progress::Underway));
         self.n_evaluated.set(self.n_evaluated.get() + 1);
-        let verdict = match self.role(image) {
-            None => None,
-            Some(Role::Patch) => self.patch(image, platform),
-            Some(Role::Release) => self.release(image, platform),
-            Some(Role::Local) => self.local(image, platform),
-            Some(Role::AsPublished) => self.as_published(image, platform),
+        let verdict = match (&self.scope.promoted, self.role(image)) {
+            (Some(options), _) => self.promoted(image, platform, options),
+            (None, role) => self.by_role(image, platform, role),
         };
         self.depth.set(depth);
         let verdict = match verdict {
@@ -246,6 +245,15 @@ impl<'a> Evaluator<'a> {
         };
         self.progress(&image.name, platform, progress);
         verdict
+    }
+
+    fn by_role(&self, image: &Image, platform: &Platform, role: Option<Role>) -> Option<Verdict> {
+        match role? {
+            Role::Patch => self.patch(image, platform),
+            Role::Release => self.release(image, platform),
+            Role::Local => self.local(image, platform),
+            Role::AsPublished => self.as_published(image, platform),
+        }
     }
 
     fn is_cyclic(&self, image: &Image) -> bool {

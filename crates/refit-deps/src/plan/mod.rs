@@ -12,6 +12,7 @@ mod explain;
 mod mirror;
 mod onbuild;
 pub mod outcome;
+mod promote;
 mod queue;
 mod rebase;
 mod release;
@@ -47,6 +48,7 @@ use crate::{
 pub use adopting::adopt;
 pub use explain::{Cheaper, NotTaken};
 pub use mirror::BaseCopy;
+pub use promote::{PromoteOptions, promote};
 pub use rebase::{InTheWay, OrElse, Rebase};
 pub use release::{ReleaseOptions, release};
 pub use restore::{RestorePlan, left_out, restore};
@@ -206,6 +208,8 @@ pub struct PlannedPublication {
     pub kept: BTreeMap<Platform, Digest>,
     /// The publish record that this one follows.
     pub after: Option<String>,
+    /// The run whose results are published by the user's decision.
+    pub promotes: Option<String>,
     /// Whether tags that hold something else than the lead may be written: on a release.
     pub release: bool,
     /// What a patch publishes that fails on some platforms.
@@ -228,6 +232,15 @@ impl Action {
 }
 
 impl Step {
+    /// The run that built it, where it is published by the user's decision.
+    fn promotes(&self) -> Option<String> {
+        let mut reasons = self.reasons.iter();
+        reasons.find_map(|reason| match reason {
+            Reason::Promoted { run } => Some(run.clone()),
+            _ => None,
+        })
+    }
+
     /// The key of its staging tag, with these pins.
     pub fn key<'a>(&'a self, pins: &'a [Pin]) -> Key<'a> {
         Key {

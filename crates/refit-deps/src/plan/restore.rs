@@ -172,6 +172,7 @@ fn restored(evaluator: &Evaluator<'_>, image: &Image, lead: &Reference) -> Resto
             replaces: before,
             platforms: platforms(index),
             tags,
+            promotes: None,
             run: RUN.to_owned(),
             at: said(annotations::CREATED).unwrap_or_default(),
         }));

@@ -73,6 +73,7 @@ pub fn status(ground: &Ground<'_>) -> Resolved<Status> {
         Scope {
             roles,
             patient: true,
+            backs_off: true,
             adopting: Adopting {
                 unrecorded: Unrecorded::Read,
                 ..Adopting::default()

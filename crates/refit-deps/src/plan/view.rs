@@ -167,7 +167,9 @@ pub fn state(state: &State) -> Value {
             platform,
             offered,
         } => json!({ "reference": reference, "wanted": platform, "offered": offered }),
-        StateKind::Schema1 { reference } => json!({ "reference": reference }),
+        StateKind::Schema1 { reference } | StateKind::NestedIndex { reference } => {
+            json!({ "reference": reference })
+        }
         StateKind::Unauthorized {
             reference,
             credentials,
@@ -211,10 +213,14 @@ pub fn state(state: &State) -> Value {
             json!({})
         }
     };
-    if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
+    extend(&mut value, more);
+    value
+}
+
+fn extend(value: &mut Value, more: Value) {
+    if let (Value::Object(value), Value::Object(more)) = (value, more) {
         value.extend(more);
     }
-    value
 }
 
 fn queued(queue: &Queue) -> Value {

@@ -88,6 +88,9 @@ pub struct PublishRecord {
     pub platforms: BTreeMap<Platform, Digest>,
     /// The tags that were moved, the lead first.
     pub tags: Vec<Reference>,
+    /// The run whose results are published by somebody's decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotes: Option<String>,
     /// The run's id.
     pub run: String,
     /// RFC 3339, UTC.
@@ -216,6 +219,7 @@ impl AdoptRecord {
                 .map(|(platform, adopted)| (platform.clone(), adopted.manifest.clone()))
                 .collect(),
             tags: self.tags.clone(),
+            promotes: None,
             run: self.run.clone(),
             at: self.at.clone(),
         }

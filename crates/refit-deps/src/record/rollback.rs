@@ -53,6 +53,7 @@ impl RollbackRecord {
             replaces: self.replaces.clone(),
             platforms: self.platforms.clone(),
             tags: self.tags.clone(),
+            promotes: None,
             run: self.run.clone(),
             at: self.at.clone(),
         }

@@ -136,6 +136,7 @@ pub(crate) fn after(world: &mut World, plan: &Plan) {
             replaces: publication.expects.clone(),
             platforms,
             tags: publication.tags.clone(),
+            promotes: None,
             run: "second".to_owned(),
             at: "2026-06-01T00:00:00Z".to_owned(),
         });

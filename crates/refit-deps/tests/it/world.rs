@@ -148,6 +148,7 @@ impl World {
                         .map(|(p, name)| (p.clone(), digest(name)))
                         .collect(),
                     tags: image.moving_tags(),
+                    promotes: None,
                     run: "r".to_owned(),
                     at: AT.to_owned(),
                 })
@@ -267,6 +268,7 @@ impl World {
                     .map(|(p, name)| (p.clone(), digest(name)))
                     .collect(),
                 tags: publish.tags.clone(),
+                promotes: None,
                 run: "r".to_owned(),
                 at: AT.to_owned(),
             });

@@ -111,7 +111,8 @@ fn select<'r>(
     let Some(what) = what else {
         return Ok((newest, newest.targets.iter().collect()));
     };
-    let is_meant = |target: &TargetRecord| target.target == what || image_of(target) == what;
+    let of_target = |target: &TargetRecord| target.target.split(' ').next() == Some(what);
+    let is_meant = |target: &TargetRecord| of_target(target) || image_of(target) == what;
     let mut with_target = runs.iter().filter_map(|run| {
         let meant = run.targets.iter().filter(|target| is_meant(target));
         let meant: Vec<&TargetRecord> = meant.collect();

@@ -15,6 +15,7 @@ pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod notes;
+pub(crate) mod promote;
 pub(crate) mod rebase;
 pub(crate) mod report;
 pub(crate) mod rollback;
@@ -64,6 +65,7 @@ pub(crate) async fn run(app: &App, verb: Verb) -> Result<Exit, CommandError> {
         Verb::Init(args) => init::run(app, &args),
         Verb::Hold(args) => hold::run(app, &args),
         Verb::Verify(args) => verify::run(app, &args).await,
+        Verb::Promote(args) => promote::run(app, &args).await,
         Verb::Rollback(args) => rollback::run(app, &args).await,
         Verb::Hook(args) => hook::run(app, &args).await,
         Verb::Runs(args) => runs::run(app, &args),

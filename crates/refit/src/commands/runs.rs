@@ -99,11 +99,12 @@ fn targets(run: &RunRecord) -> String {
         Outcome::Interrupted,
         Outcome::Running,
     ];
+    // A test's output is a log of its own, and no target.
+    let targets = run.targets.iter().filter(|t| t.action != "test");
+    let targets: Vec<_> = targets.collect();
     let counted = outcomes.map(|outcome| {
-        (
-            outcome,
-            run.targets.iter().filter(|t| t.outcome == outcome).count(),
-        )
+        let of_outcome = targets.iter().filter(|t| t.outcome == outcome);
+        (outcome, of_outcome.count())
     });
     let parts: Vec<String> = counted
         .iter()
@@ -113,7 +114,7 @@ fn targets(run: &RunRecord) -> String {
     match parts.as_slice() {
         [_] => format!(
             "{} {}",
-            count(run.targets.len(), "target"),
+            count(targets.len(), "target"),
             parts[0].split_once(' ').map_or("", |(_, o)| o)
         ),
         _ => parts.join(", "),

@@ -65,7 +65,8 @@ fn out_of_reach(plan: &Plan, state: &State) -> Exit {
         | StateKind::CheckNotAccepted
         | StateKind::MissingTag { .. }
         | StateKind::MissingPlatform { .. }
-        | StateKind::Schema1 { .. } => Exit::Partial,
+        | StateKind::Schema1 { .. }
+        | StateKind::NestedIndex { .. } => Exit::Partial,
         _ => Exit::Fine,
     }
 }

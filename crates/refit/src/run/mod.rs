@@ -105,7 +105,11 @@ pub(crate) async fn apply(
         watch: &watch,
         secrets: &secrets,
         checkouts: Checkouts::in_folder(scratch.path()),
-        tested: published_images(plan),
+        // What is promoted is published whatever a test says of it.
+        tested: match kind {
+            RunKind::Promote => BTreeSet::new(),
+            _ => published_images(plan),
+        },
         message: format!("refit: {} {id}", kind.as_str()),
         remote,
         observed: Mutex::new(first),
@@ -324,12 +328,30 @@ fn sentence_of(
             .count();
     let moves: Vec<BaseMove> = moves.into_iter().collect();
     let date = at.strftime("%Y-%m-%d").to_string();
-    Some(sentence::run(
-        &date,
-        kind.as_str(),
-        &id.to_string(),
-        &published,
-        kept_targets,
-        &moves,
-    ))
+    let mut done: sentence::Done<'_> = BTreeMap::new();
+    for image in published {
+        done.entry(done_with(&image, applied, kind))
+            .or_default()
+            .insert(image);
+    }
+    let id = id.to_string();
+    let run = (date.as_str(), kind.as_str(), id.as_str());
+    Some(sentence::run(run, &done, kept_targets, &moves))
+}
+
+/// What was done with an image, in a word. One platform that was built makes it more than a rebase.
+fn done_with(image: &str, applied: &Applied, kind: RunKind) -> &'static str {
+    let outcomes = || {
+        let of_image = applied.done.iter().filter(|d| d.target.image == image);
+        of_image.map(|done| &done.outcome)
+    };
+    let is_rebased = outcomes().any(|outcome| matches!(outcome, Outcome::Rebased(_)));
+    let is_built = outcomes().any(|outcome| matches!(outcome, Outcome::Built(_)));
+    match kind {
+        RunKind::Promote => "published",
+        _ if is_rebased && !is_built => "rebased",
+        RunKind::Sweep => "rebuilt",
+        RunKind::Rebase => "rebased",
+        RunKind::Build | RunKind::Task => "built",
+    }
 }

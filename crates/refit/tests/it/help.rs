@@ -21,6 +21,7 @@ const VERBS: &[&[&str]] = &[
     &["deps", "record"],
     &["init"],
     &["hold"],
+    &["promote"],
     &["rollback"],
     &["verify"],
     &["hook"],

@@ -63,6 +63,12 @@ fn a_failed_target_is_tried_again_after_longer_and_longer() {
         .exits(1)
         .mentions("deferred until 2026-05-28 21:27 UTC: it failed")
         .mentions("`refit sweep web` tries it at once");
+    let status = shop
+        .refit_with(&[(name, &time)], &["status", "--exit-code"])
+        .exits(1)
+        .mentions("deferred")
+        .mentions("until 2026-05-28 21:27 UTC: it failed");
+    assert!(!status.stdout.contains("stale  "), "{}", status.stdout);
     // After an hour, and after two more.
     assert_eq!(n_failed(&sweep_at(&shop, 62, &["sweep"], 1)), 1);
     assert_eq!(n_failed(&sweep_at(&shop, 130, &["sweep"], 1)), 0);

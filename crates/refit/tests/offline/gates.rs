@@ -59,6 +59,14 @@ fn a_test_that_fails_keeps_the_tags_and_the_children_where_they_are() {
     assert_eq!(bench.all_published(&["web", "shop"]), before);
     let base = bench.file("base", "linux/amd64", "etc/patch").unwrap();
     assert_eq!(base, "two");
+    // What the test printed is kept beside what the build did.
+    shop.refit(&["logs", "web@linux/arm64"])
+        .exits(0)
+        .mentions("out of order\n")
+        .mentions("rebased: ");
+    shop.refit(&["runs"])
+        .exits(0)
+        .mentions("2 succeeded, 2 failed, 2 skipped");
     // It is built, and is not tested in every sweep.
     let n_tests = || fs::read_to_string(&log).unwrap().lines().count();
     let tests = n_tests();

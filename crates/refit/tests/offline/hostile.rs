@@ -116,7 +116,7 @@ fn an_index_in_an_index_is_no_image_of_a_platform() {
     }
     let said = shop.refit(&["sweep"]);
     assert!(matches!(said.code, Some(1 | 2)), "{said}");
-    said.mentions("` is an index");
+    said.mentions("nested-index");
     assert_eq!(bench.all_published(&IMAGES), before);
     recovers(&bench, &shop);
 }

@@ -27,6 +27,7 @@ mod mirror;
 mod notes;
 mod onbuild;
 mod places;
+mod promote;
 mod provenance;
 mod queue;
 mod quick_look;

@@ -57,6 +57,8 @@ fn a_sweep_puts_a_whole_chain_on_a_new_base_and_sends_no_layer() {
     }
     let records = shop.records();
     assert_eq!(records.matches(r#""how":"rebase""#).count(), 6, "{records}");
+    let said = shop.git(&["log", "--notes=refit", "-1"]);
+    assert!(said.contains(": base, shop, web rebased; "), "{said}");
     shop.refit(&["sweep"])
         .exits(0)
         .mentions("nothing to do: 6 targets are");

@@ -181,7 +181,7 @@ fn people_read_what_happened_in_the_log() {
     let log = shop.git(&["log", "--notes=refit"]);
     assert!(log.contains(": base, shop, web built"), "{log}");
     let moved = format!(
-        ": base, shop, web rebuilt, 3 kept; {}/base/os:1 ",
+        ": base, shop, web rebased, 3 kept; {}/base/os:1 ",
         bench.hub.host()
     );
     assert!(log.contains(&moved), "{log}");

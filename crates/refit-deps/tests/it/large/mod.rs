@@ -172,6 +172,7 @@ impl Large {
             replaces: None,
             platforms: platforms.collect(),
             tags: image.moving_tags(),
+            promotes: None,
             run: "01KA0000000000000000000000".to_owned(),
             at: at.to_owned(),
         });

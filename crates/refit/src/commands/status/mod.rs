@@ -105,7 +105,10 @@ pub(crate) async fn run(app: &App, args: &StatusArgs) -> Result<Exit, CommandErr
     if args.format.format == Format::Human {
         hints(app, tip, status, n_stale);
     }
-    Ok(if args.exit_code && n_stale > 0 {
+    // What failed and is left alone for a while is stale all the same.
+    let backs_off = |state: &StateKind| matches!(state, StateKind::BackingOff { .. });
+    let mut said = status.rows.iter().flat_map(|row| &row.states);
+    Ok(if args.exit_code && (n_stale > 0 || said.any(backs_off)) {
         Exit::Partial
     } else {
         exit

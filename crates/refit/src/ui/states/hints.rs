@@ -39,6 +39,9 @@ fn way_out(kind: &StateKind) -> Option<&'static str> {
         StateKind::RateLimited { .. } => {
             "run it again later, or log in: registries let those they know ask more often"
         }
+        StateKind::NestedIndex { .. } => {
+            "name what it holds for the platform in the FROM line, by digest, or a tag that holds the platforms themselves"
+        }
         StateKind::Schema1 { .. } => {
             "use another tag in the FROM line, or have the base pulled and pushed again by whoever owns it"
         }

@@ -45,6 +45,7 @@ pub(crate) fn reason(reason: &Reason) -> String {
         Reason::PlatformAdded => "the platform is not published yet".to_owned(),
         Reason::CheckFailed => "its `stale-when` command calls it stale".to_owned(),
         Reason::Forced => "forced".to_owned(),
+        Reason::Promoted { run } => format!("run {run} is promoted"),
         Reason::NeverBuilt => "there is no build of it yet".to_owned(),
         Reason::SourceChanged => "its Dockerfile changed".to_owned(),
         Reason::ConfigChanged => "its configuration changed".to_owned(),
@@ -112,18 +113,19 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
             platform,
             offered,
         } => missing_platform(reference, platform, offered),
-        StateKind::Schema1 { reference } => format!(
-            "{} is in Docker's schema 1, which no engine of today pulls",
-            reference.familiar()
+        StateKind::Schema1 { reference } => unpullable(
+            reference,
+            "is in Docker's schema 1, which no engine of today pulls",
+        ),
+        StateKind::NestedIndex { reference } => unpullable(
+            reference,
+            "holds an index where its platform's manifest should be, which no engine pulls",
         ),
         StateKind::RateLimited {
             reference,
             until,
             message,
-        } => {
-            let until = until.map_or_else(String::new, |at| format!(" until {}", moment(at)));
-            format!("{}: {message}{until}", reference.familiar())
-        }
+        } => rate_limited(reference, *until, message),
         StateKind::Unreachable { reference, message }
         | StateKind::Unauthorized {
             reference, message, ..
@@ -131,9 +133,7 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
             format!("{}: {message}", reference.familiar())
         }
         StateKind::ReleaseSourceUnknown { reasons } => source_unknown(reasons),
-        StateKind::ReleaseSourceKnown { commit } => {
-            format!("its own index says that it was built from commit {}", commit.short())
-        }
+        StateKind::ReleaseSourceKnown { commit } => source_known(commit.short()),
         StateKind::Adoptable { how, .. } => adoptable(*how),
         StateKind::NewerIsPublished { commit } => {
             let commit = commit.short();
@@ -164,6 +164,15 @@ pub(crate) fn state_words(kind: &StateKind) -> String {
             why.join("; ")
         }
     }
+}
+
+fn unpullable(reference: &Reference, why: &str) -> String {
+    format!("{} {why}", reference.familiar())
+}
+
+fn rate_limited(reference: &Reference, until: Option<Timestamp>, message: &str) -> String {
+    let until = until.map_or_else(String::new, |at| format!(" until {}", moment(at)));
+    format!("{}: {message}{until}", reference.familiar())
 }
 
 fn ungenerated(missing: &[MissingInput]) -> String {
@@ -261,6 +270,10 @@ fn source_unknown(reasons: &[Reason]) -> String {
     let why = reasons.iter().map(reason);
     let unknown = "nothing says which commit was released".to_owned();
     why.chain([unknown]).collect::<Vec<_>>().join("; ")
+}
+
+fn source_known(commit: &str) -> String {
+    format!("its own index says that it was built from commit {commit}")
 }
 
 fn adoptable(how: Option<How>) -> String {
