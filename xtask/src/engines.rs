@@ -56,13 +56,14 @@ const LINTERS: [&str; 2] = ["check-jsonschema==0.39.0", "zizmor==1.32.0"];
 const LINTERS_PROOF: &str = "complete-1";
 
 /// Program that must be on the PATH, and Debian's package for it.
-const TOOLS: [(&str, &str); 8] = [
+const TOOLS: [(&str, &str); 9] = [
     ("git", "git"),
     ("skopeo", "skopeo"),
     ("chromium", "chromium"),
     ("qemu-aarch64-static", "qemu-user-static"),
     ("update-binfmts", "binfmt-support"),
     ("unshare", "util-linux"),
+    ("ssh-agent", "openssh-client"),
     ("mandoc", "mandoc"),
     ("shellcheck", "shellcheck"),
 ];

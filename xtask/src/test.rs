@@ -13,7 +13,7 @@ struct Need {
     is_met: fn() -> bool,
 }
 
-const NEEDS: [Need; 11] = [
+const NEEDS: [Need; 12] = [
     Need {
         mark: "needs_engine_docker20_",
         is_met: || engines::can_start("docker20"),
@@ -53,6 +53,10 @@ const NEEDS: [Need; 11] = [
     Need {
         mark: "needs_shellcheck_",
         is_met: || has_program("shellcheck"),
+    },
+    Need {
+        mark: "needs_ssh_",
+        is_met: || has_program("ssh-agent"),
     },
     Need {
         mark: "needs_git_",

@@ -1,12 +1,18 @@
 //! What builds one target: the recipe it gets, what it hands back, and why it may refuse.
 
-use std::{collections::BTreeMap, fmt, io, ops::Range, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, io,
+    ops::Range,
+    path::PathBuf,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use refit_context::ContextEntry;
 pub use refit_deps::key::EngineKind;
 use refit_dockerfile::{Dockerfile, Resolved};
-use refit_oci::{Descriptor, Digest, ImageConfig, Platform, Repository};
+use refit_oci::{Descriptor, Digest, ImageConfig, Platform, Reference, Repository};
 use refit_registry::{Registry, RegistryError};
 
 /// An endpoint that turns a recipe into layers and a config.
@@ -51,8 +57,12 @@ pub struct Recipe {
     pub network: Option<String>,
     /// What `RUN --mount=type=secret` may ask for.
     pub secrets: SecretValues,
-    /// Whether the layer cache is left unread.
+    /// The SSH agent that `RUN --mount=type=ssh` may ask; none: there is none.
+    pub ssh: Option<SshAgent>,
+    /// Whether layer caches are left unread.
     pub no_cache: bool,
+    /// Layer caches that outlive the engine.
+    pub caches: Caches,
     /// The packed main context.
     pub context: ContextTar,
     /// One entry for each external reference or in-repo parent of `resolved.found`.
@@ -68,6 +78,42 @@ pub struct SecretValues(pub BTreeMap<String, Vec<u8>>);
 impl fmt::Debug for SecretValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// An SSH agent, and the ids under which a Dockerfile may ask for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SshAgent {
+    /// `default`, unless a mount names another.
+    pub ids: BTreeSet<String>,
+    /// Its Unix socket.
+    pub socket: PathBuf,
+}
+
+/// Layer caches that outlive the engine.
+#[derive(Clone, Default)]
+pub struct Caches {
+    /// Read: of each list the first that is there.
+    pub from: Vec<Vec<CachePlace>>,
+    /// Written.
+    pub to: Vec<CachePlace>,
+    /// Whether the image itself says what its layers are made of, so that a later build can read it as a cache.
+    pub inline: bool,
+}
+
+/// Where a layer cache is kept.
+#[derive(Clone)]
+pub struct CachePlace {
+    /// The endpoint.
+    pub registry: Arc<dyn Registry>,
+    /// Repository and tag there.
+    pub reference: Reference,
+}
+
+impl Caches {
+    /// Whether nothing is read or written.
+    pub fn is_empty(&self) -> bool {
+        self.from.is_empty() && self.to.is_empty() && !self.inline
     }
 }
 

@@ -1,6 +1,12 @@
 //! Images: the entries of the inventory.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
 
 use refit_dockerfile::{Dockerfile, NamedContext};
 use refit_oci::{Platform, Reference, Repository};
@@ -32,6 +38,14 @@ pub struct Image {
     pub network: Option<String>,
     /// Build secrets by id. Not part of the source id: they are not in the image.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// The ids by which `RUN --mount=type=ssh` may ask the SSH agent. Not part of the source id either.
+    pub ssh: BTreeSet<String>,
+    /// Layer caches that builds read.
+    pub cache_from: Vec<Reference>,
+    /// Layer caches that builds write.
+    pub cache_to: Vec<Reference>,
+    /// Whether the image says what its layers are made of, for a later build that reads it as a cache.
+    pub cache_inline: bool,
     /// Platforms that are built.
     pub platforms: Vec<Platform>,
     /// Moving tags; the first leads. Empty: built by name only.

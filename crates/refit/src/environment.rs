@@ -32,6 +32,8 @@ pub(crate) const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 pub(crate) const DOCKER_HOST: &str = "DOCKER_HOST";
 /// The buildkitd to build with, as BuildKit's own client understands it.
 pub(crate) const BUILDKIT_HOST: &str = "BUILDKIT_HOST";
+/// The socket of the SSH agent that an image's `ssh` lets RUN ask.
+pub(crate) const SSH_AUTH_SOCK: &str = "SSH_AUTH_SOCK";
 /// The folder with Docker's `config.json` and its credentials, `~/.docker` unless set.
 pub(crate) const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 /// The text of a `config.json` with credentials, asked before any file.
@@ -93,6 +95,10 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         "the buildkitd of `engine = \"buildkit\"` (that inside Docker Engine)",
     ),
     (
+        SSH_AUTH_SOCK,
+        "the SSH agent that an image's `ssh` lets RUN ask",
+    ),
+    (
         DOCKER_CONFIG,
         "the folder with Docker's credentials (~/.docker)",
     ),
@@ -134,6 +140,8 @@ pub(crate) struct Environment {
     pub(crate) docker_host: Option<String>,
     /// [`BUILDKIT_HOST`], if set.
     pub(crate) buildkit_host: Option<String>,
+    /// [`SSH_AUTH_SOCK`], if set.
+    pub(crate) ssh_agent: Option<PathBuf>,
     /// [`REFIT_ENGINE`], if set.
     pub(crate) executor: Option<Executor>,
     /// Where credentials are looked for.
@@ -218,6 +226,7 @@ impl Environment {
             search_path: set("PATH").unwrap_or_default(),
             docker_host: text(DOCKER_HOST),
             buildkit_host: text(BUILDKIT_HOST),
+            ssh_agent: path(SSH_AUTH_SOCK),
             executor,
             credentials: CredentialSources {
                 inline: text(DOCKER_AUTH_CONFIG),

@@ -11,7 +11,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use refit_build::{
     apply::{Broken, Described, Done, Failed, Mirrored, Prepared, Tested, Workshop},
-    engine::ContextTar,
+    engine::{ContextTar, SshAgent},
 };
 use refit_context::Location;
 use refit_deps::{
@@ -241,6 +241,13 @@ impl LineWorkshop<'_> {
         }
     }
 
+    /// The user's SSH agent, for an image that asks for it. Where there is none, a mount that requires it says so.
+    fn ssh_agent(&self, image: &Image) -> Option<SshAgent> {
+        let socket = self.observer.project.environment.ssh_agent.clone()?;
+        let ids = image.ssh.clone();
+        (!ids.is_empty()).then_some(SshAgent { ids, socket })
+    }
+
     fn try_prepare(&self, step: &Step, work_dir: &Path) -> Result<Prepared, CommandError> {
         let Described {
             image,
@@ -275,9 +282,10 @@ impl LineWorkshop<'_> {
             None => with_location(project, &snapshot, &image, pack)?,
         };
         Ok(Prepared {
-            image,
             file,
             resolved,
+            ssh: self.ssh_agent(&image),
+            image,
             context: ContextTar { path, entries },
             secrets,
         })

@@ -7,10 +7,11 @@ use refit_deps::{
     plan::{Action, Step},
     record::FailureClass,
 };
+use refit_dockerfile::Resolved;
 use refit_oci::Digest;
 
 use super::{
-    Failed, Prepared, Site,
+    Failed, Prepared, Site, caches,
     control::{self, Broken},
     cutoff, io_failed,
     pinned::{self, Settled},
@@ -82,29 +83,9 @@ pub(super) async fn build(
         resolved,
         context,
         secrets,
+        ssh,
     } = site.workshop.prepare(step, work.path())?;
-    let mut bases = Vec::new();
-    for (found_index, found) in resolved.found.iter().enumerate() {
-        if found.kind == refit_dockerfile::Kind::Frontend {
-            continue; // the engine's own frontend reads the reduced Dockerfile
-        }
-        let Some(pin) = pinned::pin_of(found, settled) else {
-            let message = format!("`{}` has no pin", found.written);
-            return Err(Broken::from(Failed {
-                message,
-                excerpt: None,
-                hint: None,
-            }));
-        };
-        let registry = site.registries.registry(pin.repository.registry());
-        let (repository, manifest) = (pin.repository.clone(), pin.manifest.clone());
-        bases.push(PinnedBase {
-            found_index,
-            registry,
-            repository,
-            manifest,
-        });
-    }
+    let bases = bases(&resolved, settled, site)?;
     pinned::check_triggers(site.registries, &resolved, settled, step).await?;
     let root = pinned::root_base(&resolved)
         .and_then(|index| pinned::pin_of(&resolved.found[index], settled));
@@ -123,7 +104,9 @@ pub(super) async fn build(
         labels: image.labels.clone(),
         network: image.network.clone(),
         secrets,
+        ssh,
         no_cache: step.no_cache,
+        caches: caches::of(&image, &step.target.platform, site.registries),
         context,
         pins: bases,
         work_dir: work.path().join("engine"),
@@ -153,6 +136,37 @@ pub(super) async fn build(
         base_diff_ids,
         how: "rebuild",
     })
+}
+
+/// Where everything that the Dockerfile refers to is read.
+fn bases(
+    resolved: &Resolved,
+    settled: &[Settled],
+    site: &Site<'_>,
+) -> Result<Vec<PinnedBase>, Broken> {
+    let mut bases = Vec::new();
+    for (found_index, found) in resolved.found.iter().enumerate() {
+        if found.kind == refit_dockerfile::Kind::Frontend {
+            continue; // the engine's own frontend reads the reduced Dockerfile
+        }
+        let Some(pin) = pinned::pin_of(found, settled) else {
+            let message = format!("`{}` has no pin", found.written);
+            return Err(Broken::from(Failed {
+                message,
+                excerpt: None,
+                hint: None,
+            }));
+        };
+        let registry = site.registries.registry(pin.repository.registry());
+        let (repository, manifest) = (pin.repository.clone(), pin.manifest.clone());
+        bases.push(PinnedBase {
+            found_index,
+            registry,
+            repository,
+            manifest,
+        });
+    }
+    Ok(bases)
 }
 
 /// A failure to build what could not be rebased.

@@ -3,6 +3,7 @@
 //! A staged target is its result, from any machine: a run that is killed, and begun again, repeats nothing.
 
 mod build;
+mod caches;
 mod content;
 mod control;
 mod cutoff;
@@ -39,7 +40,7 @@ use refit_platform::Target;
 use refit_registry::Registries;
 
 use crate::{
-    engine::{ContextTar, Engine, SecretValues},
+    engine::{ContextTar, Engine, SecretValues, SshAgent},
     rebase::Rebaser,
 };
 
@@ -107,6 +108,8 @@ pub struct Prepared {
     pub context: ContextTar,
     /// The values of the image's build secrets.
     pub secrets: SecretValues,
+    /// The SSH agent that the image may ask.
+    pub ssh: Option<SshAgent>,
 }
 
 /// What a step's source says of how it is built.

@@ -207,6 +207,19 @@ fn network(recipe: &Recipe) -> Option<Refusal> {
     ))
 }
 
+/// Refuses layer caches that outlive the engine: they take BuildKit's own API.
+pub(crate) fn no_caches(recipe: &Recipe, name: &str) -> Result<(), Refusal> {
+    if recipe.caches.is_empty() {
+        return Ok(());
+    }
+    let from = &recipe.file.stages.get(recipe.resolved.target);
+    let span = from.map_or(0..0, |stage| stage.from.span.clone());
+    let message = format!("{name} does nothing with `cache-from` and `cache-to`");
+    let hint =
+        "take `engine = \"buildkit\"`, or `REFIT_ENGINE=buildkit` for all images with `auto`";
+    Err(at(recipe, &span, message, Some(hint.to_owned())))
+}
+
 fn at(recipe: &Recipe, span: &Range<usize>, message: String, hint: Option<String>) -> Refusal {
     Refusal {
         line: recipe.file.position(span.start).0,
@@ -224,7 +237,7 @@ pub(crate) mod tests {
     use refit_oci::Platform;
 
     use super::*;
-    use crate::engine::{ContextTar, SecretValues};
+    use crate::engine::{Caches, ContextTar, SecretValues};
 
     pub(crate) fn recipe(text: &str, platform: &Platform) -> Recipe {
         let file = parse(text).unwrap();
@@ -246,7 +259,9 @@ pub(crate) mod tests {
             labels: BTreeMap::new(),
             network: None,
             secrets: SecretValues::default(),
+            ssh: None,
             no_cache: false,
+            caches: Caches::default(),
             context: ContextTar {
                 path: "/nonexistent".into(),
                 entries: Vec::new(),

@@ -3,6 +3,8 @@
 //! Bases come from, and the result goes to, a registry of refit's own on the loopback interface, by BuildKit itself: it
 //! needs no credentials and no configuration, and keeps nothing of a build but its cache.
 
+mod agent;
+mod cache;
 pub(crate) mod check;
 mod endpoint;
 mod facts;
@@ -25,9 +27,10 @@ pub use facts::BuildKitFacts;
 
 pub(crate) use facts::{Workers, others};
 pub(crate) use output::assemble;
-pub(crate) use request::{Counter, root_pin, run};
+pub(crate) use request::{Ask, Counter, root_pin, run};
 pub(crate) use solve::Exporter;
 
+use self::cache::Opened;
 use crate::engine::{Built, Engine, EngineError, EngineKind, Recipe, Refusal};
 
 /// The build argument that fixes the times of an image and, where BuildKit can, of the files in its layers.
@@ -79,8 +82,16 @@ impl Engine for BuildKitEngine {
         if recipe.build_args.contains_key(EPOCH) && self.facts.rewrites_times() {
             to = to.with("rewrite-timestamp", "true");
         }
-        let exported = run(&self.endpoint, recipe, &counter, to, log).await?;
-        let pushed = counter.take()?;
+        let caches = Opened::open(recipe, &counter, log).await?;
+        let ask = Ask {
+            exporter: to,
+            caches: caches.options(),
+            names: caches.names(),
+        };
+        let exported = run(&self.endpoint, recipe, &counter, ask, log).await?;
+        caches.keep(&counter.loopback, log).await;
+        let mut pushed = counter.take()?;
+        caches.complete(recipe, &mut pushed).await?;
         if exported.digest.as_ref() != Some(pushed.manifest.digest()) {
             return Err(EngineError::BadResult {
                 reason: "what it pushed is not what it says that it built".to_owned(),

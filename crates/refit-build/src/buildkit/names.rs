@@ -27,6 +27,17 @@ impl Names {
         Self(named.collect())
     }
 
+    /// These and others.
+    pub(super) fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
+    /// Names that are known.
+    pub(super) fn known(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+
     /// The text with names instead of addresses.
     pub(super) fn put(&self, text: &str) -> String {
         self.0

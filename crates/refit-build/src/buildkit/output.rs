@@ -51,6 +51,11 @@ impl BaseLayers {
         })
     }
 
+    /// Which of the recipe's pins it is.
+    pub(crate) fn found_index(&self) -> usize {
+        self.found_index
+    }
+
     /// The blobs that the engine need not send.
     pub(crate) fn blobs(&self) -> impl Iterator<Item = Descriptor> + '_ {
         self.layers.iter().cloned()
@@ -109,6 +114,11 @@ pub(crate) fn assemble(
     })
 }
 
+/// The layers of a pushed image.
+pub(crate) fn layers(pushed: &Pushed) -> Result<Vec<Descriptor>, EngineError> {
+    image_manifest(pushed).map(|manifest| manifest.layers.clone())
+}
+
 /// A layer that is not the root base's: sent by the engine, or known from another base.
 fn own_layer(
     recipe: &Recipe,
@@ -138,7 +148,7 @@ fn own_layer(
 }
 
 /// Moves a spooled blob to where it outlives the registry that took it.
-fn keep(sent: &Path, work_dir: &Path, digest: &Digest) -> Result<PathBuf, EngineError> {
+pub(crate) fn keep(sent: &Path, work_dir: &Path, digest: &Digest) -> Result<PathBuf, EngineError> {
     let path = work_dir.join(format!("layer-{}", digest.hex()));
     // The same layer may be there twice; and the spool may be on another file system.
     if !path.exists() && fs::rename(sent, &path).is_err() {

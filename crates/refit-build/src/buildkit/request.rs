@@ -7,9 +7,11 @@ use std::{
     path::Path,
 };
 
+use bollard_buildkit_proto::moby::buildkit::v1::CacheOptions;
 use refit_dockerfile::StageBase;
 use refit_oci::{Digest, Reference};
 use refit_registry::loopback::Loopback;
+use serde_json::json;
 use sha2::Digest as _;
 use tonic::Code;
 
@@ -76,12 +78,31 @@ impl Counter {
     }
 }
 
+/// What becomes of a result, and which layer caches are read and written.
+pub(crate) struct Ask {
+    pub(crate) exporter: Exporter,
+    pub(super) caches: Option<CacheOptions>,
+    /// What caches' addresses on loopback are called.
+    pub(super) names: Names,
+}
+
+impl Ask {
+    /// No caches but the engine's own.
+    pub(crate) fn of(exporter: Exporter) -> Self {
+        Self {
+            exporter,
+            caches: None,
+            names: Names::default(),
+        }
+    }
+}
+
 /// Runs the build; its result is then where the exporter puts it.
 pub(crate) async fn run(
     endpoint: &Endpoint,
     recipe: &Recipe,
     counter: &Counter,
-    to: Exporter,
+    ask: Ask,
     log: &mut (dyn Write + Send),
 ) -> Result<Exported, EngineError> {
     let bases = &counter.bases;
@@ -97,6 +118,7 @@ pub(crate) async fn run(
     let served = Served {
         folders: BTreeMap::from([(CONTEXT, tree), (DOCKERFILE_FOLDER, file)]),
         secrets: recipe.secrets.clone(),
+        ssh: recipe.ssh.clone(),
     };
     let unreachable = |e| endpoint.unreachable(e);
     let control = endpoint.control().await;
@@ -107,12 +129,15 @@ pub(crate) async fn run(
         Some("host") => vec!["network.host".to_owned()],
         _ => Vec::new(),
     };
-    let names = Names::of(recipe, bases);
+    let names = Names::of(recipe, bases).and(ask.names);
+    let mut options = options::options(recipe, bases);
+    options.extend(ask.caches.as_ref().and_then(imports));
     let request = Solve {
         session: session.id().to_owned(),
-        options: options::options(recipe, bases),
+        options,
         entitlements,
-        exporter: to,
+        exporter: ask.exporter,
+        caches: ask.caches,
         names: names.clone(),
     };
     let (status, step) = match solve::solve(&control, request, log).await {
@@ -133,6 +158,16 @@ pub(crate) async fn run(
     }
     let message = names.put(status.message());
     Err(failure::explain(recipe, &message, step.as_deref()))
+}
+
+/// Caches that are read are told to the frontend, which resolves the Dockerfile with them.
+fn imports(caches: &CacheOptions) -> Option<(String, String)> {
+    let imports = caches.imports.iter();
+    let imports: Vec<_> = imports
+        .map(|import| json!({ "Type": import.r#type, "Attrs": import.attrs }))
+        .collect();
+    let text = serde_json::Value::from(imports).to_string();
+    (!caches.imports.is_empty()).then(|| ("cache-imports".to_owned(), text))
 }
 
 /// Whether BuildKit's words are that it can't connect to the registry.
@@ -165,7 +200,7 @@ fn content_key(dockerfile: &str, context: &Path) -> io::Result<Digest> {
     }
 }
 
-fn failed(source: impl std::error::Error + Send + Sync + 'static) -> EngineError {
+pub(super) fn failed(source: impl std::error::Error + Send + Sync + 'static) -> EngineError {
     EngineError::Engine {
         action: "be given a registry on this machine".to_owned(),
         source: source.into(),

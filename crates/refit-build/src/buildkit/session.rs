@@ -17,6 +17,7 @@ use bollard_buildkit_proto::{
             secrets_server::{Secrets, SecretsServer},
         },
         filesync::packet::file_sync_server::{FileSync, FileSyncServer},
+        sshforward::v1::ssh_server::SshServer,
     },
 };
 use futures_util::{Stream, stream};
@@ -25,10 +26,11 @@ use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap, transport::Server};
 
 use super::{
+    agent::Agents,
     endpoint::{Control, Endpoint, Tunnel},
     tree::Tree,
 };
-use crate::engine::SecretValues;
+use crate::engine::{SecretValues, SshAgent};
 
 /// Bytes in one message; gRPC receivers take a few megabytes at most.
 const PIECE: usize = 32 * 1024;
@@ -42,6 +44,8 @@ pub(super) struct Served {
     pub(super) folders: BTreeMap<&'static str, Tree>,
     /// What `RUN --mount=type=secret` may ask for.
     pub(super) secrets: SecretValues,
+    /// What `RUN --mount=type=ssh` may ask.
+    pub(super) ssh: Option<SshAgent>,
 }
 
 /// An open session; dropped, its connection is closed.
@@ -66,6 +70,8 @@ impl Session {
             "/moby.filesync.v1.FileSync/DiffCopy",
             "/grpc.health.v1.Health/Check",
             "/moby.buildkit.secrets.v1.Secrets/GetSecret",
+            "/moby.sshforward.v1.SSH/CheckAgent",
+            "/moby.sshforward.v1.SSH/ForwardAgent",
         ];
         let mut headers = vec![
             ("X-Docker-Expose-Session-Uuid", id.as_str()),
@@ -79,6 +85,7 @@ impl Session {
         let server = Server::builder()
             .add_service(HealthServer::new(Alive))
             .add_service(SecretsServer::new(Given(given.secrets)))
+            .add_service(SshServer::new(Agents(given.ssh)))
             .add_service(FileSyncServer::new(Folders(folders.collect())));
         let (open, closed) = oneshot::channel::<()>();
         tokio::spawn(async move {

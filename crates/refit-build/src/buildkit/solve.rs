@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use bollard_buildkit_proto::moby::buildkit::v1::{SolveRequest, StatusRequest};
+use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptions, SolveRequest, StatusRequest};
 use refit_oci::{Digest, Reference};
 use tonic::Status;
 
@@ -29,6 +29,8 @@ pub(super) struct Solve {
     pub(super) entitlements: Vec<String>,
     /// What becomes of the result.
     pub(super) exporter: Exporter,
+    /// Layer caches that are read and written.
+    pub(super) caches: Option<CacheOptions>,
     /// What bases are called in the log.
     pub(super) names: Names,
 }
@@ -92,6 +94,7 @@ pub(super) async fn solve(
         frontend: "dockerfile.v0".to_owned(),
         frontend_attrs: solve.options.into_iter().collect(),
         entitlements: solve.entitlements,
+        cache: solve.caches,
         // Older servers know no other fields; newer ones still read them.
         exporter_deprecated: solve.exporter.name.to_owned(),
         exporter_attrs_deprecated: solve.exporter.attributes.into_iter().collect(),

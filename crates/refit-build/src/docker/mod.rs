@@ -20,7 +20,7 @@ pub use image::clean_up;
 
 use self::{facts::unreachable, image::Left};
 use crate::{
-    buildkit::{self, Counter, Endpoint, Exporter, assemble, check, root_pin},
+    buildkit::{self, Ask, Counter, Endpoint, Exporter, assemble, check, root_pin},
     engine::{Built, Engine, EngineError, EngineKind, Recipe, Refusal},
 };
 
@@ -86,7 +86,8 @@ impl Engine for DockerEngine {
     }
 
     fn check(&self, recipe: &Recipe) -> Result<(), Refusal> {
-        check::check(recipe, &self.facts.abilities())
+        check::check(recipe, &self.facts.abilities())?;
+        check::no_caches(recipe, &self.facts.name())
     }
 
     async fn build(
@@ -102,7 +103,14 @@ impl Engine for DockerEngine {
         let output = &counter.output;
         let endpoint = Endpoint::Docker(self.address.clone());
         let left = Left::behind(&self.client, output);
-        buildkit::run(&endpoint, recipe, &counter, Exporter::kept(output), log).await?;
+        buildkit::run(
+            &endpoint,
+            recipe,
+            &counter,
+            Ask::of(Exporter::kept(output)),
+            log,
+        )
+        .await?;
         let pushed = image::push(&self.client, output).await;
         left.remove().await;
         pushed?;

@@ -23,6 +23,9 @@ const IMAGE: &[&str] = &[
     "annotations",
     "network",
     "secrets",
+    "ssh",
+    "cache-from",
+    "cache-to",
     "engine",
     "pinned",
     "rebase",
@@ -53,7 +56,7 @@ const RELEASES: &[&str] = &["git-tags", "keep", "newest"];
 const NOTES: &[&str] = &["sign"];
 
 /// Keys of the format that this version does nothing with: a gate that silently is none would be an incident.
-const WITHOUT_EFFECT: &[&str] = &["cache-from", "cache-to", "requires", "rebuild-after"];
+const WITHOUT_EFFECT: &[&str] = &["requires", "rebuild-after"];
 
 /// The problems of all keys of the file.
 pub(super) fn check(file: &str, text: &str, table: &DeTable<'_>) -> Vec<Problem> {

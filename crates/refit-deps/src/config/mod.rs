@@ -107,6 +107,12 @@ pub struct ImageKeys {
     pub network: Option<String>,
     /// Build secrets by id: `env:NAME` or `file:PATH`.
     pub secrets: Option<BTreeMap<String, String>>,
+    /// Ids by which RUN may ask the SSH agent (`default`).
+    pub ssh: Option<Vec<String>>,
+    /// Layer caches that are read: references, or `local`.
+    pub cache_from: Option<Vec<String>>,
+    /// Layer caches that are written: references, `local`, or `inline`.
+    pub cache_to: Option<Vec<String>>,
     /// `auto`, `docker`, `buildkit` or `native`.
     pub engine: Option<String>,
     /// `report` or `follow`.
@@ -373,6 +379,9 @@ impl ImageKeys {
             annotations,
             network,
             secrets,
+            ssh,
+            cache_from,
+            cache_to,
             engine,
             pinned,
             rebase,

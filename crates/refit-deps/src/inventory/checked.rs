@@ -1,6 +1,9 @@
 //! An image's keys, checked one by one.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use refit_dockerfile::NamedContext;
 use refit_oci::Reference;
@@ -9,7 +12,7 @@ use super::reader::Reader;
 use crate::{
     check,
     config::{TestKey, parse_duration},
-    image::{EngineChoice, Executor, Pinned, RebaseChoice, SecretSource},
+    image::{EMBEDDED_HOST, EngineChoice, Executor, Pinned, RebaseChoice, SecretSource},
     names,
 };
 
@@ -98,6 +101,39 @@ impl Checked<'_, '_> {
             parsed.extend(self.parse("secrets", &source).map(|source| (id, source)));
         }
         parsed
+    }
+
+    /// Layer caches: a repository with a tag, or `local`, which is the embedded store.
+    pub(super) fn caches(&mut self, key: &str, places: Vec<String>) -> Vec<Reference> {
+        let mut parsed = Vec::new();
+        for place in places {
+            let local = || format!("{EMBEDDED_HOST}/cache/{}:layers", self.image);
+            let text = if place == "local" { local() } else { place };
+            let Some(reference) = self.parse::<Reference>(key, &text) else {
+                continue;
+            };
+            if reference.digest().is_some() {
+                let message = format!("`{key}`: `{text}` never changes");
+                self.problem(&message, "give a tag instead of the digest");
+                continue;
+            }
+            let tag = reference.tag().unwrap_or("latest");
+            parsed.extend(reference.repository().tagged(tag));
+        }
+        parsed
+    }
+
+    /// The ids of SSH's agent, which a `RUN --mount=type=ssh` can name.
+    pub(super) fn ssh(&mut self, ids: Vec<String>) -> BTreeSet<String> {
+        let is_id = |id: &String| !id.is_empty() && !id.contains([',', '"', '\n']);
+        if let Some(bad) = ids.iter().find(|id| !is_id(id)) {
+            let message = format!("`ssh`: `{bad}` is no id of an agent");
+            self.problem(
+                &message,
+                "give `ssh = [\"default\"]`, or the ids of the Dockerfile's mounts",
+            );
+        }
+        ids.into_iter().filter(is_id).collect()
     }
 
     /// The gate before tags move. A file of tasks that silently is none would be an incident.

@@ -189,6 +189,13 @@ impl Reader<'_> {
         let build_contexts = checked.contexts(keys.build_contexts.unwrap_or_default());
         let secrets = checked.secrets(keys.secrets.unwrap_or_default());
         let engine = checked.choice("engine", keys.engine, &ENGINES);
+        let cache_from = checked.caches("cache-from", keys.cache_from.unwrap_or_default());
+        let mut cache_to = keys.cache_to.unwrap_or_default();
+        let n_all = cache_to.len();
+        cache_to.retain(|place| place != "inline");
+        let cache_inline = cache_to.len() < n_all;
+        let cache_to = checked.caches("cache-to", cache_to);
+        let ssh = checked.ssh(keys.ssh.unwrap_or_default());
         let pinned = checked.choice("pinned", keys.pinned, &PINNED);
         let timeout = checked.timeout(keys.timeout.as_deref());
         let prepare = checked.program("prepare", keys.prepare);
@@ -213,6 +220,10 @@ impl Reader<'_> {
             annotations: keys.annotations.unwrap_or_default(),
             network: keys.network,
             secrets,
+            ssh,
+            cache_from,
+            cache_to,
+            cache_inline,
             platforms,
             tags,
             unique_tags,

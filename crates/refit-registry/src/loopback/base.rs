@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use refit_oci::{Descriptor, Digest, Document, Repository};
+use refit_oci::{Descriptor, Digest, Document, Repository, media_type};
 use tokio::sync::OnceCell;
 
 use super::lock;
@@ -48,9 +48,16 @@ impl Base {
 
     /// The descriptor of a blob that the manifest refers to.
     pub(super) async fn find(&self, digest: &Digest) -> Result<Option<Descriptor>, RegistryError> {
-        // An index has no blobs of its own; engines are given platform manifests.
-        let Document::Manifest(manifest) = self.planned().await? else {
-            return Ok(None);
+        let manifest = match self.planned().await? {
+            Document::Manifest(manifest) => manifest,
+            // An image's index has no blobs of its own; one that is a layer cache of BuildKit's lists nothing else.
+            Document::Index(index) => {
+                let mut blobs = index.value.manifests.iter();
+                let is_it = |blob: &&Descriptor| {
+                    blob.digest == *digest && !media_type::is_manifest(&blob.media_type)
+                };
+                return Ok(blobs.find(is_it).cloned());
+            }
         };
         let mut blobs = std::iter::once(&manifest.value.config).chain(manifest.value.layers.iter());
         Ok(blobs.find(|blob| blob.digest == *digest).cloned())

@@ -14,6 +14,7 @@ fn needs_engine_docker26_buildkitd_releases_and_patches_without_docker_engine() 
             &format!(
                 "version = 1\npush-to = [\"{host}/team\"]\n\
                  [[image]]\nname = \"app\"\nengine = \"buildkit\"\nnetwork = \"none\"\n\
+                 cache-to = [\"local\"]\ncache-from = [\"local\"]\n\
                  platforms = [\"linux/amd64\", \"linux/arm64\"]\n"
             ),
         ),
@@ -26,7 +27,10 @@ fn needs_engine_docker26_buildkitd_releases_and_patches_without_docker_engine() 
     ]);
     bench.commit("an image");
     let built = bench.refit(&["-v", "build", "--push"]).exits(0);
-    built.mentions("says x86_64").mentions("says aarch64");
+    built
+        .mentions("cache-to: refit.local/cache/app:layers-linux-amd64 is written")
+        .mentions("says x86_64")
+        .mentions("says aarch64");
     let manifests = hub.manifests("team/app:latest");
     for (platform, machine) in [("amd64", "x86_64\n"), ("arm64", "aarch64\n")] {
         let file = hub.file("team/app", &manifests[platform], "machine");

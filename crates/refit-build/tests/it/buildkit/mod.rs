@@ -1,11 +1,16 @@
 //! The engine `buildkit`, on the BuildKit inside Docker Engine and on what is a buildkitd to it.
 
+mod ssh;
+
+use std::sync::Arc;
+
 use refit_build::{
     buildkit::{BuildKitEngine, Endpoint},
-    engine::EngineError,
+    engine::{Built, CachePlace, Caches, EngineError, SshAgent},
 };
-use refit_oci::Platform;
+use refit_oci::{Digest, Platform};
 use refit_testkit::engines::{BuildKitd, Dockerd, Version};
+use tempfile::TempDir;
 
 use crate::docker::{
     builds,
@@ -80,6 +85,106 @@ async fn needs_engine_docker26_buildkitd_secrets_stay_out_and_times_are_fixed() 
     assert_eq!(first.config, again.config, "executed twice, to the byte");
     assert_eq!(first.layers[0], again.layers[0], "the base is left alone");
     assert_eq!(first.layers[0].descriptor, base.manifest.value.layers[0]);
+}
+
+/// What one BuildKit wrote, another that was never here before builds from.
+#[tokio::test]
+async fn needs_engine_docker26_buildkitd_a_layer_cache_outlives_it() {
+    let mut site = Site::buildkitd().await;
+    let platform = Platform::linux_amd64();
+    let base = site.base("base", &platform, &[]).await;
+    let pins = [("base", base.manifest.digest)];
+    let wanted = Wanted::of("FROM base\nRUN echo work | tee /made\n", platform);
+    let place = |tag: &str| CachePlace {
+        registry: Arc::clone(&site.registry),
+        reference: site.repository("cache").tagged(tag).unwrap(),
+    };
+    let (kept, missing) = (place("kept"), place("missing"));
+
+    let mut recipe = site.recipe(&wanted, &pins);
+    recipe.caches = Caches {
+        from: vec![vec![missing.clone()]],
+        to: vec![kept.clone()],
+        inline: true,
+    };
+    let (first, log) = site.build(&recipe).await;
+    let first = first.unwrap_or_else(|e| panic!("{e:?}\n{log}"));
+    assert!(log.contains("cache:missing is not there yet"), "{log}");
+    assert!(log.contains("cache:kept is written"), "{log}");
+    let config = String::from_utf8(first.config.clone()).unwrap();
+    assert!(config.contains("moby.buildkit.cache"), "inline: {config}");
+
+    let fresh = BuildKitd::start().unwrap();
+    let endpoint = Endpoint::Daemon(fresh.host().parse().unwrap());
+    site.engine = Box::new(BuildKitEngine::connect(&endpoint).await.unwrap());
+    site.daemon = Daemon::BuildKit(fresh);
+    let from = || Caches {
+        from: vec![vec![missing.clone(), kept.clone()]],
+        ..Caches::default()
+    };
+    let mut recipe = site.recipe(&wanted, &pins);
+    recipe.caches = from();
+    let (again, log) = site.build(&recipe).await;
+    let again = again.unwrap_or_else(|e| panic!("{e:?}\n{log}"));
+    assert!(log.contains("CACHED") && !log.contains(" work\n"), "{log}");
+    assert!(!log.contains("cache-from-0"), "caches have names: {log}");
+    let digests = |built: &Built| -> Vec<Digest> {
+        let layers = built.layers.iter();
+        layers.map(|l| l.descriptor.digest.clone()).collect()
+    };
+    assert_eq!(digests(&again), digests(&first), "the same, to the byte");
+    assert_eq!(own_files(&again)["made"], "work\n");
+
+    let forced = Wanted {
+        no_cache: true,
+        ..wanted
+    };
+    let mut recipe = site.recipe(&forced, &pins);
+    recipe.caches = from();
+    let (_, log) = site.build(&recipe).await;
+    assert!(
+        log.contains(" work\n") && !log.contains("cache-from"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn needs_engine_docker26_layer_caches_are_refused_by_the_docker_engine() {
+    let site = Site::start(Version::V26).await;
+    let platform = Platform::linux_amd64();
+    let mut recipe = site.recipe(&Wanted::of("FROM scratch\n", platform), &[]);
+    recipe.caches.inline = true;
+    let refusal = site.engine.check(&recipe).unwrap_err();
+    assert!(refusal.message.contains("`cache-to`"), "{refusal}");
+    assert!(refusal.hint.unwrap().contains("engine = \"buildkit\""));
+}
+
+/// A real agent, asked from inside by the real `ssh-add`, which the context brings along with its libraries.
+#[tokio::test]
+async fn needs_engine_docker26_needs_ssh_buildkitd_run_asks_the_ssh_agent_that_is_given() {
+    let folder = TempDir::new().unwrap();
+    let agent = ssh::Agent::start(folder.path());
+    let site = Site::buildkitd().await;
+    let platform = Platform::linux_amd64();
+    let base = site.base("base", &platform, &[]).await;
+    let pins = [("base", base.manifest.digest)];
+    let dockerfile = "FROM base\nCOPY . /ssh\n\
+        RUN --mount=type=ssh,required=true /ssh/loader --library-path /ssh /ssh/ssh-add -l\n";
+    let recipe = |ids: &[&str]| {
+        let mut recipe = site.recipe(&Wanted::of(dockerfile, platform.clone()), &pins);
+        recipe.context.path = ssh::packed_ssh_add(folder.path());
+        recipe.ssh = Some(SshAgent {
+            ids: ids.iter().map(|&id| id.to_owned()).collect(),
+            socket: agent.socket.clone(),
+        });
+        recipe
+    };
+    let (refused, log) = site.build(&recipe(&["other"])).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.to_lowercase().contains("ssh"), "{refused}\n{log}");
+    let (built, log) = site.build(&recipe(&["default"])).await;
+    built.unwrap_or_else(|e| panic!("{e:?}\n{log}"));
+    assert!(log.contains(&agent.fingerprint), "{log}");
 }
 
 #[tokio::test]

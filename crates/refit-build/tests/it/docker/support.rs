@@ -6,7 +6,8 @@ use refit_build::{
     buildkit::{BuildKitEngine, Endpoint},
     docker::{Address, DockerEngine},
     engine::{
-        Built, ContextTar, Engine, EngineError, LayerSource, PinnedBase, Recipe, SecretValues,
+        Built, Caches, ContextTar, Engine, EngineError, LayerSource, PinnedBase, Recipe,
+        SecretValues,
     },
 };
 use refit_dockerfile::{Settings, parse, resolve};
@@ -180,7 +181,9 @@ impl Site {
                     .map(|&(id, value)| (id.to_owned(), value.as_bytes().to_vec()))
                     .collect(),
             ),
+            ssh: None,
             no_cache: wanted.no_cache,
+            caches: Caches::default(),
             context: ContextTar {
                 path: self.pack(wanted.context),
                 entries: Vec::new(),
