@@ -7,3 +7,4 @@ pub mod docker;
 pub mod engine;
 pub mod native;
 pub mod rebase;
+pub mod sign;

@@ -33,6 +33,8 @@ pub const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.ta
 pub const OCI_EMPTY: &str = "application/vnd.oci.empty.v1+json";
 /// An in-toto statement, as BuildKit and others attach them.
 pub const IN_TOTO: &str = "application/vnd.in-toto+json";
+/// A signed statement: an envelope around one.
+pub const DSSE: &str = "application/vnd.dsse.envelope.v1+json";
 
 /// The `Accept` values for manifests, indexes first.
 pub const MANIFESTS: [&str; 4] = [OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST];

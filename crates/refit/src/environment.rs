@@ -10,11 +10,12 @@ use std::{
 };
 
 use jiff::Timestamp;
+use refit_build::sign::Signer;
 use refit_deps::image::Executor;
 use refit_oci::Platform;
 use refit_registry::CredentialSources;
 
-use crate::ui::Annotations;
+use crate::{error::CommandError, ui::Annotations};
 
 /// The user's configuration file instead of `refit/config.toml` in the XDG configuration folder.
 pub(crate) const REFIT_CONFIG: &str = "REFIT_CONFIG";
@@ -24,6 +25,8 @@ pub(crate) const REFIT_BUILD_PLATFORM: &str = "REFIT_BUILD_PLATFORM";
 pub(crate) const REFIT_HOOK_BUDGET_MS: &str = "REFIT_HOOK_BUDGET_MS";
 /// What `engine = "auto"` takes for what executes.
 pub(crate) const REFIT_ENGINE: &str = "REFIT_ENGINE";
+/// The file of the key that statements of provenance are signed with.
+pub(crate) const REFIT_SIGNING_KEY: &str = "REFIT_SIGNING_KEY";
 /// The line that a release belongs to where no branch is checked out, as `build --line`.
 pub(crate) const REFIT_LINE: &str = "REFIT_LINE";
 /// The folder of users' configuration, `~/.config` unless set.
@@ -72,6 +75,10 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     (
         REFIT_ENGINE,
         "what `engine = \"auto\"` takes for what executes: `docker`, `buildkit`",
+    ),
+    (
+        REFIT_SIGNING_KEY,
+        "a P-256 key (PEM) that signs the provenance of what is published",
     ),
     (
         REFIT_LINE,
@@ -142,6 +149,8 @@ pub(crate) struct Environment {
     pub(crate) buildkit_host: Option<String>,
     /// [`SSH_AUTH_SOCK`], if set.
     pub(crate) ssh_agent: Option<PathBuf>,
+    /// [`REFIT_SIGNING_KEY`], if set.
+    pub(crate) signing_key: Option<PathBuf>,
     /// [`REFIT_ENGINE`], if set.
     pub(crate) executor: Option<Executor>,
     /// Where credentials are looked for.
@@ -227,6 +236,7 @@ impl Environment {
             docker_host: text(DOCKER_HOST),
             buildkit_host: text(BUILDKIT_HOST),
             ssh_agent: path(SSH_AUTH_SOCK),
+            signing_key: path(REFIT_SIGNING_KEY).map(|path| current_dir.join(path)),
             executor,
             credentials: CredentialSources {
                 inline: text(DOCKER_AUTH_CONFIG),
@@ -250,6 +260,22 @@ impl Environment {
             current_dir,
             problems,
         }
+    }
+
+    /// The key that statements are signed with; an error if it is of no use.
+    pub(crate) fn signer(&self) -> Result<Option<Signer>, CommandError> {
+        let Some(path) = &self.signing_key else {
+            return Ok(None);
+        };
+        let wrong = |why: String| {
+            let message = format!("the key `{}` of {REFIT_SIGNING_KEY}: {why}", path.display());
+            CommandError::new(message).hint(
+                "`openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem` makes one",
+            )
+        };
+        let pem = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        let signer = Signer::from_pem(&pem).map_err(|error| wrong(error.to_string()))?;
+        Ok(Some(signer))
     }
 
     /// The time that records carry.

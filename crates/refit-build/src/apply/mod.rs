@@ -42,11 +42,13 @@ use refit_registry::Registries;
 use crate::{
     engine::{ContextTar, Engine, SecretValues, SshAgent},
     rebase::Rebaser,
+    sign::Signer,
 };
 
 pub use control::{Broken, Control, Failures, Timeouts};
 pub use found::{Staged, staged};
 pub use mirror::Mirrored;
+pub use publish::signed_tag;
 
 /// What a run needs of the world that this crate knows nothing of: git, the terminal, the notes.
 pub trait Workshop: Send + Sync {
@@ -279,6 +281,8 @@ pub struct Site<'a> {
     pub slots: usize,
     /// How the run is steered.
     pub control: Control<'a>,
+    /// The key that statements are signed with.
+    pub signer: Option<&'a Signer>,
 }
 
 /// Applies a plan. Failures are in the result; an error is only what makes going on pointless.

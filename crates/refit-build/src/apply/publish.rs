@@ -20,6 +20,7 @@ use refit_platform::Target;
 
 use super::{Failed, Outcome, Published, Site, pinned};
 use provenance::Provenance;
+pub use provenance::signed_tag;
 use tags::{Moves, Tags};
 
 /// Publishes every image of the plan whose targets came out well.
@@ -134,7 +135,10 @@ impl Image<'_> {
         if self.publication.provenance && !self.publication.tags.is_empty() {
             // Before any tag moves: whoever sees the image finds it.
             let provenance = Provenance::of(self, repository, &index);
-            provenance.push(registry.as_ref(), repository).await?;
+            let signer = self.site.signer;
+            provenance
+                .push(registry.as_ref(), repository, signer)
+                .await?;
         }
         let tags = match self.move_tags(&index, repository).await? {
             Moves::Tried(tags) => tags,

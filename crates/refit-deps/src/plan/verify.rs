@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use refit_oci::{Digest, Document, ImageConfig, Manifest, Platform, annotations};
 
-use super::evaluate::{Evaluator, Scope};
+use super::{
+    evaluate::{Evaluator, Scope},
+    statement::{Claim, ClaimedTarget},
+};
 use crate::{
     image::Image,
     observe::{Answer, Ground, Relation, Resolved},
@@ -20,6 +23,8 @@ pub struct Verification {
     pub looked_at: Vec<(String, Digest)>,
     /// What does not agree.
     pub findings: Vec<Finding>,
+    /// What statements about what is published have to say.
+    pub claims: Vec<Claim>,
     /// What could not be looked at.
     pub states: Vec<State>,
 }
@@ -127,6 +132,7 @@ impl Evaluator<'_> {
             },
         };
         let mut complete = Some(());
+        let mut targets = Vec::new();
         for (platform, manifest) in &published.platforms {
             let source = release.and_then(|release| release.sources.get(platform));
             let source = source.map(|source| source.id.to_string());
@@ -136,8 +142,41 @@ impl Evaluator<'_> {
                 source,
             };
             complete = complete.and(self.verify_platform(image, &target, &mut say));
+            targets.extend(self.claimed(image, platform, manifest));
         }
+        found.claims.push(Claim {
+            image: image.name.clone(),
+            repository: image.destination().clone(),
+            index: published.index.clone(),
+            commit: published.commit.clone(),
+            targets,
+        });
         complete
+    }
+
+    /// What a manifest's annotations say, if it can be read.
+    fn claimed(
+        &self,
+        image: &Image,
+        platform: &Platform,
+        manifest: &Digest,
+    ) -> Option<ClaimedTarget> {
+        let Answer::Found(document) = self.lookup.document(image.destination(), manifest)? else {
+            return None;
+        };
+        let Document::Manifest(exact) = document.as_ref() else {
+            return None;
+        };
+        let written = &exact.value.annotations;
+        let pins = written.get(annotations::PINS);
+        Some(ClaimedTarget {
+            platform: platform.clone(),
+            manifest: manifest.clone(),
+            source: written.get(annotations::SOURCE).cloned(),
+            pins: pins
+                .and_then(|text| pin::from_annotation(text))
+                .unwrap_or_default(),
+        })
     }
 
     fn verify_platform(

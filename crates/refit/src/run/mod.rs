@@ -85,6 +85,7 @@ pub(crate) async fn apply(
     let project = observer.project;
     let tables = LayerTables::kept_in(project.own_dir().join("tables"));
     let engines = engines((app, project), plan, &tables).await?;
+    let signer = app.environment.signer()?;
     let id = new_id();
     let scratch = tempfile::Builder::new().prefix("refit-").tempdir();
     let scratch =
@@ -137,6 +138,7 @@ pub(crate) async fn apply(
         scratch: scratch.path().to_owned(),
         slots: steering.jobs.unwrap_or(SLOTS),
         control,
+        signer: signer.as_ref(),
     };
     let applied = match apply::apply(plan, &site).await {
         Ok(applied) => applied,

@@ -1,19 +1,21 @@
 //! A published index's provenance: an in-toto statement with a SLSA predicate, attached to it as a referrer.
 //!
 //! It says what records and annotations say, in the form that other tools read: what was built, from which commit, on
-//! which digests, by which run. It is not signed: whoever signs referrers signs this one.
+//! which digests, by which run. With a key, the same statement is signed as well, under the tag that
+//! cosign looks for.
 
 use std::collections::BTreeMap;
 
 use refit_deps::{pin::Pin, plan::Step};
 use refit_oci::{
-    Descriptor, Digest, Exact, Index, Manifest, Platform, Reference, Repository, media_type,
+    Descriptor, Digest, Document, Exact, Index, Manifest, Platform, Reference, Repository,
+    media_type,
 };
-use refit_registry::Registry;
+use refit_registry::{Registry, RegistryError};
 use serde_json::{Value, json};
 
 use super::{Image, pinned};
-use crate::apply::Failed;
+use crate::{apply::Failed, sign::Signer};
 
 /// in-toto attestation framework, statement layer.
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
@@ -61,6 +63,7 @@ impl Provenance {
         &self,
         registry: &dyn Registry,
         repository: &Repository,
+        signer: Option<&Signer>,
     ) -> Result<(), Failed> {
         let push = async {
             let value = &self.manifest.value;
@@ -73,9 +76,13 @@ impl Provenance {
                     .push_blob(repository, descriptor, bytes.into())
                     .await?;
             }
-            registry.push_referrer(repository, &self.manifest).await
+            registry.push_referrer(repository, &self.manifest).await?;
+            match signer {
+                Some(signer) => self.push_signed(registry, repository, signer).await,
+                None => Ok(()),
+            }
         };
-        push.await.map(|_| ()).map_err(|error| {
+        push.await.map_err(|error| {
             let failed = Failed::of(&error);
             Failed {
                 message: format!(
@@ -86,6 +93,55 @@ impl Provenance {
             }
         })
     }
+}
+
+impl Provenance {
+    /// Puts the signed statement where `cosign verify-attestation` looks for it: an image of envelopes under the tag
+    /// `sha256-HEX.att`. A run that is done again replaces it.
+    async fn push_signed(
+        &self,
+        registry: &dyn Registry,
+        repository: &Repository,
+        signer: &Signer,
+    ) -> Result<(), RegistryError> {
+        let envelope = signer.envelope(media_type::IN_TOTO, &self.statement);
+        let envelope = envelope.expect("the system has randomness: TLS and run ids took of it");
+        let mut layer = Descriptor::of(media_type::DSSE, &envelope);
+        layer.annotations.extend([
+            ("predicateType".to_owned(), PREDICATE.to_owned()),
+            // cosign wants it to be there, and reads signatures of envelopes in them.
+            (
+                "dev.cosignproject.cosign/signature".to_owned(),
+                String::new(),
+            ),
+        ]);
+        let config = json!({
+            "architecture": "", "os": "",
+            "config": {}, "history": [],
+            "rootfs": { "type": "layers", "diff_ids": [layer.digest] },
+        });
+        let config_bytes = config.to_string().into_bytes();
+        let config = Descriptor::of(media_type::OCI_CONFIG, &config_bytes);
+        for (descriptor, bytes) in [(&config, config_bytes), (&layer, envelope)] {
+            registry
+                .push_blob(repository, descriptor, bytes.into())
+                .await?;
+        }
+        let subject = self.manifest.value.subject.as_ref();
+        let subject = subject.expect("a statement is about an index");
+        let manifest = Manifest::new(config, vec![layer], BTreeMap::new());
+        let manifest = Document::Manifest(Exact::encode(media_type::OCI_MANIFEST, manifest));
+        let tag = signed_tag(&subject.digest);
+        registry
+            .push_document(repository, &manifest, Some(&tag))
+            .await?;
+        Ok(())
+    }
+}
+
+/// Where cosign looks for signed statements about a digest.
+pub fn signed_tag(digest: &Digest) -> String {
+    format!("{}-{}.att", digest.algorithm(), digest.hex())
 }
 
 fn statement(image: &Image<'_>, repository: &Repository, index: &Exact<Index>) -> Value {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use refit_deps::publication;
 use refit_oci::{Digest, Document, Exact, Index, Reference, Repository, annotations};
-use refit_registry::{Place, RegistryError};
+use refit_registry::{Head, Place, RegistryError};
 
-use super::{Failed, Image};
+use super::{Failed, Image, provenance::signed_tag};
 
 /// Each tag, and whether it was moved; or why not.
 pub(super) type Tags = Vec<(Reference, Result<(), String>)>;
@@ -183,6 +183,16 @@ impl Image<'_> {
             let copied = refit_registry::copy_image(from, to, &referrer.digest).await?;
             if let Document::Manifest(manifest) = copied {
                 target.push_referrer(to.repository, &manifest).await?;
+            }
+        }
+        if self.site.signer.is_some() {
+            let tag = signed_tag(digest);
+            let signed = from.repository.tagged(&tag);
+            let signed = signed.expect("hex digits and an ending are a valid tag");
+            if let Head::Found { digest, .. } = source.head(&signed).await? {
+                let copied = refit_registry::copy_image(from, to, &digest).await?;
+                let tagged = target.push_document(to.repository, &copied, Some(&tag));
+                tagged.await?;
             }
         }
         Ok(())

@@ -1,8 +1,14 @@
 //! `refit verify`: whether what is published agrees with git, the records and the registry.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod statements;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use anstyle::Style;
+use refit_build::sign::PublicKey;
 use refit_deps::{
     observe::Line,
     plan::{self, Finding, Verification},
@@ -25,16 +31,21 @@ use crate::{
 ///
 /// Of each image: whether its tag holds what was published last; whether its index says what the records say; whether
 /// its commit is on its line, and has the source that its manifests name; whether those are there, for their platforms,
-/// built on what the records say, and begin with the layers of the base that they are pinned to. Nothing is changed.
+/// built on what the records say, and begin with the layers of the base that they are pinned to; and whether the
+/// provenance that is attached to it says the same. Nothing is changed.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n  \
     refit verify                   every image of every line\n  \
     refit verify web\n  \
+    refit verify --key key.pub     signatures, too\n  \
     refit verify --format json")]
 pub(crate) struct VerifyArgs {
     /// Only these images
     #[arg(value_name = "IMAGE")]
     images: Vec<String>,
+    /// A public key (PEM, P-256): the provenance must be signed with its private key
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
     #[command(flatten)]
     format: FormatArgs,
 }
@@ -42,6 +53,11 @@ pub(crate) struct VerifyArgs {
 pub(crate) async fn run(app: &App, args: &VerifyArgs) -> Result<Exit, CommandError> {
     let project = app.project()?;
     workshop::notes_remote(&project, false)?;
+    let key = args
+        .key
+        .as_ref()
+        .map(|path| public_key(app, path))
+        .transpose()?;
     let mut claims = Claims::default();
     let mut before: Option<Observer<'_>> = None;
     let mut all: Vec<(Line, Verification)> = Vec::new();
@@ -57,9 +73,13 @@ pub(crate) async fn run(app: &App, args: &VerifyArgs) -> Result<Exit, CommandErr
             Some(before) => before.next(line, tip, &BTreeSet::new())?,
             None => Observer::new(&project, line, tip, project.registries())?,
         };
-        let found = observer
+        let mut found = observer
             .resolve(|ground| plan::verify(ground, &wanted))
             .await?;
+        for claim in &found.claims {
+            let of_claim = statements::findings(&observer.registries, claim, key.as_ref());
+            found.findings.extend(of_claim.await);
+        }
         all.push((observer.line.clone(), found));
         before = Some(observer);
     }
@@ -68,6 +88,17 @@ pub(crate) async fn run(app: &App, args: &VerifyArgs) -> Result<Exit, CommandErr
         Format::Human => show(app, &all),
     }
     Ok(exit_of(&all))
+}
+
+fn public_key(app: &App, path: &Path) -> Result<PublicKey, CommandError> {
+    let path = app.environment.folder(Some(path));
+    let wrong = |why: String| {
+        let message = format!("the key `{}`: {why}", path.display());
+        CommandError::new(message)
+            .hint("`openssl pkey -in key.pem -pubout` prints the public half of a key")
+    };
+    let pem = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+    PublicKey::from_pem(&pem).map_err(|error| wrong(error.to_string()))
 }
 
 fn exit_of(all: &[(Line, Verification)]) -> Exit {
