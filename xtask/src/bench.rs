@@ -1,10 +1,15 @@
 //! `cargo xtask bench`: what a user waits for, measured on the release build, each beside a peer of the same run.
 
+mod copies;
+mod dockerd;
 mod graph;
 mod heads;
 mod hooks;
 mod large;
+mod memory;
+mod rebase;
 mod records;
+mod runs;
 mod scan;
 mod site;
 mod sweep;
@@ -24,7 +29,7 @@ struct Measurement {
     measure: fn(&Site) -> Outcome<Figure>,
 }
 
-const MEASUREMENTS: [Measurement; 18] = [
+const MEASUREMENTS: [Measurement; 23] = [
     Measurement {
         name: "demo",
         measure: demo,
@@ -96,6 +101,26 @@ const MEASUREMENTS: [Measurement; 18] = [
     Measurement {
         name: "records-commit-1000-more",
         measure: records::more,
+    },
+    Measurement {
+        name: "copies-classic",
+        measure: copies::classic,
+    },
+    Measurement {
+        name: "copies-buildkit",
+        measure: copies::buildkit,
+    },
+    Measurement {
+        name: "rebase-200",
+        measure: rebase::many,
+    },
+    Measurement {
+        name: "unchanged-1gb",
+        measure: rebase::unchanged,
+    },
+    Measurement {
+        name: "sweep-runs-100",
+        measure: runs::hundred,
     },
 ];
 

@@ -68,6 +68,11 @@ impl Site {
         self.command("dot".as_ref())
     }
 
+    /// Another program, in the folder.
+    pub(super) fn program(&self, name: &str) -> Command {
+        self.command(name.as_ref())
+    }
+
     /// A program that sees the folder and nothing of the user's configuration.
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);

@@ -107,6 +107,13 @@ impl DockerRegistry {
     }
 }
 
+impl DockerRegistry {
+    /// Its process.
+    pub(super) fn process(&self) -> u32 {
+        self.child.id()
+    }
+}
+
 impl Drop for DockerRegistry {
     fn drop(&mut self) {
         let _ = self.child.kill();
