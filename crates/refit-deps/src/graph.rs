@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hashbrown::HashMap;
 use refit_dockerfile::{FoundSource, Kind};
 use refit_oci::{Platform, Reference};
 
@@ -18,6 +19,8 @@ pub struct Graph {
     pub edges: Vec<Edge>,
     /// Positions of the edges between images, sorted by `to`, then `from`.
     by_parent: Vec<usize>,
+    /// The images that no order puts behind all of their parents: those on cycles, and what is built on them.
+    unordered: BTreeSet<String>,
 }
 
 /// `from` depends on `to`.
@@ -133,6 +136,7 @@ impl Graph {
         let mut by_parent: Vec<usize> = (0..graph.edges.len()).filter(between).collect();
         by_parent.sort_by_key(|at| (&graph.edges[*at].to, *at));
         graph.by_parent = by_parent;
+        graph.unordered = graph.unordered();
         graph
     }
 
@@ -195,7 +199,7 @@ impl Graph {
             }
         }
         let mut reported: BTreeSet<Vec<&str>> = BTreeSet::new();
-        for image in self.unordered() {
+        for image in &self.unordered {
             if let Some(cycle) = self.cycle_from(image) {
                 let mut members = cycle.clone();
                 members.sort_unstable();
@@ -221,34 +225,46 @@ impl Graph {
 
     /// Images that are on a cycle: nothing can order them.
     pub fn cyclic(&self) -> BTreeSet<&str> {
-        let mut unordered = self.unordered();
-        unordered.retain(|image| self.cycle_from(image).is_some());
+        let unordered = self.unordered.iter().map(String::as_str);
         unordered
+            .filter(|image| self.cycle_from(image).is_some())
+            .collect()
     }
 
-    /// The images that no order puts behind all of their parents: those on cycles, and what is built on them.
-    fn unordered(&self) -> BTreeSet<&str> {
-        let mut waiting: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut ready: Vec<&str> = Vec::new();
-        for image in &self.images {
-            let parents = self.parents(image).filter(|p| self.images.contains(*p));
-            match parents.collect::<BTreeSet<_>>().len() {
-                0 => ready.push(image),
-                n => _ = waiting.insert(image, n),
+    fn unordered(&self) -> BTreeSet<String> {
+        let names: Vec<&String> = self.images.iter().collect();
+        let numbers: HashMap<&str, usize> =
+            names.iter().map(|name| name.as_str()).zip(0..).collect();
+        let mut children: Vec<Vec<usize>> = vec![Vec::new(); names.len()];
+        let mut n_parents = vec![0_usize; names.len()];
+        for of_child in self.edges.chunk_by(|a, b| a.from == b.from) {
+            let Some(child) = numbers.get(of_child[0].from.as_str()) else {
+                continue;
+            };
+            let parents = of_child.iter().filter_map(|edge| edge.to.image());
+            let mut parents: Vec<usize> = parents
+                .filter_map(|parent| numbers.get(parent).copied())
+                .collect();
+            parents.dedup(); // they are sorted
+            n_parents[*child] = parents.len();
+            for parent in parents {
+                children[parent].push(*child);
             }
         }
-        while let Some(image) = ready.pop() {
-            for child in self.children(image) {
-                if let Some(n) = waiting.get_mut(child) {
-                    *n -= 1;
-                    if *n == 0 {
-                        waiting.remove(child);
-                        ready.push(child);
-                    }
+        let mut ready: Vec<usize> = (0..names.len()).filter(|n| n_parents[*n] == 0).collect();
+        while let Some(parent) = ready.pop() {
+            for child in &children[parent] {
+                n_parents[*child] -= 1;
+                if n_parents[*child] == 0 {
+                    ready.push(*child);
                 }
             }
         }
-        waiting.into_keys().collect()
+        let waiting = names.into_iter().zip(n_parents);
+        waiting
+            .filter(|(_, n)| *n > 0)
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     /// A shortest way from `image` back to itself.

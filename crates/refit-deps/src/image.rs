@@ -9,7 +9,8 @@ use std::{
 };
 
 use refit_dockerfile::{Dockerfile, NamedContext};
-use refit_oci::{Platform, Reference, Repository};
+use refit_oci::{Platform, Reference, Repository, Tag};
+use refit_platform::Target;
 use serde::Deserialize;
 
 /// The registry host that stands for the embedded store in references.
@@ -49,7 +50,7 @@ pub struct Image {
     /// Platforms that are built.
     pub platforms: Vec<Platform>,
     /// Moving tags; the first leads. Empty: built by name only.
-    pub tags: Vec<String>,
+    pub tags: Vec<Tag>,
     /// Tags written once, on a release only.
     pub unique_tags: Vec<String>,
     /// The name in other images' FROM lines, where the configuration gives one.
@@ -189,9 +190,15 @@ pub struct NoSecretSource(String);
 impl Image {
     /// The reference that decides what is published: the first moving tag at the first destination.
     pub fn lead_tag(&self) -> Option<Reference> {
-        self.tags
-            .first()
-            .map(|tag| self.tag_at(self.destination(), tag))
+        self.tags.first().map(|tag| self.destination().with(tag))
+    }
+
+    /// The image on a platform.
+    pub(crate) fn on(&self, platform: &Platform) -> Target {
+        Target {
+            image: self.name.clone(),
+            platform: platform.clone(),
+        }
     }
 
     /// The leading destination.
@@ -217,7 +224,7 @@ impl Image {
             .iter()
             .flat_map(|d| self.tags.iter().map(move |t| (d, t)));
         pairs
-            .map(|(destination, tag)| self.tag_at(destination, tag))
+            .map(|(destination, tag)| destination.with(tag))
             .collect()
     }
 
@@ -225,14 +232,7 @@ impl Image {
     pub fn known_as(&self) -> Vec<Reference> {
         let names = self.repository.iter().chain(&self.destinations);
         let pairs = names.flat_map(|name| self.tags.iter().map(move |t| (name, t)));
-        pairs.map(|(name, tag)| self.tag_at(name, tag)).collect()
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as what it is: this image's tag")]
-    fn tag_at(&self, repository: &Repository, tag: &str) -> Reference {
-        repository
-            .tagged(tag)
-            .expect("tags are checked when the configuration is read")
+        pairs.map(|(name, tag)| name.with(tag)).collect()
     }
 }
 

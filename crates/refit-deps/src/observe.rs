@@ -376,6 +376,25 @@ impl<'a> Lookup<'a> {
         known
     }
 
+    /// Everything that was asked for, which then is not any more.
+    pub(crate) fn take_needs(&self) -> Needs {
+        self.needs.take()
+    }
+
+    /// Asks for all that another look-up was asked for.
+    pub(crate) fn ask(&self, more: Needs) {
+        let mut needs = self.needs.borrow_mut();
+        needs.tags.extend(more.tags);
+        needs.documents.extend(more.documents);
+        needs.configs.extend(more.configs);
+        needs.releases.extend(more.releases);
+        needs.sources.extend(more.sources);
+        needs.provenances.extend(more.provenances);
+        needs.origins.extend(more.origins);
+        needs.listings.extend(more.listings);
+        needs.checks.extend(more.checks);
+    }
+
     pub(crate) fn finish<T>(self, value: T) -> Resolved<T> {
         let needs = self.needs.into_inner();
         if needs.is_empty() {

@@ -21,6 +21,7 @@ mod object_id;
 mod platform;
 mod reference;
 mod repository;
+mod tag;
 
 pub use config::{Config, History, ImageConfig, RootFs};
 pub use descriptor::Descriptor;
@@ -30,3 +31,4 @@ pub use object_id::{ObjectId, ObjectIdError};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError};
 pub use repository::Repository;
+pub use tag::{Tag, TagError};

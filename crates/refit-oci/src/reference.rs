@@ -1,17 +1,17 @@
 //! References: `registry/repository:tag@digest`, after the distribution project's grammar and Docker's short names.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Repository};
+use crate::{Digest, Repository, Tag, TagError};
 
 /// A normalised reference: always with a registry, and with a tag, a digest or both.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Reference {
     repository: Repository,
-    tag: Option<Arc<str>>,
+    tag: Option<Tag>,
     digest: Option<Digest>,
 }
 
@@ -28,14 +28,12 @@ pub enum ReferenceError {
     #[error("`{0}` is no image reference: its repository name is malformed")]
     Name(String),
     /// The tag breaks the grammar.
-    #[error(
-        "`{text}` is no image reference: `{tag}` is no tag (up to 128 of letters, digits, `_`, `.` and `-`)"
-    )]
+    #[error("`{text}` is no image reference: {tag}")]
     Tag {
         /// The whole reference.
         text: String,
-        /// The part behind the colon.
-        tag: String,
+        /// What is wrong with the part behind the colon.
+        tag: TagError,
     },
     /// The digest breaks the grammar.
     #[error("`{text}` is no image reference")]
@@ -49,11 +47,11 @@ pub enum ReferenceError {
 
 impl Reference {
     /// Puts a reference together; without tag and digest it means `latest`.
-    pub(crate) fn new(repository: Repository, tag: Option<String>, digest: Option<Digest>) -> Self {
+    pub(crate) fn new(repository: Repository, tag: Option<Tag>, digest: Option<Digest>) -> Self {
         let tag = if tag.is_none() && digest.is_none() {
-            Some("latest".into())
+            Some(Tag::latest())
         } else {
-            tag.map(Into::into)
+            tag
         };
         Self {
             repository,
@@ -69,7 +67,7 @@ impl Reference {
 
     /// The tag, `latest` where nothing was written.
     pub fn tag(&self) -> Option<&str> {
-        self.tag.as_deref()
+        self.tag.as_ref().map(Tag::as_str)
     }
 
     /// The digest, if pinned.
@@ -125,28 +123,13 @@ impl FromStr for Reference {
             }
             _ => (rest, None),
         };
-        if let Some(tag) = tag
-            && !is_tag(tag)
-        {
-            return Err(ReferenceError::Tag {
-                text: text.to_owned(),
-                tag: tag.to_owned(),
-            });
-        }
-        Ok(Self::new(
-            parse_repository(name)?,
-            tag.map(str::to_owned),
-            digest,
-        ))
+        let tag = tag.map(str::parse).transpose();
+        let tag = tag.map_err(|tag| ReferenceError::Tag {
+            text: text.to_owned(),
+            tag,
+        })?;
+        Ok(Self::new(parse_repository(name)?, tag, digest))
     }
-}
-
-/// The grammar of tags: `[\w][\w.-]{0,127}`.
-pub(crate) fn is_tag(tag: &str) -> bool {
-    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    (1..=128).contains(&tag.len())
-        && tag.bytes().next().is_some_and(word)
-        && tag.bytes().all(|b| word(b) || b == b'.' || b == b'-')
 }
 
 /// Docker's rule of what the first component is.

@@ -1,13 +1,18 @@
 //! Repositories: a registry host and a path on it, without tag or digest.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Reference, ReferenceError, reference::is_tag};
+use crate::{Digest, Reference, ReferenceError, Tag};
 
 /// `registry/path`, normalised as Docker does (`debian` is `docker.io/library/debian`).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Repository {
     pub(crate) registry: Arc<str>,
@@ -40,13 +45,16 @@ impl Repository {
 
     /// This repository at a tag.
     pub fn tagged(&self, tag: &str) -> Result<Reference, ReferenceError> {
-        if !is_tag(tag) {
-            return Err(ReferenceError::Tag {
-                text: format!("{self}:{tag}"),
-                tag: tag.to_owned(),
-            });
-        }
-        Ok(Reference::new(self.clone(), Some(tag.to_owned()), None))
+        let text = || format!("{self}:{tag}");
+        let tag = tag
+            .parse()
+            .map_err(|tag| ReferenceError::Tag { text: text(), tag })?;
+        Ok(self.with(&tag))
+    }
+
+    /// The same where the tag is one already.
+    pub fn with(&self, tag: &Tag) -> Reference {
+        Reference::new(self.clone(), Some(tag.clone()), None)
     }
 
     /// This repository at a digest.
@@ -68,6 +76,20 @@ impl Repository {
 fn first_is_host(path: &str) -> bool {
     path.split_once('/')
         .is_some_and(|(first, _)| crate::reference::is_host(first))
+}
+
+/// Registries are mostly the same: the path is looked at first.
+impl PartialEq for Repository {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path && self.registry == other.registry
+    }
+}
+
+impl Hash for Repository {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.path.hash(state);
+        self.registry.hash(state);
+    }
 }
 
 impl FromStr for Repository {

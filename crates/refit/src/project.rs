@@ -13,7 +13,7 @@ use refit_deps::{
     graph::Graph,
     image::EngineChoice,
     image::Image,
-    inventory::{self, Files, Inventory, Parsed},
+    inventory::{self, Files, Inventory, Parsed, Paths},
     problem::Problem,
     record::Records,
     scan::Scans,
@@ -57,7 +57,7 @@ pub(crate) struct Snapshot {
     pub(crate) revision: Option<ObjectId>,
     /// The digest of the configuration, where there is one: what `refit trust` accepts.
     pub(crate) config: Option<Digest>,
-    /// Every path that git would know there.
+    /// Every path that git would know of a working tree; `entries` has those of a commit and the index.
     pub(crate) paths: BTreeSet<String>,
     /// Every entry of the commit or the index; none of the working tree.
     pub(crate) entries: Vec<Entry>,
@@ -174,7 +174,7 @@ impl Project {
             return match self.repo.head()? {
                 Head::Commit { id, .. } => self.at(&id),
                 Head::Unborn { .. } => {
-                    Ok(self.snapshot(None, BTreeSet::new(), &|_| None, &self.current_line()?))
+                    Ok(self.snapshot(None, &BTreeSet::new(), &|_| None, &self.current_line()?))
                 }
             };
         };
@@ -202,9 +202,10 @@ impl Project {
             }
         }
         let read = |path: &str| std::fs::read(root.join(path)).ok();
-        let snapshot = self.snapshot(None, paths, &read, &self.current_line()?);
+        let snapshot = self.snapshot(None, &paths, &read, &self.current_line()?);
         Ok(Snapshot {
             revision,
+            paths,
             ..snapshot
         })
     }
@@ -258,11 +259,9 @@ impl Project {
     }
 
     fn of_entries(&self, commit: Option<ObjectId>, entries: Vec<Entry>, line: &str) -> Snapshot {
-        let files = entries.iter().filter(|e| e.mode != Mode::Submodule);
-        let paths = files.map(|entry| entry.path.clone()).collect();
         let read = |path: &str| self.repo.blob(&entry_at(&entries, path)?.id).ok();
         let is_index = commit.is_none();
-        let snapshot = self.snapshot(commit, paths, &read, line);
+        let snapshot = self.snapshot(commit, &Listed(&entries), &read, line);
         Snapshot {
             entries,
             is_index,
@@ -273,7 +272,7 @@ impl Project {
     fn snapshot(
         &self,
         commit: Option<ObjectId>,
-        paths: BTreeSet<String>,
+        paths: &dyn Paths,
         read: &dyn Fn(&str) -> Option<Vec<u8>>,
         line: &str,
     ) -> Snapshot {
@@ -293,7 +292,7 @@ impl Project {
             .flatten();
         let config = config.map(|bytes| Digest::sha256(&bytes));
         let files = Files {
-            paths: &paths,
+            paths,
             read: &read_once,
             name: &name,
             line,
@@ -318,7 +317,7 @@ impl Project {
             revision: commit.clone(),
             commit,
             config,
-            paths,
+            paths: BTreeSet::new(),
             entries: Vec::new(),
             is_index: false,
             inventory,
@@ -365,6 +364,20 @@ impl Project {
 pub(crate) fn entry_at<'e>(entries: &'e [Entry], path: &str) -> Option<&'e Entry> {
     let at = entries.binary_search_by(|entry| entry.path.as_str().cmp(path));
     at.ok().map(|at| &entries[at])
+}
+
+/// The files of a commit or the index.
+struct Listed<'e>(&'e [Entry]);
+
+impl Paths for Listed<'_> {
+    fn contains(&self, path: &str) -> bool {
+        entry_at(self.0, path).is_some_and(|entry| entry.mode != Mode::Submodule)
+    }
+
+    fn iter(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        let files = self.0.iter().filter(|e| e.mode != Mode::Submodule);
+        Box::new(files.map(|entry| entry.path.as_str()))
+    }
 }
 
 impl Snapshot {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use refit_dockerfile::NamedContext;
-use refit_oci::Reference;
+use refit_oci::Tag;
 
 use super::reader::Reader;
 use crate::{
@@ -47,17 +47,13 @@ impl Checked<'_, '_> {
             .ok()
     }
 
-    pub(super) fn tags(&mut self, key: &str, tags: Vec<String>) -> Vec<String> {
+    pub(super) fn tags(&mut self, key: &str, tags: Vec<String>) -> Vec<Tag> {
         let line = names::slug(self.reader.files.line);
         let expanded = tags.into_iter().map(|tag| {
             tag.replace("{{.Line}}", &line)
                 .replace("{{ .Line }}", &line)
         });
-        let good = |tag: &String| {
-            self.parse::<Reference>(key, &format!("x/x:{tag}"))
-                .is_some()
-        };
-        expanded.filter(good).collect()
+        expanded.filter_map(|tag| self.parse(key, &tag)).collect()
     }
 
     pub(super) fn contexts(

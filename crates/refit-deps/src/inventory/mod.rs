@@ -23,13 +23,31 @@ use reader::Reader;
 /// The files of a repository at one state: a commit's tree, the index or a working tree.
 pub struct Files<'a> {
     /// Every path, relative to the root.
-    pub paths: &'a BTreeSet<String>,
+    pub paths: &'a dyn Paths,
     /// A file's bytes; none if it can't be read.
     pub read: &'a dyn Fn(&str) -> Option<Vec<u8>>,
     /// The repository's own name: of an image whose Dockerfile lies in the root.
     pub name: &'a str,
     /// The line that `{{.Line}}` in tags stands for.
     pub line: &'a str,
+}
+
+/// The paths of a repository's files, each once and in their order.
+pub trait Paths {
+    /// Whether a file is there.
+    fn contains(&self, path: &str) -> bool;
+    /// All of them.
+    fn iter(&self) -> Box<dyn Iterator<Item = &str> + '_>;
+}
+
+impl Paths for BTreeSet<String> {
+    fn contains(&self, path: &str) -> bool {
+        self.contains(path)
+    }
+
+    fn iter(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        Box::new(self.iter().map(String::as_str))
+    }
 }
 
 /// All images of a repository, and what is wrong with it.
@@ -149,7 +167,7 @@ pub fn dockerfiles(files: &Files<'_>) -> Vec<String> {
         .filter(|path| looks_like_dockerfile(names::file_name(path)));
     let real =
         named.filter(|path| text_of(files, path).is_none_or(|text| !is_template(path, &text)));
-    real.cloned().collect()
+    real.map(str::to_owned).collect()
 }
 
 fn text_of(files: &Files<'_>, path: &str) -> Option<String> {

@@ -108,13 +108,15 @@ impl Reader<'_> {
     fn expand(&mut self, entry: &GlobEntry, found: &[String]) -> Vec<(String, String)> {
         let glob = Glob::new(&entry.files);
         // A glob that names its files plainly may list Dockerfiles of any name.
-        let others = self
-            .files
-            .paths
+        let others = self.files.paths.iter().filter(|p| {
+            glob.matches(p)
+                && found
+                    .binary_search_by(|known| known.as_str().cmp(p))
+                    .is_err()
+        });
+        let matched: Vec<&str> = found
             .iter()
-            .filter(|p| glob.matches(p) && found.binary_search(p).is_err());
-        let matched: Vec<&String> = found
-            .iter()
+            .map(String::as_str)
             .filter(|p| glob.matches(p))
             .chain(others)
             .collect();
@@ -126,7 +128,7 @@ impl Reader<'_> {
         }
         matched
             .into_iter()
-            .map(|path| (placeholders(&entry.name, path), path.clone()))
+            .map(|path| (placeholders(&entry.name, path), path.to_owned()))
             .collect()
     }
 

@@ -6,6 +6,7 @@ use refit_oci::{Digest, Platform};
 
 use super::{
     adopted::Evidence,
+    dependencies::Hints,
     evaluate::{Adopting, Evaluator, Scope},
     onbuild::Wanted,
 };
@@ -182,7 +183,7 @@ impl Evaluator<'_> {
             Ok(source) => source,
             Err(kind) => return Some(Err(kind)),
         };
-        let pins = match self.pins(&entry, &file, &[])? {
+        let pins = match self.pins(&entry, &file, &Hints::none())? {
             Ok(pins) => pins,
             Err(kind) => return Some(Err(kind)),
         };

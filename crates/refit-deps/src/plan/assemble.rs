@@ -2,11 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    rc::Rc,
+    sync::Arc,
 };
 
-use hashbrown::HashMap;
-use refit_oci::{Digest, Platform, Reference};
+use hashbrown::{HashMap, HashSet};
+use refit_oci::{Digest, Reference};
 use refit_platform::Target;
 
 use super::{
@@ -20,6 +20,12 @@ use crate::{
     reason::StateKind,
 };
 
+/// What evaluating came to.
+struct Verdicts {
+    /// Sorted by target, each once.
+    all: Vec<(Target, Verdict)>,
+}
+
 impl Evaluator<'_> {
     /// Evaluates every target of `images` and puts the plan together.
     pub(super) fn plan(self, images: &[&Image]) -> Resolved<Plan> {
@@ -27,7 +33,7 @@ impl Evaluator<'_> {
         let mut plan = Plan::default();
         self.drop_partial_releases(&mut verdicts);
         let mut steps: Vec<&Step> = Vec::new();
-        for (target, verdict) in &verdicts {
+        for (target, verdict) in &verdicts.all {
             match verdict {
                 Verdict::Step(step) => steps.push(step),
                 Verdict::Kept(_) => plan.kept.push(target.clone()),
@@ -42,16 +48,23 @@ impl Evaluator<'_> {
         }
         drop(steps);
         self.forget_verdicts();
-        let steps = verdicts.into_values().filter_map(|verdict| match verdict {
-            Verdict::Step(step) => Some(Rc::unwrap_or_clone(step)),
-            _ => None,
-        });
-        plan.steps = steps
-            .zip(waves)
-            .map(|(step, wave)| Step { wave, ..step })
-            .collect();
+        let steps = verdicts
+            .all
+            .into_iter()
+            .filter_map(|(_, verdict)| match verdict {
+                Verdict::Step(step) => Some(step),
+                _ => None,
+            });
+        let mut steps: Vec<(usize, Arc<Step>)> = waves.into_iter().zip(steps).collect();
         // They are sorted by target already.
-        plan.steps.sort_by_key(|step| step.wave);
+        steps.sort_by_key(|(wave, _)| *wave);
+        // Steps are large: each is moved once.
+        plan.steps.reserve_exact(steps.len());
+        for (wave, step) in steps {
+            let mut step = Arc::unwrap_or_clone(step);
+            step.wave = wave;
+            plan.steps.push(step);
+        }
         plan.states = self.take_states();
         self.queue(&mut plan);
         plan.states
@@ -70,27 +83,34 @@ impl Evaluator<'_> {
     }
 
     /// The targets of `images`, and the in-repo parents that their pins pulled into the plan.
-    fn collect(&self, images: &[&Image]) -> BTreeMap<Target, Verdict> {
-        let mut verdicts = BTreeMap::new();
+    fn collect(&self, images: &[&Image]) -> Verdicts {
+        let shares = self.in_shares(images, Self::collect_share);
+        let mut all: Vec<_> = shares.into_iter().flatten().collect();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        all.dedup_by(|(a, _), (b, _)| a == b);
+        Verdicts { all }
+    }
+
+    fn collect_share(&self, images: &[&Image]) -> Vec<(Target, Verdict)> {
+        let inventory = self.lookup.ground.inventory;
+        let mut verdicts = Vec::new();
+        let mut known: HashSet<&str> = HashSet::with_capacity(images.len());
         let mut open: Vec<&Image> = images.iter().rev().copied().collect();
         while let Some(image) = open.pop() {
+            if !known.insert(&image.name) {
+                continue;
+            }
             for platform in &image.platforms {
-                let target = Target {
-                    image: image.name.clone(),
-                    platform: platform.clone(),
-                };
-                if verdicts.contains_key(&target) {
-                    continue;
-                }
                 let Some(verdict) = self.verdict(image, platform) else {
                     continue;
                 };
                 if let Verdict::Step(step) = &verdict {
                     let parents = step.pins.iter().filter_map(parent_of);
-                    let inventory = self.lookup.ground.inventory;
-                    open.extend(parents.filter_map(|parent| inventory.image(&parent.image)));
+                    let unknown = parents.filter(|parent| !known.contains(parent.image.as_str()));
+                    open.extend(unknown.filter_map(|parent| inventory.image(&parent.image)));
                 }
-                verdicts.insert(target, verdict);
+                let target = image.on(platform);
+                verdicts.push((target, verdict));
             }
         }
         verdicts
@@ -98,7 +118,7 @@ impl Evaluator<'_> {
 
     /// A release publishes all platforms or none: one platform that can't be built takes the others along, and
     /// whatever was to be built on them.
-    fn drop_partial_releases(&self, verdicts: &mut BTreeMap<Target, Verdict>) {
+    fn drop_partial_releases(&self, verdicts: &mut Verdicts) {
         let released = |name: &str| {
             !matches!(
                 self.scope.roles.get(name),
@@ -106,13 +126,16 @@ impl Evaluator<'_> {
             )
         };
         loop {
-            let left = verdicts.iter().filter(|(t, v)| {
+            let left = verdicts.all.iter().filter(|(t, v)| {
                 matches!(v, Verdict::Left | Verdict::Absent) && released(&t.image)
             });
             let incomplete: BTreeSet<String> =
                 left.map(|(target, _)| target.image.clone()).collect();
+            if incomplete.is_empty() {
+                return; // each parent that a step names has a step
+            }
             let mut dropped: Vec<(Target, String)> = Vec::new();
-            for (target, verdict) in verdicts.iter() {
+            for (target, verdict) in &verdicts.all {
                 let Verdict::Step(step) = verdict else {
                     continue;
                 };
@@ -142,17 +165,13 @@ impl Evaluator<'_> {
                     Some(&target.platform),
                     StateKind::Broken { message },
                 );
-                verdicts.insert(target, Verdict::Left);
+                verdicts.leave(&target);
             }
         }
     }
 
-    fn publish(
-        &self,
-        image: &Image,
-        verdicts: &BTreeMap<Target, Verdict>,
-    ) -> Option<PlannedPublication> {
-        let of_image = of_image(verdicts, &image.name);
+    fn publish(&self, image: &Image, verdicts: &Verdicts) -> Option<PlannedPublication> {
+        let of_image = verdicts.of_image(&image.name);
         let steps: Vec<&Step> = of_image
             .iter()
             .filter_map(|(_, verdict)| match verdict {
@@ -179,11 +198,11 @@ impl Evaluator<'_> {
         };
         if !patch {
             // A release has one commit: what stays is what is equal at that commit.
-            let same = |(target, verdict): (&Target, &Verdict)| match verdict {
+            let same = |(target, verdict): &(Target, Verdict)| match verdict {
                 Verdict::Kept(manifest) => Some((target.platform.clone(), manifest.clone())),
                 _ => None,
             };
-            kept = of_image.into_iter().filter_map(same).collect();
+            kept = of_image.iter().filter_map(same).collect();
         }
         for step in &steps {
             kept.remove(&step.target.platform);
@@ -275,19 +294,25 @@ fn parent_of(pin: &PlannedPin) -> Option<&Target> {
     }
 }
 
-/// The verdicts on an image's targets.
-fn of_image<'v>(
-    verdicts: &'v BTreeMap<Target, Verdict>,
-    image: &str,
-) -> Vec<(&'v Target, &'v Verdict)> {
-    // No platform sorts before one without a name.
-    let first = Target {
-        image: image.to_owned(),
-        platform: Platform::new("", "", None),
-    };
-    let from = verdicts.range(first..);
-    from.take_while(|(target, _)| target.image == image)
-        .collect()
+impl Verdicts {
+    fn get(&self, target: &Target) -> Option<&Verdict> {
+        let at = self.all.binary_search_by(|(known, _)| known.cmp(target));
+        at.ok().map(|at| &self.all[at].1)
+    }
+
+    fn leave(&mut self, target: &Target) {
+        let at = self.all.binary_search_by(|(known, _)| known.cmp(target));
+        if let Ok(at) = at {
+            self.all[at].1 = Verdict::Left;
+        }
+    }
+
+    /// Those on an image's targets.
+    fn of_image(&self, image: &str) -> &[(Target, Verdict)] {
+        let from = self.all.partition_point(|(t, _)| t.image.as_str() < image);
+        let behind = &self.all[from..];
+        &behind[..behind.partition_point(|(t, _)| t.image == image)]
+    }
 }
 
 /// The wave of each step: one more than the latest of its parents'. Verdicts of a cycle never become steps of each other.
@@ -319,44 +344,41 @@ fn waves(steps: &[&Step]) -> Vec<usize> {
 
 /// Images with steps, parents before children.
 fn publication_order<'s>(steps: &[&'s Step]) -> Vec<&'s str> {
-    let mut parents: BTreeMap<&'s str, BTreeSet<&'s str>> = BTreeMap::new();
-    for step in steps {
-        let entry = parents.entry(&step.target.image).or_default();
-        entry.extend(
-            step.pins
-                .iter()
-                .filter_map(parent_of)
-                .map(|p| p.image.as_str())
-                .filter(|p| *p != step.target.image),
-        );
-    }
-    let mut children: HashMap<&str, Vec<&str>> = HashMap::new();
-    let mut waiting: BTreeMap<&str, usize> = BTreeMap::new();
-    for (child, of_child) in &parents {
-        let of_child = of_child.iter().filter(|p| parents.contains_key(**p));
-        waiting.insert(child, of_child.clone().count());
-        for parent in of_child {
-            children.entry(parent).or_default().push(child);
+    // Steps are sorted by target: numbers are in the order of names.
+    let mut names: Vec<&str> = steps.iter().map(|s| s.target.image.as_str()).collect();
+    names.dedup();
+    let numbers: HashMap<&str, usize> = names.iter().copied().zip(0..).collect();
+    let mut children: Vec<Vec<usize>> = vec![Vec::new(); names.len()];
+    let mut n_parents = vec![0_usize; names.len()];
+    let of_images = steps.chunk_by(|a, b| a.target.image == b.target.image);
+    for (child, of_image) in of_images.enumerate() {
+        let pins = of_image.iter().flat_map(|step| &step.pins);
+        let parents = pins.filter_map(parent_of);
+        let parents = parents.filter_map(|parent| numbers.get(parent.image.as_str()));
+        let parents: BTreeSet<usize> = parents.copied().filter(|p| *p != child).collect();
+        n_parents[child] = parents.len();
+        for parent in parents {
+            children[parent].push(child);
         }
     }
-    let mut order = Vec::new();
-    let mut now: Vec<&str> = Vec::new();
-    now.extend(waiting.extract_if(.., |_, n| *n == 0).map(|(name, _)| name));
+    let mut waiting: BTreeSet<usize> = (0..names.len()).filter(|n| n_parents[*n] > 0).collect();
+    let mut now: Vec<usize> = (0..names.len()).filter(|n| n_parents[*n] == 0).collect();
+    let mut order = Vec::with_capacity(names.len());
     loop {
         // Images that depend on each other on different platforms: any order is as good.
         if now.is_empty() {
-            now = std::mem::take(&mut waiting).into_keys().collect();
+            now.extend(std::mem::take(&mut waiting));
         }
         if now.is_empty() {
             return order;
         }
         let mut next = Vec::new();
-        for name in now {
-            order.push(name);
-            for child in children.get(name).into_iter().flatten() {
-                if let Some(n) = waiting.get_mut(child) {
-                    *n -= 1;
-                    if *n == 0 {
+        for parent in now {
+            order.push(names[parent]);
+            for child in &children[parent] {
+                if waiting.contains(child) {
+                    n_parents[*child] -= 1;
+                    if n_parents[*child] == 0 {
                         waiting.remove(child);
                         next.push(*child);
                     }

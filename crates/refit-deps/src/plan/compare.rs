@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use refit_oci::{Digest, Platform, Repository};
-use refit_platform::Target;
 
 use super::{
     PlannedPin,
@@ -187,10 +186,7 @@ impl Evaluator<'_> {
 
     /// Notes what moved without a change for a target that is kept.
     pub(super) fn note_unaffected(&self, image: &Image, platform: &Platform, found: &Comparison) {
-        let target = || Target {
-            image: image.name.clone(),
-            platform: platform.clone(),
-        };
+        let target = || image.on(platform);
         let mut all = self.unaffected.borrow_mut();
         for unmoved in &found.unaffected {
             let unaffected = Unaffected {

@@ -1,5 +1,7 @@
 //! What a target's dependencies resolve to now: an in-repo parent's verdict, or what a registry says.
 
+use std::cell::Cell;
+
 use refit_dockerfile::{Found, FoundSource, Kind, Resolved as ResolvedFile};
 use refit_oci::{Digest, Document, Index, Platform, Reference, Repository, media_type};
 use refit_platform::best_match;
@@ -16,22 +18,44 @@ use crate::{
     reason::{StateKind, TagOwner},
 };
 
+/// How a target may have been built, to spare requests: what a build found in an index is taken from its record.
+pub(super) struct Hints<'c> {
+    candidates: &'c [Candidate<'c>],
+    /// Whether any of them was taken.
+    taken: Cell<bool>,
+}
+
+impl<'c> Hints<'c> {
+    pub(super) fn none() -> Self {
+        Self::of(&[])
+    }
+
+    pub(super) fn of(candidates: &'c [Candidate<'c>]) -> Self {
+        let taken = Cell::default();
+        Self { candidates, taken }
+    }
+
+    /// Whether what was told without them would be the same.
+    pub(super) fn are_unused(&self) -> bool {
+        !self.taken.get()
+    }
+}
+
 impl Evaluator<'_> {
     /// What all dependencies of a target resolve to now, in their order. An error is a state of the target. Everything
     /// unknown is asked for before the first `None`.
     ///
-    /// `candidates` spare requests: what a build found in an index is taken from its record. That is enough to see that
-    /// nothing changed, and not enough to build on: see [`Self::verified`].
+    /// What rests on hints is enough to see that nothing changed, and not enough to build on: see [`Self::verified`].
     pub(super) fn pins(
         &self,
         image: &Image,
         file: &ResolvedFile,
-        candidates: &[Candidate<'_>],
+        hints: &Hints<'_>,
     ) -> Option<Result<Vec<PlannedPin>, StateKind>> {
         let all: Vec<_> = file
             .found
             .iter()
-            .map(|found| self.pin(image, found, candidates))
+            .map(|found| self.pin(image, found, hints))
             .collect();
         let mut pins = Vec::new();
         let mut problem = None;
@@ -52,18 +76,18 @@ impl Evaluator<'_> {
         file: &ResolvedFile,
         candidates: &[Candidate<'_>],
     ) -> Option<Result<Vec<PlannedPin>, StateKind>> {
-        let candidates = match self.scope.base {
-            Some(_) => candidates,
-            None => &[],
+        let hints = match self.scope.base {
+            Some(_) => Hints::of(candidates),
+            None => Hints::none(),
         };
-        self.pins(image, file, candidates)
+        self.pins(image, file, &hints)
     }
 
     pub(super) fn pin(
         &self,
         child: &Image,
         found: &Found,
-        candidates: &[Candidate<'_>],
+        hints: &Hints<'_>,
     ) -> Option<Result<PlannedPin, StateKind>> {
         let onto = self
             .scope
@@ -71,7 +95,7 @@ impl Evaluator<'_> {
             .as_ref()
             .filter(|_| found.kind == Kind::Base);
         if let (Some(onto), true) = (onto, self.scope.roles.contains_key(&child.name)) {
-            let current = self.external(onto, found, Pinned::Report, &[])?;
+            let current = self.external(onto, found, Pinned::Report, &Hints::none())?;
             return Some(current.map(|(index, manifest)| PlannedPin::Known {
                 pin: Pin {
                     kind: found.kind,
@@ -107,7 +131,7 @@ impl Evaluator<'_> {
                     message: format!("`{}` is no image here", found.written),
                 }));
             };
-            let current = self.external(reference, found, child.pinned, candidates)?;
+            let current = self.external(reference, found, child.pinned, hints)?;
             return Some(current.map(|(index, manifest)| {
                 known(reference, reference.repository(), index, manifest)
             }));
@@ -149,7 +173,7 @@ impl Evaluator<'_> {
                     &lead.unwrap_or_else(|| reference.clone()),
                     found,
                     Pinned::Report,
-                    candidates,
+                    hints,
                 )?;
                 Some(
                     current.map(|(_, manifest)| {
@@ -166,12 +190,12 @@ impl Evaluator<'_> {
         reference: &Reference,
         found: &Found,
         pinned: Pinned,
-        candidates: &[Candidate<'_>],
+        hints: &Hints<'_>,
     ) -> Option<Result<(Option<Digest>, Digest), StateKind>> {
         let platform = &found.platform;
         let pins = || {
+            let candidates = hints.candidates.iter();
             candidates
-                .iter()
                 .flat_map(|c| c.pins.iter())
                 .filter(|p| p.same_dependency(reference, platform))
         };
@@ -180,6 +204,7 @@ impl Evaluator<'_> {
         }) && let Some((index, manifest)) =
             pins().find_map(|p| Some((p.index.clone(), p.manifest.clone()?)))
         {
+            hints.taken.set(true);
             return Some(Ok((index, manifest)));
         }
         let watched = match reference.digest() {
@@ -207,9 +232,11 @@ impl Evaluator<'_> {
             .filter(|p| p.index.as_ref() == Some(digest))
             .find_map(|p| p.manifest.clone())
         {
+            hints.taken.set(true);
             return Some(Ok((Some(digest.clone()), manifest)));
         }
         if pins().any(|p| p.index.is_none() && p.manifest.as_ref() == Some(digest)) {
+            hints.taken.set(true);
             return Some(Ok((None, digest.clone())));
         }
         let missing_platform = |offered| {

@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     cell::{Cell, OnceCell, RefCell},
     collections::{BTreeMap, BTreeSet},
-    rc::Rc,
+    sync::Arc,
 };
 
 use hashbrown::HashMap;
@@ -42,7 +42,7 @@ pub(super) enum Verdict {
     /// The published manifest stays.
     Kept(Digest),
     /// It is built.
-    Step(Rc<Step>),
+    Step(Arc<Step>),
     /// Nothing is done; a state says why. As a base it is what its tag holds.
     Left,
     /// Nothing is published.
@@ -78,6 +78,8 @@ pub(super) struct Scope {
     pub(super) onto: Option<Reference>,
     /// Write over what somebody else published.
     pub(super) take_over: bool,
+    /// How many images a thread evaluates; none: that depends on how many there are.
+    pub(super) share: Option<usize>,
     /// How what other tools published is looked at.
     pub(super) adopting: Adopting,
     /// Nothing is built: what a run has built is published.
@@ -103,7 +105,7 @@ const DEEPEST: usize = 64;
 /// Evaluates targets, each once.
 pub(super) struct Evaluator<'a> {
     pub(super) lookup: Lookup<'a>,
-    pub(super) scope: Scope,
+    pub(super) scope: Arc<Scope>,
     /// By image and platform.
     verdicts: RefCell<HashMap<String, Vec<(Platform, Progress)>>>,
     /// How many targets were evaluated.
@@ -114,8 +116,8 @@ pub(super) struct Evaluator<'a> {
     postponed: RefCell<Option<Target>>,
     /// Images that are built on themselves.
     cyclic: OnceCell<BTreeSet<&'a str>>,
-    publications: RefCell<HashMap<String, Rc<Publication>>>,
-    states: RefCell<States>,
+    pub(super) publications: RefCell<HashMap<String, Arc<Publication>>>,
+    pub(super) states: RefCell<States>,
     pub(super) unaffected: RefCell<Vec<Unaffected>>,
     /// Digests that no record knows yet, and the first image that is built on them.
     pub(super) seen: RefCell<BTreeMap<(Reference, Digest), String>>,
@@ -135,8 +137,8 @@ enum Progress {
 
 /// What was reported, each thing once.
 #[derive(Default)]
-struct States {
-    all: Vec<State>,
+pub(super) struct States {
+    pub(super) all: Vec<State>,
     by_image: HashMap<String, Vec<usize>>,
 }
 
@@ -147,6 +149,18 @@ pub(super) struct Candidate<'a> {
     pub(super) pins: Cow<'a, [Pin]>,
 }
 
+impl States {
+    /// Adds one unless it is there.
+    pub(super) fn add(&mut self, state: State) {
+        let Self { all, by_image } = self;
+        let of_image = by_image.entry_ref(state.image.as_str()).or_default();
+        if !of_image.iter().any(|at| all[*at] == state) {
+            of_image.push(all.len());
+            all.push(state);
+        }
+    }
+}
+
 impl Candidate<'_> {
     /// Whether it was built from that source.
     pub(super) fn is_from(&self, source: &SourceId) -> bool {
@@ -155,10 +169,10 @@ impl Candidate<'_> {
 }
 
 impl<'a> Evaluator<'a> {
-    pub(super) fn new(ground: &'a Ground<'a>, scope: Scope) -> Self {
+    pub(super) fn new(ground: &'a Ground<'a>, scope: impl Into<Arc<Scope>>) -> Self {
         Self {
             lookup: Lookup::new(ground),
-            scope,
+            scope: scope.into(),
             verdicts: RefCell::default(),
             n_evaluated: Cell::default(),
             depth: Cell::default(),
@@ -216,10 +230,7 @@ impl<'a> Evaluator<'a> {
             return None;
         }
         if depth == DEEPEST {
-            *self.postponed.borrow_mut() = Some(Target {
-                image: image.name.clone(),
-                platform: platform.clone(),
-            });
+            *self.postponed.borrow_mut() = Some(image.on(platform));
             return None;
         }
         self.depth.set(depth + 1);
@@ -232,7 +243,7 @@ impl<'a> Evaluator<'a> {
         self.depth.set(depth);
         let verdict = match verdict {
             // Each build would make the next one stale, without end.
-            Some(Verdict::Step(_)) if self.is_cyclic(image) => {
+            Some(Verdict::Step(_)) if self.cyclic().contains(image.name.as_str()) => {
                 let message = "it is built on itself, by way of other images".to_owned();
                 Some(self.state(&image.name, Some(platform), StateKind::Broken { message }))
             }
@@ -256,11 +267,10 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn is_cyclic(&self, image: &Image) -> bool {
-        let cyclic = self
-            .cyclic
-            .get_or_init(|| self.lookup.ground.graph.cyclic());
-        cyclic.contains(image.name.as_str())
+    /// Images that are built on themselves.
+    pub(super) fn cyclic(&self) -> &BTreeSet<&'a str> {
+        let graph = self.lookup.ground.graph;
+        self.cyclic.get_or_init(|| graph.cyclic())
     }
 
     /// Notes how far the evaluation of a target has come; none: it has not begun.
@@ -298,9 +308,9 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    pub(super) fn publication(&self, image: &Image) -> Option<Rc<Publication>> {
+    pub(super) fn publication(&self, image: &Image) -> Option<Arc<Publication>> {
         if let Some(known) = self.publications.borrow().get(&image.name) {
-            return Some(Rc::clone(known));
+            return Some(Arc::clone(known));
         }
         let unrecorded = if self.scope.adopting.taken.contains(&image.name) {
             Unrecorded::Take
@@ -308,10 +318,10 @@ impl<'a> Evaluator<'a> {
             self.scope.adopting.unrecorded
         };
         let found = publication::publication(&self.lookup, image, unrecorded)?;
-        let found = Rc::new(found);
+        let found = Arc::new(found);
         self.publications
             .borrow_mut()
-            .insert(image.name.clone(), Rc::clone(&found));
+            .insert(image.name.clone(), Arc::clone(&found));
         Some(found)
     }
 
@@ -326,13 +336,7 @@ impl<'a> Evaluator<'a> {
             platform: platform.cloned(),
             kind,
         };
-        let mut states = self.states.borrow_mut();
-        let States { all, by_image } = &mut *states;
-        let of_image = by_image.entry_ref(image).or_default();
-        if !of_image.iter().any(|at| all[*at] == state) {
-            of_image.push(all.len());
-            all.push(state);
-        }
+        self.states.borrow_mut().add(state);
         Verdict::Left
     }
 

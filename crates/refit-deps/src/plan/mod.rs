@@ -20,6 +20,7 @@ mod released_source;
 mod restore;
 mod rolled_back;
 pub mod shard;
+mod shares;
 mod statement;
 mod status;
 mod suspect;

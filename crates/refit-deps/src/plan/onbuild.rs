@@ -14,7 +14,9 @@ use super::{
     PlannedPin,
     adopted::Evidence,
     compare::Comparison,
+    dependencies::Hints,
     evaluate::{Candidate, Evaluator, Verdict},
+    wait::Known,
 };
 use crate::{
     image::Image,
@@ -48,6 +50,27 @@ pub(super) struct Whole {
     pub(super) source: SourceId,
 }
 
+/// What a target is built on, as far as its Dockerfile and the records of its builds tell.
+pub(super) struct Recorded {
+    pub(super) pins: Vec<PlannedPin>,
+    /// How that compares with how it was built; none if nobody knows that.
+    pub(super) compared: Option<Comparison>,
+    /// Whether it is what the indexes themselves hold: no record was asked.
+    pub(super) is_verified: bool,
+}
+
+impl Recorded {
+    /// What need not be looked up again.
+    pub(super) fn known(self, file: &ResolvedFile, compared: Comparison) -> Option<Known<'_>> {
+        let pins = self.pins;
+        self.is_verified.then_some(Known {
+            file,
+            pins,
+            compared,
+        })
+    }
+}
+
 /// None while something is unknown; a state if it can't be had.
 pub(super) type Answered<T> = Option<Result<T, StateKind>>;
 
@@ -56,26 +79,35 @@ type Pinning<'p> = dyn Fn(&ResolvedFile) -> Answered<(Vec<PlannedPin>, Compariso
 
 impl Evaluator<'_> {
     /// The pins of a Dockerfile, and of what triggers of its bases brought in when it was last built on the same bases:
-    /// `built` has that, and the bases' configs need not be asked for. With them, how they compare with `built`; none
-    /// if that is empty.
+    /// `built` has that, and the bases' configs need not be asked for. They are compared with `built`.
     pub(super) fn recorded_pins(
         &self,
         image: &Image,
         file: &ResolvedFile,
         candidates: &[Candidate<'_>],
         built: &[Candidate<'_>],
-    ) -> Answered<(Vec<PlannedPin>, Option<Comparison>)> {
-        let mut pins = match self.pins(image, file, candidates)? {
+    ) -> Answered<Recorded> {
+        let hints = Hints::of(candidates);
+        let mut pins = match self.pins(image, file, &hints)? {
             Ok(pins) => pins,
             Err(kind) => return Some(Err(kind)),
         };
+        // Where other bases are left out of account, records are all there is.
+        let is_verified = hints.are_unused() || self.scope.base.is_some();
+        let recorded = |pins, compared| {
+            Some(Ok(Recorded {
+                pins,
+                compared,
+                is_verified,
+            }))
+        };
         if built.is_empty() {
-            return Some(Ok((pins, None)));
+            return recorded(pins, None);
         }
         let compared = self.compare(&pins, built)?;
         let nearest = compared.nearest.and_then(|at| built.get(at));
         let Some(same) = nearest.filter(|_| compared.reasons.is_empty()) else {
-            return Some(Ok((pins, Some(compared))));
+            return recorded(pins, Some(compared));
         };
         let written = |pin: &&Pin| {
             pins.iter()
@@ -83,10 +115,10 @@ impl Evaluator<'_> {
         };
         let more = same.pins.iter().filter(|pin| !written(pin));
         let more: Vec<_> = more
-            .map(|pin| self.pin(image, &recorded(pin), candidates))
+            .map(|pin| self.pin(image, &as_written(pin), &hints))
             .collect();
         if more.is_empty() {
-            return Some(Ok((pins, Some(compared))));
+            return recorded(pins, Some(compared));
         }
         for pin in more {
             match pin? {
@@ -95,7 +127,11 @@ impl Evaluator<'_> {
             }
         }
         let compared = self.compare(&pins, built)?;
-        Some(Ok((pins, Some(compared))))
+        Some(Ok(Recorded {
+            pins,
+            compared: Some(compared),
+            is_verified: false,
+        }))
     }
 
     /// All that a target is built from.
@@ -154,7 +190,7 @@ impl Evaluator<'_> {
         candidates: &[Candidate<'_>],
     ) -> Option<bool> {
         let plain = |file: &ResolvedFile| {
-            let pins = self.pins(wanted.image, file, candidates)?;
+            let pins = self.pins(wanted.image, file, &Hints::of(candidates))?;
             Some(pins.map(|pins| (pins, Comparison::default())))
         };
         let Ok(whole) = self.whole(wanted, &plain)? else {
@@ -182,7 +218,7 @@ impl Evaluator<'_> {
                 Ok(file) => file,
                 Err(kind) => return Some(Err(kind)),
             };
-            let pins = match self.pins(entry, &file, &[])? {
+            let pins = match self.pins(entry, &file, &Hints::none())? {
                 Ok(pins) => pins,
                 Err(kind) => return Some(Err(kind)),
             };
@@ -307,7 +343,7 @@ fn distinct(mut pins: Vec<PlannedPin>) -> Vec<PlannedPin> {
 }
 
 /// A recorded dependency as if the Dockerfile had it.
-fn recorded(pin: &Pin) -> Found {
+fn as_written(pin: &Pin) -> Found {
     Found {
         kind: pin.kind,
         written: pin.reference.to_string(),

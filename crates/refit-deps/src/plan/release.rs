@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use refit_oci::{Digest, ObjectId, Platform};
-use refit_platform::Target;
 
 use super::{
     Action, OrElse, Plan, Step,
     compare::Comparison,
+    dependencies::Hints,
     evaluate::{Candidate, Evaluator, Role, Scope, Verdict},
     onbuild::{Answered, Wanted, Whole},
     rebase::Moved,
@@ -125,14 +125,14 @@ impl Evaluator<'_> {
             return Some(self.state(&image.name, None, newer));
         }
         let same = of_source(&candidates, &source.id);
-        let (pins, compared) = match self.recorded_pins(&tip.image, &file, &candidates, &same)? {
+        let mut recorded = match self.recorded_pins(&tip.image, &file, &candidates, &same)? {
             Ok(found) => found,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
         let nearest = if same.is_empty() { &candidates } else { &same };
-        let compared = match compared {
+        let compared = match recorded.compared.take() {
             Some(compared) => compared,
-            None => self.compare(&pins, nearest)?,
+            None => self.compare(&recorded.pins, nearest)?,
         };
         if let Some(manifest) = manifest.filter(|_| !same.is_empty() && compared.reasons.is_empty())
         {
@@ -150,6 +150,7 @@ impl Evaluator<'_> {
             platform,
             candidates: nearest,
             published,
+            known: recorded.known(&file, compared).into(),
         };
         let whole = match self.whole(wanted, &|file| self.taken(&target, file))? {
             Ok(whole) => whole,
@@ -249,7 +250,7 @@ impl Evaluator<'_> {
             return Some(self.state(&image.name, Some(platform), kind));
         }
         let plain = |file: &refit_dockerfile::Resolved| {
-            let pins = self.pins(&tip.image, file, &[])?;
+            let pins = self.pins(&tip.image, file, &Hints::none())?;
             Some(pins.map(|pins| (pins, Comparison::default())))
         };
         let whole = match self.whole(wanted, &plain)? {
@@ -277,10 +278,7 @@ impl Evaluator<'_> {
     ) -> Step {
         let commit = self.lookup.ground.line.commit.clone();
         Step {
-            target: Target {
-                image: image.name.clone(),
-                platform: platform.clone(),
-            },
+            target: image.on(platform),
             action: Action::Rebuild,
             in_the_way: None,
             wave: 0,

@@ -81,11 +81,13 @@ pub fn status(ground: &Ground<'_>) -> Resolved<Status> {
             ..Scope::default()
         },
     );
-    for image in &images {
-        for platform in &image.platforms {
-            evaluator.unreleased(image, platform);
+    evaluator.in_shares(&images, |evaluator, images| {
+        for image in images {
+            for platform in &image.platforms {
+                evaluator.unreleased(image, platform);
+            }
         }
-    }
+    });
     match evaluator.plan(&images) {
         Resolved::Needs(needs) => Resolved::Needs(needs),
         Resolved::Done(plan) => {

@@ -12,7 +12,7 @@ use super::{
     onbuild::Wanted,
     rebase::Moved,
     released_source::unlisted,
-    wait::Compared,
+    wait::{Compared, Known},
 };
 use crate::{
     image::{Image, RebaseChoice},
@@ -36,6 +36,8 @@ pub(super) struct Suspect<'s> {
     /// How it may have been built.
     pub(super) candidates: &'s [Candidate<'s>],
     pub(super) checked: Checked,
+    /// What was seen of its dependencies.
+    pub(super) known: Option<Known<'s>>,
     /// Why nothing may be built from its release.
     pub(super) gone: Option<StateKind>,
 }
@@ -70,12 +72,12 @@ impl Evaluator<'_> {
             commit,
             candidates,
             mut checked,
+            known,
             gone,
         } = suspect;
         let manifest = published.platforms.get(platform);
         let Some(source) = release.sources.get(platform) else {
-            let kind = unlisted(published, platform);
-            return Some(self.state(&image.name, Some(platform), kind));
+            return Some(self.state(&image.name, Some(platform), unlisted(published, platform)));
         };
         let wanted = Wanted {
             image: entry,
@@ -88,6 +90,7 @@ impl Evaluator<'_> {
             platform,
             candidates,
             published: Some(published),
+            known: known.into(),
         };
         // While that is not known it is asked for, and children go on as if it were: a chain needs no rounds of its own.
         if !published.adopted

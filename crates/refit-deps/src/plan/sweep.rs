@@ -1,6 +1,6 @@
 //! Sweeps: patch what is published, from the source that was released.
 
-use std::{collections::BTreeSet, rc::Rc, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use refit_oci::{Platform, Reference};
 use refit_platform::Target;
@@ -52,6 +52,8 @@ pub struct SweepOptions {
     pub rebase: bool,
     /// The base that they are put on, in the place of the Dockerfile's.
     pub onto: Option<Reference>,
+    /// How many images one thread looks at; none: that depends on how many there are. The plan does not depend on it.
+    pub share: Option<usize>,
 }
 
 /// The plan that patches everything that is stale.
@@ -74,6 +76,7 @@ pub fn sweep(ground: &Ground<'_>, options: &SweepOptions) -> Resolved<Plan> {
         queues: options.queues,
         rebase: options.rebase,
         onto: options.onto.clone(),
+        share: options.share,
         adopting: Adopting {
             unrecorded: if options.take_over {
                 Unrecorded::TakeOver
@@ -123,7 +126,7 @@ impl Evaluator<'_> {
         };
         let watched = self.report_pinned(&entry, platform, &file);
         let recorded = self.recorded_pins(&entry, &file, &candidates, &candidates)?;
-        let (pins, compared) = match recorded {
+        let mut recorded = match recorded {
             Ok(found) => found,
             Err(kind) => return Some(self.state(&image.name, Some(platform), kind)),
         };
@@ -132,21 +135,22 @@ impl Evaluator<'_> {
             Some(manifest) if published.adopted => {
                 let tag = (&published.index, manifest);
                 let evidence = Evidence::new((image, &entry), (platform, &file), tag);
-                vec![self.candidate(&evidence, &pins)?]
+                vec![self.candidate(&evidence, &recorded.pins)?]
             }
             _ => candidates,
         };
         let mut checked = Checked::Fine;
+        let mut known = None;
         if let Some(manifest) = manifest {
             if candidates.is_empty() {
                 return Some(self.state(&image.name, Some(platform), StateKind::source_unknown()));
             }
-            let compared = match compared {
+            let compared = match recorded.compared.take() {
                 Some(compared) => compared,
-                None => self.compare(&pins, &candidates)?,
+                None => self.compare(&recorded.pins, &candidates)?,
             };
             if !self.scope.force && compared.reasons.is_empty() {
-                checked = self.verdict_of_check(image, platform, manifest, &pins)?;
+                checked = self.verdict_of_check(image, platform, manifest, &recorded.pins)?;
                 if checked == Checked::Fine {
                     if let Some(kind) = gone {
                         return Some(self.state(&image.name, of_source, kind));
@@ -155,6 +159,7 @@ impl Evaluator<'_> {
                     return Some(Verdict::Kept(manifest.clone()));
                 }
             }
+            known = recorded.known(&file, compared);
         }
         self.built_anew(Suspect {
             image,
@@ -165,6 +170,7 @@ impl Evaluator<'_> {
             commit,
             candidates: &candidates,
             checked,
+            known,
             gone,
         })
     }
@@ -284,7 +290,7 @@ impl Evaluator<'_> {
             let Target { image, platform } = &step.target;
             return Some(self.state(image, Some(platform), kind));
         }
-        Some(Verdict::Step(Rc::new(step)))
+        Some(Verdict::Step(Arc::new(step)))
     }
 
     pub(super) fn line(&self) -> &str {

@@ -1,6 +1,8 @@
 //! Bases whose new digest is not taken: held, younger than the cooldown, or with platforms still to come. What is built
 //! on the digest before stays on it.
 
+use std::cell::Cell;
+
 use jiff::{SignedDuration, Timestamp};
 use refit_dockerfile::Resolved as ResolvedFile;
 use refit_oci::{Digest, Platform, Reference};
@@ -26,6 +28,15 @@ pub(super) struct Compared<'c> {
     pub(super) candidates: &'c [Candidate<'c>],
     /// What is published of it.
     pub(super) published: Option<&'c Published>,
+    /// What was seen of its dependencies, until it is used.
+    pub(super) known: Cell<Option<Known<'c>>>,
+}
+
+/// What the dependencies of a Dockerfile resolve to, without a record's help, and how that compares.
+pub(super) struct Known<'c> {
+    pub(super) file: &'c ResolvedFile,
+    pub(super) pins: Vec<PlannedPin>,
+    pub(super) compared: Comparison,
 }
 
 /// A base's new digest: its tag, and what that resolves to.
@@ -43,11 +54,18 @@ impl<'a> Evaluator<'a> {
         target: &Compared<'_>,
         file: &ResolvedFile,
     ) -> Option<Result<(Vec<PlannedPin>, Comparison), StateKind>> {
-        let pins = match self.verified(target.image, file, target.candidates)? {
-            Ok(pins) => pins,
-            Err(kind) => return Some(Err(kind)),
+        let known = target.known.take();
+        let known = known.filter(|known| std::ptr::eq(known.file, file));
+        let (pins, mut compared) = match known {
+            Some(known) => (known.pins, known.compared),
+            None => match self.verified(target.image, file, target.candidates)? {
+                Ok(pins) => {
+                    let compared = self.compare(&pins, target.candidates)?;
+                    (pins, compared)
+                }
+                Err(kind) => return Some(Err(kind)),
+            },
         };
-        let mut compared = self.compare(&pins, target.candidates)?;
         let (pins, any_waits) = match self.without_waiting(target, pins, &compared)? {
             Ok(taken) => taken,
             Err(kind) => return Some(Err(kind)),

@@ -56,7 +56,7 @@ impl Claims {
                 }
             }
             if !claimed.images.contains(&image.name) {
-                image.tags.retain(|tag| !lost.contains(tag));
+                image.tags.retain(|tag| !lost.contains(tag.as_str()));
             }
         }
         claimed
@@ -65,6 +65,8 @@ impl Claims {
 
 #[cfg(test)]
 mod tests {
+    use refit_oci::Tag;
+
     use super::*;
     use crate::inventory::{self, Files};
 
@@ -115,7 +117,8 @@ mod tests {
             let left = inventory.images.iter().map(|image| {
                 let theirs = claimed.images.contains(&image.name);
                 let mark = if theirs { "not published: " } else { "" };
-                format!("{mark}{} {}", image.name, image.tags.join(" "))
+                let tags: Vec<&str> = image.tags.iter().map(Tag::as_str).collect();
+                format!("{mark}{} {}", image.name, tags.join(" "))
             });
             let told: Vec<String> = lost.chain(left).collect();
             assert_eq!(told, *expect, "{line}");

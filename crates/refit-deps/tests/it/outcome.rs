@@ -37,12 +37,26 @@ pub(crate) fn plan_of(ground: &Ground<'_>, scenario: &Scenario) -> Resolved<Plan
         queues: patient && images.is_empty(),
     };
     match scenario.run.as_str() {
-        "sweep" => plan::sweep(ground, &sweep()),
+        "sweep" => {
+            let whole = plan::sweep(ground, &sweep());
+            let share = Some(1);
+            let shared = plan::sweep(ground, &SweepOptions { share, ..sweep() });
+            assert_eq!(told(whole.clone()), told(shared), "in shares");
+            whole
+        }
         "build" => plan::release(ground, &release(true, false)),
         "local" => plan::release(ground, &release(false, false)),
         "tip" => plan::release(ground, &release(true, true)),
         other => panic!("unknown run `{other}`"),
     }
+}
+
+/// All of a plan but how often it took to look.
+fn told(mut resolved: Resolved<Plan>) -> String {
+    if let Resolved::Done(plan) = &mut resolved {
+        plan.n_evaluated = 0;
+    }
+    format!("{resolved:#?}")
 }
 
 pub(crate) fn outcome(world: &World) -> Expect {

@@ -407,7 +407,7 @@ fn with_digests(text: &str) -> String {
 }
 
 pub(crate) fn inventory_of(files: &BTreeMap<String, String>) -> Inventory {
-    let paths = files.keys().cloned().collect();
+    let paths: BTreeSet<String> = files.keys().cloned().collect();
     let read = |path: &str| files.get(path).map(|text| text.clone().into_bytes());
     inventory::read(&Files {
         paths: &paths,

@@ -189,6 +189,7 @@ impl Observer<'_> {
 
 fn has_folder(there: &Snapshot, folder: &str) -> bool {
     let within = format!("{folder}/");
-    let mut after = there.paths.range(within.clone()..);
-    folder.is_empty() || after.next().is_some_and(|path| path.starts_with(&within))
+    let first = there.entries.partition_point(|entry| entry.path < within);
+    let first = there.entries.get(first);
+    folder.is_empty() || first.is_some_and(|entry| entry.path.starts_with(&within))
 }

@@ -10,7 +10,7 @@ use crate::{
     adopt::{Match, Origin, OriginKey, RecipeHint, UserSource, begins_with, revision},
     image::Image,
     observe::{Absent, Answer, Relation},
-    plan::{release::differences, released_source::Source},
+    plan::{dependencies::Hints, release::differences, released_source::Source},
     publication::{self, Publication, Published},
     reason::{Reason, StateKind},
     scan::Triggers,
@@ -69,7 +69,7 @@ impl Evaluator<'_> {
         ) else {
             return Some(Vec::new());
         };
-        let Ok(pins) = self.pins(image, &file, &[])? else {
+        let Ok(pins) = self.pins(image, &file, &Hints::none())? else {
             return Some(Vec::new());
         };
         let tag = (&published.index, manifest);

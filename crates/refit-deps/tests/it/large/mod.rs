@@ -2,7 +2,7 @@
 
 pub(crate) mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use refit_deps::{
     edges::Edges,
@@ -108,7 +108,7 @@ pub(crate) fn source_of(image: &Image, published: &dyn Published) -> Source {
 impl Large {
     pub(crate) fn new(files: BTreeMap<String, String>) -> Self {
         let build_platform = Platform::linux_amd64();
-        let paths = files.keys().cloned().collect();
+        let paths: BTreeSet<String> = files.keys().cloned().collect();
         let inventory = inventory::read(&Files {
             paths: &paths,
             read: &|path| files.get(path).map(|text| text.clone().into_bytes()),

@@ -163,10 +163,10 @@ fn what_is_written_is_read_back_as_what_was_meant() {
                     .tags
                     .iter()
                     .map(|tag| {
-                        if tag == "main" {
+                        if tag.as_str() == "main" {
                             "{{.Line}}".to_owned()
                         } else {
-                            tag.clone()
+                            tag.to_string()
                         }
                     })
                     .collect();
