@@ -12,6 +12,7 @@ mod records;
 mod runs;
 mod scan;
 mod site;
+mod sources;
 mod sweep;
 
 use std::{
@@ -29,7 +30,7 @@ struct Measurement {
     measure: fn(&Site) -> Outcome<Figure>,
 }
 
-const MEASUREMENTS: [Measurement; 23] = [
+const MEASUREMENTS: [Measurement; 27] = [
     Measurement {
         name: "demo",
         measure: demo,
@@ -45,6 +46,22 @@ const MEASUREMENTS: [Measurement; 23] = [
     Measurement {
         name: "hooks-ten-1000",
         measure: hooks::ten,
+    },
+    Measurement {
+        name: "source-ids-head",
+        measure: sources::disjoint_head,
+    },
+    Measurement {
+        name: "source-ids-working",
+        measure: sources::disjoint,
+    },
+    Measurement {
+        name: "source-ids-shared-head",
+        measure: sources::shared_head,
+    },
+    Measurement {
+        name: "source-ids-shared",
+        measure: sources::shared,
     },
     Measurement {
         name: "graph-html-500",

@@ -22,6 +22,12 @@ pub(crate) fn clean(path: &str) -> String {
     }
 }
 
+/// `a`, `a/b`, `a/b/c` of `a/b/c`.
+pub(crate) fn with_parents(path: &str) -> impl Iterator<Item = &str> {
+    let slashes = path.match_indices('/').map(|(at, _)| &path[..at]);
+    slashes.chain([path])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

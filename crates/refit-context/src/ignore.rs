@@ -4,7 +4,7 @@ mod pattern;
 mod rule;
 mod walk;
 
-use crate::go_path::clean;
+use crate::go_path::{clean, with_parents};
 use rule::Rule;
 
 pub(crate) use walk::{Step, Walk};
@@ -143,12 +143,6 @@ impl Line {
         let rule = Rule::parse(pattern)?;
         Ok(Some(Self { keeps, rule }))
     }
-}
-
-/// `a`, `a/b`, `a/b/c` of `a/b/c`.
-fn with_parents(path: &str) -> impl Iterator<Item = &str> {
-    let slashes = path.match_indices('/').map(|(at, _)| &path[..at]);
-    slashes.chain([path])
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub use gzip::gzip_deterministic;
 pub use ignore::{Ignore, Problem};
 pub use ignore_file::{IgnoreFile, ignore_candidates, ignore_file};
 pub use layer::{Layer, LayerWriter};
-pub use list::list;
+pub use list::{list, list_seen};
 pub use location::{ContextError, Location};
 pub use open::{Compression, LayerError, open_archive, open_layer};
 pub use pack::{Packed, pack, with_files};

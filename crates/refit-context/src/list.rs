@@ -1,17 +1,22 @@
 //! Lists a context: what the ignore rules leave of a commit's folder or of a folder on disk.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
+    ffi::OsStr,
     fs::{self, Metadata},
+    io::{self, ErrorKind},
     path::Path,
+    sync::Arc,
 };
 
-use refit_git::{Entry, Head, Mode, Repo};
+use refit_git::{Checkout, Entry, Mode, Repo};
 use refit_oci::ObjectId;
 
 use crate::{
     ContextEntry, ContextError, EntryKind, Ignore, Location,
+    go_path::with_parents,
     ignore::{Step, Walk},
+    select::{Sources, select},
 };
 
 /// All files that the rules keep, in bytewise order of their paths.
@@ -43,50 +48,159 @@ pub fn list(location: &Location<'_>, ignore: &Ignore) -> Result<Vec<ContextEntry
             let (entries, prefix) = under(entries, folder);
             kept(entries, &prefix, (None, folder), ignore)
         }
-        Location::Dir { dir, repo } => {
-            let known = repo.map(|repo| Known::of(repo, dir)).transpose()?.flatten();
-            let mut entries = Vec::new();
-            walk(dir, ignore, &mut |path, metadata| {
-                let id = known
-                    .as_ref()
-                    .map(|known| known.id(dir, path))
-                    .transpose()?;
-                entries.push(ContextEntry {
-                    path: path.to_owned(),
-                    kind: kind(metadata),
-                    id,
-                });
-                Ok(())
-            })?;
-            entries.sort_unstable();
-            Ok(entries)
+        Location::Dir { dir, repo } => on_disk(dir, *repo, |found| {
+            let root = vec![String::new()];
+            walk(dir, &mut Walk::new(ignore), root, found)
+        }),
+    }
+}
+
+/// What [`select`] leaves of what [`list`] lists: a large context is looked at no further than where the sources lie.
+/// What is odd elsewhere goes unnoticed.
+pub fn list_seen<S: AsRef<str>>(
+    location: &Location<'_>,
+    ignore: &Ignore,
+    sources: &[S],
+) -> Result<Vec<ContextEntry>, ContextError> {
+    let parsed = Sources::parse(sources);
+    let areas = parsed.as_ref().and_then(Sources::areas);
+    if let (Some(sources), Some(areas)) = (parsed, areas) {
+        let mut near = near(location, ignore, &areas)?;
+        if !sources.see_all(&near) {
+            near.retain(|entry| sources.see(&entry.path));
+            return Ok(near);
         }
     }
+    let all = list(location, ignore)?;
+    Ok(select(&all, sources).into_iter().cloned().collect())
+}
+
+/// What the rules keep at and below some paths, and what lies on the way to them, if that is no folder.
+fn near(
+    location: &Location<'_>,
+    ignore: &Ignore,
+    areas: &[String],
+) -> Result<Vec<ContextEntry>, ContextError> {
+    match location {
+        Location::Commit {
+            repo,
+            commit,
+            folder,
+        } => {
+            let entries = repo.tree_under(commit, folder)?;
+            kept_near(&entries, "", (Some(commit), folder), ignore, areas)
+        }
+        Location::Listed {
+            commit,
+            entries,
+            folder,
+            ..
+        } => {
+            let (entries, prefix) = under(entries, folder);
+            kept_near(entries, &prefix, (Some(commit), folder), ignore, areas)
+        }
+        Location::Index {
+            entries, folder, ..
+        } => {
+            let (entries, prefix) = under(entries, folder);
+            kept_near(entries, &prefix, (None, folder), ignore, areas)
+        }
+        Location::Dir { dir, repo } => {
+            on_disk(dir, *repo, |found| walk_near(dir, ignore, areas, found))
+        }
+    }
+}
+
+/// The entries of a folder on disk that `walk` finds, with their ids where it is in a checkout.
+fn on_disk(
+    dir: &Path,
+    repo: Option<&Repo>,
+    walk: impl FnOnce(&mut Found<'_>) -> Result<(), ContextError>,
+) -> Result<Vec<ContextEntry>, ContextError> {
+    let known = repo.map(|repo| Known::of(repo, dir)).transpose()?.flatten();
+    let mut entries = Vec::new();
+    walk(&mut |path, metadata| {
+        let id = known.as_ref().map(|known| known.id(dir, path));
+        entries.push(ContextEntry {
+            path: path.to_owned(),
+            kind: kind(metadata),
+            id: id.transpose()?,
+        });
+        Ok(())
+    })?;
+    entries.sort_unstable();
+    Ok(entries)
 }
 
 /// What the rules keep of a folder of a commit or of the index: `entries` are those below `prefix`, sorted by path.
 fn kept(
     entries: &[Entry],
     prefix: &str,
-    (commit, folder): (Option<&ObjectId>, &str),
+    of: (Option<&ObjectId>, &str),
     ignore: &Ignore,
 ) -> Result<Vec<ContextEntry>, ContextError> {
-    // Git has no empty folders but the root.
+    exists(entries, of)?;
+    let mut kept = Vec::new();
+    keep(entries, prefix, &mut Walk::new(ignore), &mut kept);
+    Ok(kept)
+}
+
+/// The same at and below some paths, and on the way to them.
+fn kept_near(
+    entries: &[Entry],
+    prefix: &str,
+    of: (Option<&ObjectId>, &str),
+    ignore: &Ignore,
+    areas: &[String],
+) -> Result<Vec<ContextEntry>, ContextError> {
+    exists(entries, of)?;
+    let first = |path: &str| entries.partition_point(|entry| entry.path.as_str() < path);
+    let mut ranges = BTreeSet::new();
+    for area in areas {
+        for path in with_parents(area) {
+            let path = format!("{prefix}{path}");
+            let at = first(&path);
+            if entries.get(at).is_some_and(|entry| entry.path == path) {
+                ranges.insert((at, at + 1));
+            }
+        }
+        // `0` comes right after `/`: all that is in the folder is before it.
+        ranges.insert((
+            first(&format!("{prefix}{area}/")),
+            first(&format!("{prefix}{area}0")),
+        ));
+    }
+    let mut rules = Walk::new(ignore);
+    let mut kept = Vec::new();
+    for (start, end) in ranges {
+        keep(&entries[start..end], prefix, &mut rules, &mut kept);
+    }
+    Ok(kept)
+}
+
+/// Git has no empty folders but the root.
+fn exists(
+    entries: &[Entry],
+    (commit, folder): (Option<&ObjectId>, &str),
+) -> Result<(), ContextError> {
     if entries.is_empty() && !matches!(folder, "" | ".") {
         return Err(ContextError::NoFolder {
             folder: folder.to_owned(),
             commit: commit.cloned(),
         });
     }
-    let mut rules = Walk::new(ignore);
-    let (mut kept, mut at) = (Vec::new(), 0);
+    Ok(())
+}
+
+fn keep(entries: &[Entry], prefix: &str, rules: &mut Walk<'_>, kept: &mut Vec<ContextEntry>) {
+    let mut at = 0;
     while let Some(entry) = entries.get(at) {
         let path = &entry.path[prefix.len()..];
         match rules.step(path) {
             Step::Keep => kept.push(from_git(path, entry)),
             Step::Drop => {}
             Step::SkipFolder(folder) => {
-                // `0` comes right after `/`: all that is in the folder is before it.
+                // All that is in the folder is before this, too.
                 let end = format!("{prefix}{folder}0");
                 at += entries[at..].partition_point(|entry| entry.path < end);
                 continue;
@@ -94,7 +208,6 @@ fn kept(
         }
         at += 1;
     }
-    Ok(kept)
 }
 
 /// The entries below a folder, out of those of the whole commit, and what all their paths begin with.
@@ -120,14 +233,59 @@ fn from_git(path: &str, entry: &Entry) -> ContextEntry {
     }
 }
 
-/// Calls `found` for every file and link below `root` that the rules keep, in no order.
-fn walk(
+/// Is told of a file or link on disk, by its path below the listed folder.
+type Found<'f> = dyn FnMut(&str, &Metadata) -> Result<(), ContextError> + 'f;
+
+/// Calls `found` for every file and link at and below some paths that the rules keep, and for those on the way.
+fn walk_near(
     root: &Path,
     ignore: &Ignore,
-    found: &mut dyn FnMut(&str, &Metadata) -> Result<(), ContextError>,
+    areas: &[String],
+    found: &mut Found<'_>,
 ) -> Result<(), ContextError> {
+    fs::read_dir(root).map_err(ContextError::io("list", root))?;
     let mut rules = Walk::new(ignore);
-    let mut pending = vec![String::new()];
+    let mut told: BTreeSet<&str> = BTreeSet::new();
+    'areas: for area in areas {
+        for path in with_parents(area) {
+            let path_on_disk = root.join(path);
+            let metadata = match fs::symlink_metadata(&path_on_disk) {
+                Ok(metadata) => metadata,
+                Err(error) if is_absent(&error) => continue 'areas,
+                Err(error) => return Err(ContextError::io("read", &path_on_disk)(error)),
+            };
+            let is_git = path.rsplit('/').next() == Some(".git");
+            if is_git || (metadata.is_dir() && rules.may_skip_dir(path)) {
+                continue 'areas;
+            }
+            if !metadata.is_dir() {
+                if told.insert(path) {
+                    file(&path_on_disk, path, &metadata, &mut rules, found)?;
+                }
+                continue 'areas;
+            }
+        }
+        walk(root, &mut rules, vec![area.clone()], found)?;
+    }
+    Ok(())
+}
+
+/// Whether nothing is called so, or could be.
+fn is_absent(error: &io::Error) -> bool {
+    use ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
+    matches!(
+        error.kind(),
+        NotFound | NotADirectory | InvalidFilename | InvalidInput
+    )
+}
+
+/// The same for every file and link below the `pending` folders, in no order.
+fn walk(
+    root: &Path,
+    rules: &mut Walk<'_>,
+    mut pending: Vec<String>,
+    found: &mut Found<'_>,
+) -> Result<(), ContextError> {
     while let Some(folder) = pending.pop() {
         let on_disk = root.join(&folder);
         let entries = fs::read_dir(&on_disk).map_err(ContextError::io("list", &on_disk))?;
@@ -152,18 +310,30 @@ fn walk(
                 }
                 continue;
             }
-            if rules.excludes(&path) {
-                continue;
-            }
-            if name.to_str().is_none() {
-                return Err(ContextError::NotUtf8(on_disk));
-            }
-            if metadata.is_file() || metadata.is_symlink() {
-                found(&path, &metadata)?;
-            } else if !is_socket(&metadata) {
-                return Err(ContextError::Special(on_disk));
-            }
+            file(&on_disk, &path, &metadata, rules, found)?;
         }
+    }
+    Ok(())
+}
+
+/// Tells of what is no folder, if the rules keep it.
+fn file(
+    on_disk: &Path,
+    path: &str,
+    metadata: &Metadata,
+    rules: &mut Walk<'_>,
+    found: &mut Found<'_>,
+) -> Result<(), ContextError> {
+    if rules.excludes(path) {
+        return Ok(());
+    }
+    if on_disk.file_name().and_then(OsStr::to_str).is_none() {
+        return Err(ContextError::NotUtf8(on_disk.to_owned()));
+    }
+    if metadata.is_file() || metadata.is_symlink() {
+        found(path, metadata)?;
+    } else if !is_socket(metadata) {
+        return Err(ContextError::Special(on_disk.to_owned()));
     }
     Ok(())
 }
@@ -207,9 +377,7 @@ struct Known<'a> {
     repo: &'a Repo,
     /// The listed folder, relative to the repository's root; empty, or with a slash at its end.
     prefix: String,
-    head: BTreeMap<String, ObjectId>,
-    /// What differs from HEAD, relative to the repository's root.
-    changed: BTreeSet<String>,
+    checkout: Arc<Checkout>,
 }
 
 impl<'a> Known<'a> {
@@ -226,30 +394,21 @@ impl<'a> Known<'a> {
         let folder = folder
             .to_str()
             .ok_or_else(|| ContextError::NotUtf8(dir.clone()))?;
-        let head = match repo.head()? {
-            Head::Commit { id, .. } => repo.tree_under(&id, folder)?,
-            Head::Unborn { .. } => Vec::new(),
-        };
-        let changes = repo.worktree_changes()?;
         Ok(Some(Self {
             repo,
             prefix: match folder {
                 "" => String::new(),
                 folder => format!("{folder}/"),
             },
-            head: head
-                .into_iter()
-                .map(|entry| (entry.path, entry.id))
-                .collect(),
-            changed: changes.into_iter().map(|change| change.path).collect(),
+            checkout: repo.checkout()?,
         }))
     }
 
     fn id(&self, dir: &Path, path: &str) -> Result<ObjectId, ContextError> {
         let in_repo = format!("{}{path}", self.prefix);
-        match self.head.get(path) {
-            Some(id) if !self.changed.contains(&in_repo) => Ok(id.clone()),
-            _ => Ok(self.repo.hash_object(&dir.join(path), &in_repo)?),
+        match self.checkout.unchanged(&in_repo) {
+            Some(id) => Ok(id.clone()),
+            None => Ok(self.repo.hash_object(&dir.join(path), &in_repo)?),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Narrows a listing to what `COPY`, `ADD` and bind mounts can see.
 
+use std::collections::BTreeSet;
+
 use crate::{
     ContextEntry, EntryKind,
     glob::{Glob, Token},
-    go_path::clean,
+    go_path::{clean, with_parents},
 };
 
 /// The entries that at least one of the sources can see, in the listing's order.
@@ -15,20 +17,55 @@ pub fn select<S: AsRef<str>>(
     entries: &[ContextEntry],
     sources: impl IntoIterator<Item = S>,
 ) -> Vec<&ContextEntry> {
-    let sources: Option<Vec<Source>> = sources
-        .into_iter()
-        .map(|source| Source::parse(source.as_ref()))
-        .collect();
-    let sees_all = |source: &Source| {
-        let mut links = entries.iter().filter(|e| e.kind == EntryKind::Symlink);
-        source.0.is_empty() || links.any(|link| source.names_or_passes(&link.path))
-    };
-    match sources {
-        Some(sources) if !sources.iter().any(sees_all) => entries
+    match Sources::parse(sources) {
+        Some(sources) if !sources.see_all(entries) => entries
             .iter()
-            .filter(|entry| sources.iter().any(|source| source.sees(&entry.path)))
+            .filter(|entry| sources.see(&entry.path))
             .collect(),
         _ => entries.iter().collect(),
+    }
+}
+
+/// What instructions copy or mount.
+pub(crate) struct Sources(Vec<Source>);
+
+impl Sources {
+    /// None if one is malformed.
+    pub(crate) fn parse<S: AsRef<str>>(sources: impl IntoIterator<Item = S>) -> Option<Self> {
+        let sources = sources.into_iter();
+        let sources = sources.map(|source| Source::parse(source.as_ref()));
+        sources.collect::<Option<_>>().map(Self)
+    }
+
+    /// Whether at least one sees the path.
+    pub(crate) fn see(&self, path: &str) -> bool {
+        self.0.iter().any(|source| source.sees(path))
+    }
+
+    /// Whether one is the root, or may go through a link.
+    pub(crate) fn see_all(&self, entries: &[ContextEntry]) -> bool {
+        let mut links = entries.iter().filter(|e| e.kind == EntryKind::Symlink);
+        let is_root = |source: &Source| source.0.is_empty();
+        let passed = |link: &ContextEntry| self.0.iter().any(|s| s.names_or_passes(&link.path));
+        self.0.iter().any(is_root) || links.any(passed)
+    }
+
+    /// The paths that they name up to their first patterns, sorted and none within another: all that they see is there or
+    /// below. None if that is the whole context.
+    pub(crate) fn areas(&self) -> Option<Vec<String>> {
+        let mut areas: Vec<String> = self.0.iter().map(Source::area).collect();
+        areas.sort_unstable();
+        if areas.first().is_some_and(String::is_empty) {
+            return None;
+        }
+        let mut outer: BTreeSet<String> = BTreeSet::new();
+        for area in areas {
+            // What an area lies in is sorted before it.
+            if !with_parents(&area).any(|parent| outer.contains(parent)) {
+                outer.insert(area);
+            }
+        }
+        Some(outer.into_iter().collect())
     }
 }
 
@@ -54,6 +91,19 @@ impl Source {
             globs.push(glob);
         }
         Some(Self(globs))
+    }
+
+    /// The path that it names up to its first pattern.
+    fn area(&self) -> String {
+        let literal = |glob: &Glob| -> Option<String> {
+            let chars = glob.0.iter().map(|token| match token {
+                Token::Literal(c) => Some(*c),
+                _ => None,
+            });
+            chars.collect()
+        };
+        let names: Vec<String> = self.0.iter().map_while(literal).collect();
+        names.join("/")
     }
 
     /// Whether the path is what the source names, or lies below it.

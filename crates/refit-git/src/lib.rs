@@ -43,6 +43,6 @@ pub use fetch::FetchError;
 pub use filter::FilterError;
 pub use refs::{Head, RevError};
 pub use repo::{OpenError, Repo};
-pub use status::{Change, ChangeKind};
+pub use status::{Change, ChangeKind, Checkout};
 pub use tree::{Entry, Mode};
 pub use version::git_version;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    Change, Environment,
+    Change, Checkout, Environment,
     filter::Checkouts,
     handles::{Handle, Pool},
 };
@@ -36,6 +36,8 @@ pub struct Repo {
     pub(crate) checkouts: Checkouts,
     /// What differed at the first look, if that is what counts.
     pub(crate) first_changes: Option<Mutex<Option<Vec<Change>>>>,
+    /// The same of [`Repo::checkout`].
+    pub(crate) first_checkout: Mutex<Option<Arc<Checkout>>>,
 }
 
 /// Why a repository can't be opened.
@@ -116,6 +118,7 @@ impl Repo {
             environment,
             signs_notes: false,
             first_changes: None,
+            first_checkout: Mutex::default(),
             checkouts: Checkouts::default(),
         })
     }

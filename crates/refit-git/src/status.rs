@@ -1,8 +1,8 @@
 //! The index and the working tree: what is staged, and what differs from HEAD.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use gix::{
@@ -13,7 +13,9 @@ use gix::{
     submodule::config::Ignore,
 };
 
-use crate::{Entry, GitError, Mode, Repo, id, tree};
+use refit_oci::ObjectId;
+
+use crate::{Entry, GitError, Head, Mode, Repo, id, tree};
 
 /// One path that differs from HEAD.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +37,25 @@ pub enum ChangeKind {
     Deleted,
     /// In the working tree only, and not ignored.
     Untracked,
+}
+
+/// What is checked out of HEAD, and what differs from it.
+#[derive(Debug)]
+pub struct Checkout {
+    /// In bytewise order of their paths.
+    head: Vec<Entry>,
+    changed: BTreeSet<String>,
+}
+
+impl Checkout {
+    /// The object id of a file, if it is as HEAD has it.
+    pub fn unchanged(&self, path: &str) -> Option<&ObjectId> {
+        let at = self
+            .head
+            .binary_search_by(|entry| entry.path.as_str().cmp(path));
+        let entry = &self.head[at.ok()?];
+        (!self.changed.contains(path)).then_some(&entry.id)
+    }
 }
 
 impl Repo {
@@ -95,7 +116,30 @@ impl Repo {
         }
     }
 
-    /// Has [`Repo::worktree_changes`] look once and say the same again: a command asks for every image. Files that
+    /// What is checked out, as far as git knows it without reading a file.
+    pub fn checkout(&self) -> Result<Arc<Checkout>, GitError> {
+        let once = self.first_changes.is_some();
+        let mut first = self
+            .first_checkout
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = first.as_ref().filter(|_| once) {
+            return Ok(Arc::clone(known));
+        }
+        let head = match self.head()? {
+            Head::Commit { id, .. } => self.tree(&id)?,
+            Head::Unborn { .. } => Vec::new(),
+        };
+        let changes = self.worktree_changes()?.into_iter();
+        let checkout = Arc::new(Checkout {
+            head,
+            changed: changes.map(|change| change.path).collect(),
+        });
+        *first = once.then(|| Arc::clone(&checkout));
+        Ok(checkout)
+    }
+
+    /// Has [`Repo::worktree_changes`] and [`Repo::checkout`] look once and say the same again: a command asks for every image. Files that
     /// change after the first look go unnoticed.
     #[must_use]
     pub fn looking_once(mut self) -> Self {

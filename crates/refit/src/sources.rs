@@ -1,6 +1,6 @@
 //! What of ours goes into an image: its Dockerfile, and the files of its context that an instruction can see.
 
-use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 
 use refit_context::{ContextEntry, EntryKind, Ignore, Location, select};
 use refit_deps::{
@@ -24,18 +24,26 @@ pub(crate) fn sources(
     snapshot: &Snapshot,
     image: &Image,
 ) -> BTreeMap<Platform, Source> {
-    let Ok(ours) = Ours::of(project, snapshot, image) else {
-        return BTreeMap::new();
-    };
-    let source = |platform: &Platform| {
-        let file = snapshot
-            .scans
-            .scan(image, platform, &Triggers::new())?
-            .ok()?;
-        let source = ours.source(project, snapshot, (image, &file));
-        Some((platform.clone(), source))
-    };
-    image.platforms.iter().filter_map(source).collect()
+    // Most platforms read the same of the context.
+    let mut read: Vec<(Arc<Resolved>, Option<Source>)> = Vec::new();
+    let mut sources = BTreeMap::new();
+    for platform in &image.platforms {
+        let scanned = snapshot.scans.scan(image, platform, &Triggers::new());
+        let Some(Ok(file)) = scanned else { continue };
+        let reads = |of: &Resolved| (&of.inputs, &of.required) == (&file.inputs, &file.required);
+        let source = if let Some((_, source)) = read.iter().find(|(of, _)| reads(of)) {
+            source.clone()
+        } else {
+            let listed = visible(project, snapshot, (image, &file));
+            let ours = listed.and_then(|listed| Ours::of(project, snapshot, image, listed));
+            let source = ours.map(|ours| ours.source(project, snapshot, (image, &file)));
+            let source = source.ok();
+            read.push((file, source.clone()));
+            source
+        };
+        sources.extend(source.map(|source| (platform.clone(), source)));
+    }
+    sources
 }
 
 /// The source of one target, with what triggers of its bases copy.
@@ -45,7 +53,6 @@ pub(crate) fn source_with(
     (image, platform): (&Image, &Platform),
     triggers: &Triggers,
 ) -> Result<Source, CommandError> {
-    let ours = Ours::of(project, snapshot, image)?;
     let file = match snapshot.scans.scan(image, platform, triggers) {
         Some(Ok(file)) => file,
         Some(Err(problem)) => return Err(CommandError::new(problem.to_string())),
@@ -54,6 +61,8 @@ pub(crate) fn source_with(
             return Err(CommandError::new(message));
         }
     };
+    let listed = visible(project, snapshot, (image, &file))?;
+    let ours = Ours::of(project, snapshot, image, listed)?;
     Ok(ours.source(project, snapshot, (image, &file)))
 }
 
@@ -96,10 +105,7 @@ pub(crate) fn explain(
         Err(_) => path,
     });
     let n_ignored = n_files - listed.len();
-    let ours = Ours {
-        listed,
-        ..Ours::of(project, snapshot, image)?
-    };
+    let ours = Ours::of(project, snapshot, image, listed)?;
     let unreadable = || CommandError::new(format!("`{}` could not be read", image.dockerfile));
     let file = image.file.as_ref().ok_or_else(unreadable)?;
     let resolved = snapshot.scans.target(&image.name, platform);
@@ -145,17 +151,22 @@ pub(crate) fn explain(
 /// What git has of an image.
 struct Ours {
     dockerfile: ObjectId,
-    /// The files of the context that its ignore file keeps.
+    /// Of the files of the context that its ignore file keeps, at least those that an instruction can see or must find.
     listed: Vec<ContextEntry>,
     /// All files of the repository, where the image's `prepare` may read any.
     repository: Option<Vec<SourceEntry>>,
 }
 
 impl Ours {
-    fn of(project: &Project, snapshot: &Snapshot, image: &Image) -> Result<Self, CommandError> {
+    fn of(
+        project: &Project,
+        snapshot: &Snapshot,
+        image: &Image,
+        listed: Vec<ContextEntry>,
+    ) -> Result<Self, CommandError> {
         Ok(Self {
             dockerfile: dockerfile_id(project, snapshot, image)?,
-            listed: context(project, snapshot, image)?,
+            listed,
             repository: match image.prepare.as_slice() {
                 [] => None,
                 _ => Some(repository(project, snapshot)?),
@@ -187,7 +198,10 @@ impl Ours {
         snapshot: &Snapshot,
         (image, file): (&Image, &Resolved),
     ) -> Vec<MissingInput> {
-        let is_there = |input: &&RequiredInput| !select(&self.listed, input.places()).is_empty();
+        // The context itself always is.
+        let is_there = |input: &&RequiredInput| {
+            input.places().any(str::is_empty) || !select(&self.listed, input.places()).is_empty()
+        };
         let missing: Vec<_> = file.required.iter().filter(|i| !is_there(i)).collect();
         let Some(text) = image.file.as_ref().filter(|_| !missing.is_empty()) else {
             return Vec::new();
@@ -270,6 +284,23 @@ pub(crate) fn context(
     })
 }
 
+/// Those of them that an instruction can see or must find.
+fn visible(
+    project: &Project,
+    snapshot: &Snapshot,
+    (image, file): (&Image, &Resolved),
+) -> Result<Vec<ContextEntry>, CommandError> {
+    let Some(mut visible) = patterns(&file.inputs) else {
+        return context(project, snapshot, image);
+    };
+    let places = file.required.iter().flat_map(RequiredInput::places);
+    visible.extend(places.filter(|place| !place.is_empty()));
+    with_location(project, snapshot, image, |location, dockerfile| {
+        let ignore = refit_context::ignore_file(location, dockerfile)?.ignore;
+        Ok(refit_context::list_seen(location, &ignore, &visible)?)
+    })
+}
+
 /// Calls `body` with the location of an image's context, and the Dockerfile's path as that location wants it.
 pub(crate) fn with_location<T>(
     project: &Project,
@@ -330,14 +361,19 @@ pub(crate) fn seen<'e>(
     listed: &'e [ContextEntry],
     inputs: &[ContextInput],
 ) -> Vec<&'e ContextEntry> {
-    let mut patterns = Vec::new();
-    for input in inputs {
-        match input {
-            ContextInput::Everything => return listed.iter().collect(),
-            ContextInput::Pattern(pattern) => patterns.push(pattern.as_str()),
-        }
+    match patterns(inputs) {
+        None => listed.iter().collect(),
+        Some(patterns) => select(listed, &patterns),
     }
-    refit_context::select(listed, &patterns)
+}
+
+/// None: everything.
+fn patterns(inputs: &[ContextInput]) -> Option<Vec<&str>> {
+    let patterns = inputs.iter().map(|input| match input {
+        ContextInput::Everything => None,
+        ContextInput::Pattern(pattern) => Some(pattern.as_str()),
+    });
+    patterns.collect()
 }
 
 fn entry(entry: &ContextEntry) -> Option<SourceEntry> {

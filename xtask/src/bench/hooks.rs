@@ -10,8 +10,8 @@ use super::{
 };
 use crate::shell::{Failure, Outcome, io_failure, output};
 
-const N_IMAGES: usize = 1_000;
-const N_FILES: usize = 100;
+pub(super) const N_IMAGES: usize = 1_000;
+pub(super) const N_FILES: usize = 100;
 /// How often each is measured: the best counts.
 const TIMES: usize = 5;
 
@@ -86,7 +86,8 @@ fn measure(site: &Site, change: &dyn Fn(&Site, usize) -> Outcome) -> Outcome<Fig
     })
 }
 
-fn lay(site: &Site, namespace: &str) -> Outcome {
+/// Images with a hundred files each, committed.
+pub(super) fn lay(site: &Site, namespace: &str) -> Outcome {
     for image in 0..N_IMAGES {
         // The Dockerfile and `content` are two more.
         for file in 0..N_FILES - 2 {

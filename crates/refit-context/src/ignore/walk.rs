@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Ignore, Verdict, with_parents};
+use super::{Ignore, Verdict};
+use crate::go_path::with_parents;
 
 /// Answers as [`Ignore`] does, without asking again about the folders on the way.
 pub(crate) struct Walk<'i> {

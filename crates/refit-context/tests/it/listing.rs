@@ -4,7 +4,7 @@ use std::{
 };
 
 use refit_context::{
-    ContextEntry, ContextError, EntryKind, Ignore, Location, ignore_file, list, select,
+    ContextEntry, ContextError, EntryKind, Ignore, Location, ignore_file, list, list_seen, select,
 };
 
 use crate::git::Fixture;
@@ -253,4 +253,127 @@ fn a_listing_is_narrowed_to_what_the_sources_can_see() {
     ] {
         assert_eq!(select(&entries, sources).len(), n_expected, "{sources:?}");
     }
+}
+
+const SOURCES: [&str; 30] = [
+    "",
+    ".",
+    "/",
+    "*",
+    "**",
+    "[",
+    "src",
+    "src/",
+    "./src/../web/a.js",
+    "/web/*.js",
+    "src/deep",
+    "src/deep/b.rs/x",
+    "w?b/l*",
+    "web/*/deep",
+    "web/[ab].*",
+    "web/**/*.js",
+    "src\\*",
+    "s\\rc",
+    "Cargo.toml",
+    "Cargo.toml/x",
+    "nowhere",
+    "nowhere/x",
+    "web/link",
+    "web/link/a.rs",
+    "way",
+    "way/a.js",
+    "web",
+    "a\0b",
+    ".git",
+    "w*/x",
+];
+
+const RULES: [&str; 10] = [
+    "",
+    "*",
+    "src",
+    "*\n!src",
+    "*\n!web/lib",
+    "**/*.js",
+    "web\n!web/a.js",
+    "way\nweb/link",
+    "**/deep\n!src/deep",
+    "*\n!nothing",
+];
+
+#[test]
+fn what_sources_see_is_listed_without_looking_at_the_rest() {
+    let fixture = Fixture::new();
+    let files = [
+        "Cargo.toml",
+        "src/a.rs",
+        "src/deep/b.rs",
+        "src-old/a.rs",
+        "src.txt",
+        "srcs/x",
+        "web/a.js",
+        "web/b.ts",
+        "web/lib/c.js",
+        "web/lib/deep/d.js",
+    ];
+    for file in files {
+        fixture.write(&format!("app/{file}"), file);
+    }
+    symlink("../src", fixture.dir().join("app/web/link")).unwrap();
+    symlink("web", fixture.dir().join("app/way")).unwrap();
+    fixture.write("zoo/x", "outside");
+    fixture.git(&["add", "--all"]);
+    fixture.git(&["commit", "--quiet", "-m", "x"]);
+    let repo = fixture.repo();
+    let commit = repo.resolve("HEAD").unwrap();
+    let (entries, dir) = (repo.tree(&commit).unwrap(), fixture.dir().join("app"));
+    let folder = "app";
+    let locations = [
+        Location::Commit {
+            repo: &repo,
+            commit: &commit,
+            folder,
+        },
+        Location::Listed {
+            repo: &repo,
+            commit: &commit,
+            entries: &entries,
+            folder,
+        },
+        Location::Dir {
+            dir: &dir,
+            repo: Some(&repo),
+        },
+    ];
+    let mut n_narrowed = 0;
+    for location in &locations {
+        for rules in RULES {
+            let ignore = Ignore::parse(rules).0;
+            let all = list(location, &ignore).unwrap();
+            for (at, first) in SOURCES.iter().enumerate() {
+                // Alone, beside the next one, and not at all.
+                for sources in [
+                    &SOURCES[at..=at],
+                    &SOURCES[at..SOURCES.len().min(at + 2)],
+                    &[],
+                ] {
+                    let want: Vec<_> = select(&all, sources).into_iter().cloned().collect();
+                    let seen = list_seen(location, &ignore, sources).unwrap();
+                    assert_eq!(seen, want, "{first:?} {sources:?} after {rules:?}");
+                    n_narrowed += usize::from(!seen.is_empty() && seen.len() < all.len());
+                }
+            }
+        }
+    }
+    assert!(n_narrowed > 300, "{n_narrowed}");
+    let nowhere = Location::Commit {
+        repo: &repo,
+        commit: &commit,
+        folder: "nowhere",
+    };
+    let error = list_seen(&nowhere, &Ignore::default(), &["src"]);
+    assert!(
+        matches!(error, Err(ContextError::NoFolder { .. })),
+        "{error:?}"
+    );
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use refit_dockerfile::NamedContext;
-use refit_oci::Tag;
+use refit_oci::{Reference, Tag};
 
 use super::reader::Reader;
 use crate::{

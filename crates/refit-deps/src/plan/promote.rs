@@ -1,6 +1,6 @@
 //! The plan of `refit promote`: what a run has built, and did not publish, is published now.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use refit_oci::{Digest, ObjectId, Platform};
 use refit_platform::Target;
@@ -116,7 +116,7 @@ impl Evaluator<'_> {
                 Err(message) => return broken(message),
             }
         }
-        Some(Verdict::Step(Rc::new(Step {
+        Some(Verdict::Step(Arc::new(Step {
             target,
             action: Action::Publish {
                 manifest: build.manifest.clone(),

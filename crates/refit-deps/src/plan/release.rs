@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use refit_oci::{Digest, ObjectId, Platform};
+use refit_platform::Target;
 
 use super::{
     Action, OrElse, Plan, Step,
