@@ -24,10 +24,17 @@ pub(crate) fn docker(
     environment: &Environment,
     user: &EngineSettings,
 ) -> Result<Told<Address>, AddressError> {
-    told(
+    let told: Told<Address> = told(
         (environment.docker_host.as_deref(), DOCKER_HOST),
         (user.docker.as_deref(), "docker"),
-    )
+    )?;
+    Ok(match environment.docker_certificates.clone() {
+        Some(certificates) => Told {
+            value: told.value.with_certificates(certificates),
+            ..told
+        },
+        None => told,
+    })
 }
 
 /// A buildkitd's address; none: the BuildKit inside Docker Engine.

@@ -33,6 +33,10 @@ pub(crate) const REFIT_LINE: &str = "REFIT_LINE";
 pub(crate) const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 /// The Docker Engine to build with, as Docker's own tools understand it.
 pub(crate) const DOCKER_HOST: &str = "DOCKER_HOST";
+/// Any value: a Docker Engine at `tcp://` is spoken to by TLS, and both sides show certificates.
+pub(crate) const DOCKER_TLS_VERIFY: &str = "DOCKER_TLS_VERIFY";
+/// The folder with `ca.pem`, `cert.pem` and `key.pem` for that, `~/.docker` unless set.
+pub(crate) const DOCKER_CERT_PATH: &str = "DOCKER_CERT_PATH";
 /// The buildkitd to build with, as BuildKit's own client understands it.
 pub(crate) const BUILDKIT_HOST: &str = "BUILDKIT_HOST";
 /// The socket of the SSH agent that an image's `ssh` lets RUN ask.
@@ -98,6 +102,14 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ),
     (DOCKER_HOST, "the Docker Engine to build with"),
     (
+        DOCKER_TLS_VERIFY,
+        "any value: by TLS, to a Docker Engine at `tcp://`",
+    ),
+    (
+        DOCKER_CERT_PATH,
+        "the folder with `ca.pem`, `cert.pem`, `key.pem` for that (~/.docker)",
+    ),
+    (
         BUILDKIT_HOST,
         "the buildkitd of `engine = \"buildkit\"` (that inside Docker Engine)",
     ),
@@ -145,6 +157,8 @@ pub(crate) struct Environment {
     pub(crate) user_config: Option<PathBuf>,
     /// [`DOCKER_HOST`], if set.
     pub(crate) docker_host: Option<String>,
+    /// The certificates for Docker Engine, if [`DOCKER_TLS_VERIFY`] is set.
+    pub(crate) docker_certificates: Option<PathBuf>,
     /// [`BUILDKIT_HOST`], if set.
     pub(crate) buildkit_host: Option<String>,
     /// [`SSH_AUTH_SOCK`], if set.
@@ -213,6 +227,8 @@ impl Environment {
         let home = path("HOME");
         let config_home = config_home.or_else(|| home.as_ref().map(|home| home.join(".config")));
         let docker = path(DOCKER_CONFIG).or_else(|| home.as_ref().map(|home| home.join(".docker")));
+        let certificates = path(DOCKER_CERT_PATH).or_else(|| docker.clone());
+        let docker_certificates = certificates.filter(|_| set(DOCKER_TLS_VERIFY).is_some());
         let podman = [path(XDG_RUNTIME_DIR), config_home.clone()];
         // In this order: the table of `refit_registry::credentials`.
         let credential_files: Vec<PathBuf> = path(REGISTRY_AUTH_FILE)
@@ -234,6 +250,7 @@ impl Environment {
                 .or_else(|| config_home.map(|dir| dir.join("refit/config.toml"))),
             search_path: set("PATH").unwrap_or_default(),
             docker_host: text(DOCKER_HOST),
+            docker_certificates,
             buildkit_host: text(BUILDKIT_HOST),
             ssh_agent: path(SSH_AUTH_SOCK),
             signing_key: path(REFIT_SIGNING_KEY).map(|path| current_dir.join(path)),

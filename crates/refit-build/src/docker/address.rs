@@ -13,6 +13,24 @@ pub enum Address {
     Unix(PathBuf),
     /// `tcp://127.0.0.1:2375`, without TLS; host and port.
     Tcp(String),
+    /// `tcp://10.0.0.7:2376` with `DOCKER_TLS_VERIFY`.
+    Tls {
+        /// Host and port.
+        at: String,
+        /// The folder with `ca.pem`, `cert.pem` and `key.pem`.
+        certificates: PathBuf,
+    },
+}
+
+impl Address {
+    /// The same with TLS, where there is a network in between; the folder is what `DOCKER_CERT_PATH` names.
+    #[must_use]
+    pub fn with_certificates(self, certificates: PathBuf) -> Self {
+        match self {
+            Self::Tcp(at) => Self::Tls { at, certificates },
+            other => other,
+        }
+    }
 }
 
 /// A `DOCKER_HOST` that refit cannot use.
@@ -66,7 +84,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
-            Self::Tcp(address) => write!(f, "tcp://{address}"),
+            Self::Tcp(at) | Self::Tls { at, .. } => write!(f, "tcp://{at}"),
         }
     }
 }

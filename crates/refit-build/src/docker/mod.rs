@@ -6,6 +6,7 @@
 mod address;
 mod facts;
 mod image;
+pub(crate) mod tls;
 
 use std::io::Write;
 
@@ -21,6 +22,7 @@ pub use image::clean_up;
 use self::{facts::unreachable, image::Left};
 use crate::{
     buildkit::{self, Ask, Counter, Endpoint, Exporter, assemble, check, root_pin},
+    connection,
     engine::{Built, Engine, EngineError, EngineKind, Recipe, Refusal},
 };
 
@@ -42,6 +44,16 @@ impl DockerEngine {
                 Docker::connect_with_unix(&path.to_string_lossy(), TIMEOUT, API_DEFAULT_VERSION)
             }
             Address::Tcp(host) => Docker::connect_with_http(host, TIMEOUT, API_DEFAULT_VERSION),
+            Address::Tls { .. } => {
+                let dialled = address.clone();
+                let send = move |request| connection::send(dialled.clone(), request);
+                Docker::connect_with_custom_transport(
+                    send,
+                    Some("http://docker"),
+                    TIMEOUT,
+                    API_DEFAULT_VERSION,
+                )
+            }
         };
         let client = client.map_err(|e| unreachable(address, e.into()))?;
         let client = client.negotiate_version().await;

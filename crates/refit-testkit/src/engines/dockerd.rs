@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
+    net::TcpListener,
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Command,
@@ -10,6 +11,8 @@ use std::{
 };
 
 use tempfile::TempDir;
+
+use crate::tls::Authority;
 
 use super::{
     EngineError,
@@ -48,7 +51,41 @@ impl Dockerd {
         Self::start_in(version, Isolation::Network)
     }
 
+    /// The same, listening on TCP as well, to those alone whose certificate is of this authority; and where.
+    pub fn start_with_tls(
+        version: Version,
+        authority: &Authority,
+    ) -> Result<(Self, String), EngineError> {
+        let nowhere = Path::new("127.0.0.1:0");
+        let listener = TcpListener::bind("127.0.0.1:0").map_err(io_error(nowhere))?;
+        let at = listener.local_addr().map_err(io_error(nowhere))?;
+        drop(listener);
+        let certificates = TempDir::with_prefix("refit-dockerd-tls-");
+        let certificates = certificates.map_err(io_error(&std::env::temp_dir()))?;
+        let mut more = vec![format!("--host=tcp://{at}"), "--tlsverify".to_owned()];
+        let own = authority.issue();
+        for (option, pem) in [
+            ("tlscacert", authority.pem()),
+            ("tlscert", own.pem),
+            ("tlskey", own.key_pem),
+        ] {
+            let path = certificates.path().join(option);
+            fs::write(&path, pem).map_err(io_error(&path))?;
+            more.push(format!("--{option}={}", path.display()));
+        }
+        let dockerd = Self::start_as(version, Isolation::Namespaces, &more)?;
+        Ok((dockerd, format!("tcp://{at}")))
+    }
+
     fn start_in(version: Version, isolation: Isolation) -> Result<Self, EngineError> {
+        Self::start_as(version, isolation, &[])
+    }
+
+    fn start_as(
+        version: Version,
+        isolation: Isolation,
+        more: &[String],
+    ) -> Result<Self, EngineError> {
         let home = TempDir::with_prefix("refit-dockerd-");
         let home = home.map_err(io_error(&std::env::temp_dir()))?;
         let config = home.path().join("daemon.json");
@@ -57,7 +94,8 @@ impl Dockerd {
         // 20.10 knows the key as one of any features; without a file of its own an engine reads the machine's.
         fs::write(&config, text).map_err(io_error(&config))?;
 
-        let command = command(version, home.path(), &config)?;
+        let mut command = command(version, home.path(), &config)?;
+        command.args(more);
         let log = home.path().join("log");
         let mut daemon = Daemon::spawn(&command, isolation, &log)?;
         let socket = socket_in(home.path());

@@ -5,7 +5,11 @@ use refit_build::{
     engine::EngineError,
 };
 use refit_oci::Platform;
-use refit_testkit::engines::{Dockerd, Version};
+use refit_testkit::{
+    engines::{Dockerd, Version},
+    tls::Authority,
+};
+use tempfile::TempDir;
 
 use tokio::{
     io::copy_bidirectional,
@@ -99,6 +103,40 @@ async fn needs_engine_docker26_an_engine_on_tcp_builds_as_well() {
     let (built, log) = site.build(&recipe).await;
     assert_eq!(own_files(&built.unwrap())["a"], "A", "{log}");
     forwarding.abort();
+}
+
+#[tokio::test]
+async fn needs_engine_docker26_an_engine_behind_tls_builds_for_those_it_knows() {
+    let authority = Authority::new();
+    let (dockerd, host) = Dockerd::start_with_tls(Version::V26, &authority).unwrap();
+    let mut site = Site::with(dockerd).await;
+    let folder = TempDir::new().unwrap();
+    let own = authority.issue();
+    let write = |name: &str, pem: &str| std::fs::write(folder.path().join(name), pem).unwrap();
+    write("ca.pem", &authority.pem());
+    write("cert.pem", &own.pem);
+    write("key.pem", &own.key_pem);
+    let address: Address = host.parse().unwrap();
+    let address = address.with_certificates(folder.path().to_owned());
+    site.engine = Box::new(DockerEngine::connect(&address).await.unwrap());
+    let platform = Platform::linux_amd64();
+    let base = site.base("base", &platform, &[]).await;
+    let wanted = Wanted {
+        context: &[("a", "A")],
+        ..Wanted::of("FROM base\nCOPY a /\nRUN cat /a\n", platform)
+    };
+    let recipe = site.recipe(&wanted, &[("base", base.manifest.digest)]);
+    let (built, log) = site.build(&recipe).await;
+    let built = built.unwrap_or_else(|e| panic!("{e:?}\n{log}"));
+    assert_eq!(own_files(&built)["a"], "A", "{log}");
+
+    // Another authority is trusted by nobody here, on neither side.
+    write("ca.pem", &Authority::new().pem());
+    let error = DockerEngine::connect(&address).await.err().unwrap();
+    assert!(
+        matches!(error, EngineError::Unreachable { .. }),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
