@@ -24,35 +24,7 @@ use crate::{
 /// The listing of a clean checkout is that of its commit, if git ignores nothing that the rules keep. Git's own `.git`
 /// is never listed.
 pub fn list(location: &Location<'_>, ignore: &Ignore) -> Result<Vec<ContextEntry>, ContextError> {
-    match location {
-        Location::Commit {
-            repo,
-            commit,
-            folder,
-        } => {
-            let entries = repo.tree_under(commit, folder)?;
-            kept(&entries, "", (Some(commit), folder), ignore)
-        }
-        Location::Listed {
-            commit,
-            entries,
-            folder,
-            ..
-        } => {
-            let (entries, prefix) = under(entries, folder);
-            kept(entries, &prefix, (Some(commit), folder), ignore)
-        }
-        Location::Index {
-            entries, folder, ..
-        } => {
-            let (entries, prefix) = under(entries, folder);
-            kept(entries, &prefix, (None, folder), ignore)
-        }
-        Location::Dir { dir, repo } => on_disk(dir, *repo, |found| {
-            let root = vec![String::new()];
-            walk(dir, &mut Walk::new(ignore), root, found)
-        }),
-    }
+    listed(location, ignore, None)
 }
 
 /// What [`select`] leaves of what [`list`] lists: a large context is looked at no further than where the sources lie.
@@ -65,7 +37,7 @@ pub fn list_seen<S: AsRef<str>>(
     let parsed = Sources::parse(sources);
     let areas = parsed.as_ref().and_then(Sources::areas);
     if let (Some(sources), Some(areas)) = (parsed, areas) {
-        let mut near = near(location, ignore, &areas)?;
+        let mut near = listed(location, ignore, Some(&areas))?;
         if !sources.see_all(&near) {
             near.retain(|entry| sources.see(&entry.path));
             return Ok(near);
@@ -75,11 +47,11 @@ pub fn list_seen<S: AsRef<str>>(
     Ok(select(&all, sources).into_iter().cloned().collect())
 }
 
-/// What the rules keep at and below some paths, and what lies on the way to them, if that is no folder.
-fn near(
+/// What the rules keep: of everything, or at and below some paths and on the way to them, where that is no folder.
+fn listed(
     location: &Location<'_>,
     ignore: &Ignore,
-    areas: &[String],
+    areas: Option<&[String]>,
 ) -> Result<Vec<ContextEntry>, ContextError> {
     match location {
         Location::Commit {
@@ -88,7 +60,7 @@ fn near(
             folder,
         } => {
             let entries = repo.tree_under(commit, folder)?;
-            kept_near(&entries, "", (Some(commit), folder), ignore, areas)
+            kept(&entries, "", (Some(commit), folder), (ignore, areas))
         }
         Location::Listed {
             commit,
@@ -97,17 +69,21 @@ fn near(
             ..
         } => {
             let (entries, prefix) = under(entries, folder);
-            kept_near(entries, &prefix, (Some(commit), folder), ignore, areas)
+            kept(entries, &prefix, (Some(commit), folder), (ignore, areas))
         }
         Location::Index {
             entries, folder, ..
         } => {
             let (entries, prefix) = under(entries, folder);
-            kept_near(entries, &prefix, (None, folder), ignore, areas)
+            kept(entries, &prefix, (None, folder), (ignore, areas))
         }
-        Location::Dir { dir, repo } => {
-            on_disk(dir, *repo, |found| walk_near(dir, ignore, areas, found))
-        }
+        Location::Dir { dir, repo } => on_disk(dir, *repo, |found| {
+            let rules = &mut Walk::new(ignore);
+            match areas {
+                None => walk(dir, rules, vec![String::new()], found),
+                Some(areas) => walk_near(dir, rules, areas, found),
+            }
+        }),
     }
 }
 
@@ -136,24 +112,30 @@ fn on_disk(
 fn kept(
     entries: &[Entry],
     prefix: &str,
-    of: (Option<&ObjectId>, &str),
-    ignore: &Ignore,
+    (commit, folder): (Option<&ObjectId>, &str),
+    (ignore, areas): (&Ignore, Option<&[String]>),
 ) -> Result<Vec<ContextEntry>, ContextError> {
-    exists(entries, of)?;
+    // Git has no empty folders but the root.
+    if entries.is_empty() && !matches!(folder, "" | ".") {
+        return Err(ContextError::NoFolder {
+            folder: folder.to_owned(),
+            commit: commit.cloned(),
+        });
+    }
+    let ranges = match areas {
+        None => BTreeSet::from([(0, entries.len())]),
+        Some(areas) => ranges(entries, prefix, areas),
+    };
+    let mut rules = Walk::new(ignore);
     let mut kept = Vec::new();
-    keep(entries, prefix, &mut Walk::new(ignore), &mut kept);
+    for (start, end) in ranges {
+        keep(&entries[start..end], prefix, &mut rules, &mut kept);
+    }
     Ok(kept)
 }
 
-/// The same at and below some paths, and on the way to them.
-fn kept_near(
-    entries: &[Entry],
-    prefix: &str,
-    of: (Option<&ObjectId>, &str),
-    ignore: &Ignore,
-    areas: &[String],
-) -> Result<Vec<ContextEntry>, ContextError> {
-    exists(entries, of)?;
+/// Where the entries at and below some paths are, and those on the way to them.
+fn ranges(entries: &[Entry], prefix: &str, areas: &[String]) -> BTreeSet<(usize, usize)> {
     let first = |path: &str| entries.partition_point(|entry| entry.path.as_str() < path);
     let mut ranges = BTreeSet::new();
     for area in areas {
@@ -165,31 +147,10 @@ fn kept_near(
             }
         }
         // `0` comes right after `/`: all that is in the folder is before it.
-        ranges.insert((
-            first(&format!("{prefix}{area}/")),
-            first(&format!("{prefix}{area}0")),
-        ));
+        let (start, end) = (format!("{prefix}{area}/"), format!("{prefix}{area}0"));
+        ranges.insert((first(&start), first(&end)));
     }
-    let mut rules = Walk::new(ignore);
-    let mut kept = Vec::new();
-    for (start, end) in ranges {
-        keep(&entries[start..end], prefix, &mut rules, &mut kept);
-    }
-    Ok(kept)
-}
-
-/// Git has no empty folders but the root.
-fn exists(
-    entries: &[Entry],
-    (commit, folder): (Option<&ObjectId>, &str),
-) -> Result<(), ContextError> {
-    if entries.is_empty() && !matches!(folder, "" | ".") {
-        return Err(ContextError::NoFolder {
-            folder: folder.to_owned(),
-            commit: commit.cloned(),
-        });
-    }
-    Ok(())
+    ranges
 }
 
 fn keep(entries: &[Entry], prefix: &str, rules: &mut Walk<'_>, kept: &mut Vec<ContextEntry>) {
@@ -239,12 +200,11 @@ type Found<'f> = dyn FnMut(&str, &Metadata) -> Result<(), ContextError> + 'f;
 /// Calls `found` for every file and link at and below some paths that the rules keep, and for those on the way.
 fn walk_near(
     root: &Path,
-    ignore: &Ignore,
+    rules: &mut Walk<'_>,
     areas: &[String],
     found: &mut Found<'_>,
 ) -> Result<(), ContextError> {
     fs::read_dir(root).map_err(ContextError::io("list", root))?;
-    let mut rules = Walk::new(ignore);
     let mut told: BTreeSet<&str> = BTreeSet::new();
     'areas: for area in areas {
         for path in with_parents(area) {
@@ -260,12 +220,12 @@ fn walk_near(
             }
             if !metadata.is_dir() {
                 if told.insert(path) {
-                    file(&path_on_disk, path, &metadata, &mut rules, found)?;
+                    file(&path_on_disk, path, &metadata, rules, found)?;
                 }
                 continue 'areas;
             }
         }
-        walk(root, &mut rules, vec![area.clone()], found)?;
+        walk(root, rules, vec![area.clone()], found)?;
     }
     Ok(())
 }
