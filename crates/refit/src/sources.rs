@@ -349,9 +349,14 @@ fn dockerfile_id(
             let found = snapshot.blob(&clean(&image.dockerfile));
             found.cloned().ok_or_else(missing)
         }
-        (_, Some(root)) => Ok(project
-            .repo
-            .hash_object(&root.join(&image.dockerfile), &image.dockerfile)?),
+        (_, Some(root)) => {
+            let (repo, path) = (&project.repo, clean(&image.dockerfile));
+            // To read a file as git would costs more than to look what git knows.
+            match repo.checkout()?.unchanged(&path) {
+                Some(id) => Ok(id.clone()),
+                None => Ok(repo.hash_object(&root.join(&path), &path)?),
+            }
+        }
         (_, None) => Err(missing()),
     }
 }
