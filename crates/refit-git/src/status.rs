@@ -139,8 +139,8 @@ impl Repo {
         Ok(checkout)
     }
 
-    /// Has [`Repo::worktree_changes`] and [`Repo::checkout`] look once and say the same again: a command asks for every image. Files that
-    /// change after the first look go unnoticed.
+    /// Has [`Repo::worktree_changes`] and [`Repo::checkout`] look once and say the same again: a command asks for every
+    /// image. Files that change after the first look go unnoticed.
     #[must_use]
     pub fn looking_once(mut self) -> Self {
         self.first_changes = Some(Mutex::default());

@@ -72,12 +72,16 @@ impl Checkouts {
             return Err(Broken::from(not_accepted(image, &source)));
         }
         let cell = self.cell((source.commit.clone(), image.prepare.clone()));
-        let is_first = !cell.initialized();
+        let mut ran_here = false;
         // Nobody being there to be told is no reason to fail.
         let _ = writeln!(log, "prepare: {}", image.prepare.join(" "));
-        let made = cell.get_or_init(|| self.run(image, &source, log)).await;
-        match made {
-            Ok(made) if !is_first => {
+        let made = cell.get_or_init(|| {
+            ran_here = true;
+            self.run(image, &source, log)
+        });
+        match made.await {
+            // Who waited for another target's run is told what that printed.
+            Ok(made) if !ran_here => {
                 let _ = write!(log, "{}", made.output);
                 Ok(())
             }

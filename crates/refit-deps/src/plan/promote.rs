@@ -67,10 +67,7 @@ impl Evaluator<'_> {
         platform: &Platform,
         options: &PromoteOptions,
     ) -> Option<Verdict> {
-        let target = Target {
-            image: image.name.clone(),
-            platform: platform.clone(),
-        };
+        let target = image.on(platform);
         let publication = self.publication(image)?;
         let published = match &*publication {
             Publication::Never => None,
@@ -192,10 +189,7 @@ impl Evaluator<'_> {
         {
             return Some(Ok(known(parent.destination())));
         }
-        let target = Target {
-            image: parent.name.clone(),
-            platform: pin.platform.clone(),
-        };
+        let target = parent.on(&pin.platform);
         let of_run = options.builds.get(&target);
         if of_run.is_some_and(|build| Some(&build.manifest) == pin.manifest.as_ref())
             && let Verdict::Step(_) = self.target(parent, &pin.platform)?
