@@ -33,6 +33,12 @@ impl EngineKind {
             Self::Native => "native",
         }
     }
+
+    /// The engine of that word; none for what another version, or another tool, calls so.
+    pub fn of(word: &str) -> Option<Self> {
+        let all = [Self::Docker, Self::BuildKit, Self::Native];
+        all.into_iter().find(|kind| kind.as_str() == word)
+    }
 }
 
 /// An engine, and what decided.

@@ -99,6 +99,12 @@ impl LineWorkshop<'_> {
         self.append(&self.batch(&observed)?)
     }
 
+    /// What was kept is in the run's sentence.
+    fn remember(&self, records: &[Record]) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(records.iter().cloned());
+    }
+
     fn take_observed(&self) -> Vec<Record> {
         let mut observed = self.observed.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *observed)
@@ -198,10 +204,16 @@ impl Workshop for LineWorkshop<'_> {
         all.extend_from_slice(records);
         let batch = self.batch(&all).map_err(failed)?;
         self.append(&batch).map_err(failed)?;
-        self.kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(records.iter().cloned());
+        self.remember(records);
+        Ok(())
+    }
+
+    fn decide(&self, record: &Record) -> Result<(), Failed> {
+        let records = std::slice::from_ref(record);
+        let batch = self.batch(records).map_err(failed)?;
+        let project = self.observer.project;
+        decide(project, &batch, self.remote.as_deref()).map_err(failed)?;
+        self.remember(records);
         Ok(())
     }
 

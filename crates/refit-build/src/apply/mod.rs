@@ -77,6 +77,9 @@ pub trait Workshop: Send + Sync {
     /// Keeps records for good; called after every wave and after tags have moved.
     fn keep(&self, records: &[Record]) -> Result<(), Failed>;
 
+    /// Keeps the record of a decision before it is acted on, where everybody sees it: or not at all.
+    fn decide(&self, record: &Record) -> Result<(), Failed>;
+
     /// What became of a base on its way to the mirror, as soon as it is known.
     fn mirrored(&self, mirrored: &Mirrored);
 

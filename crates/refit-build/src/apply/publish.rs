@@ -50,7 +50,7 @@ pub(super) async fn all(
         };
         let result = match stuck_parent {
             Some(parent) => image.nothing(&format!("skipped: its parent {parent} did not move")),
-            None => image.publish(&mut records).await,
+            None => image.publish(&mut records).await?,
         };
         if result.failed.is_some() {
             stuck.insert(publication.image.clone());
@@ -61,6 +61,20 @@ pub(super) async fn all(
         site.workshop.keep(&records)?;
     }
     Ok(published)
+}
+
+/// Why an image was not published.
+enum Stopped {
+    /// It stays as it is, and others go on.
+    Image(Failed),
+    /// A decision could not be kept: nothing more is done.
+    Undecided(Failed),
+}
+
+impl From<Failed> for Stopped {
+    fn from(failed: Failed) -> Self {
+        Self::Image(failed)
+    }
 }
 
 /// One image's publication.
@@ -100,14 +114,15 @@ impl Image<'_> {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn publish(&self, records: &mut Vec<Record>) -> Published {
+    async fn publish(&self, records: &mut Vec<Record>) -> Result<Published, Failed> {
         match self.try_publish(records).await {
-            Ok(published) => published,
-            Err(failed) => self.nothing(&failed.message),
+            Ok(published) => Ok(published),
+            Err(Stopped::Image(failed)) => Ok(self.nothing(&failed.message)),
+            Err(Stopped::Undecided(failed)) => Err(failed),
         }
     }
 
-    async fn try_publish(&self, records: &mut Vec<Record>) -> Result<Published, Failed> {
+    async fn try_publish(&self, records: &mut Vec<Record>) -> Result<Published, Stopped> {
         let repository = &self
             .steps
             .first()
@@ -150,7 +165,9 @@ impl Image<'_> {
                 });
             }
         };
-        records.extend(self.record(&index, &tags));
+        if !self.is_decision() {
+            records.extend(self.record(&index, &tags));
+        }
         let lead = tags.first().filter(|(tag, _)| self.is_lead(tag));
         Ok(Published {
             image: self.publication.image.clone(),
@@ -164,6 +181,11 @@ impl Image<'_> {
 
     fn is_lead(&self, tag: &Reference) -> bool {
         self.publication.tags.first() == Some(tag)
+    }
+
+    /// Whether it is published because somebody decided so: recorded before any tag moves, and not after.
+    fn is_decision(&self) -> bool {
+        self.publication.promotes.is_some()
     }
 
     /// The record of the move, if the lead tag moved.

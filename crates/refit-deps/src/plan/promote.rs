@@ -125,7 +125,8 @@ impl Evaluator<'_> {
             source: build.source.clone(),
             pins,
             triggers: Triggers::new(),
-            engine: engine(build),
+            // What another version calls differently was built all the same.
+            engine: EngineKind::of(&build.engine).unwrap_or(EngineKind::Native),
             because: Because::Named,
             repository: image.destination().clone(),
             replaces: manifest.cloned(),
@@ -208,12 +209,4 @@ impl Evaluator<'_> {
             parent.name
         )))
     }
-}
-
-/// Who built it; what another version calls differently was built all the same.
-fn engine(build: &BuildRecord) -> EngineKind {
-    let all = [EngineKind::Docker, EngineKind::BuildKit, EngineKind::Native];
-    let mut known = all.into_iter();
-    let known = known.find(|kind| kind.as_str() == build.engine);
-    known.unwrap_or(EngineKind::Native)
 }

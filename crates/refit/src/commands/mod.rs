@@ -14,6 +14,7 @@ pub(crate) mod images;
 pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod man;
+mod moved;
 pub(crate) mod notes;
 pub(crate) mod promote;
 pub(crate) mod rebase;

@@ -39,7 +39,7 @@ use crate::{
 pub(crate) use exit::{exit_of_applied, exit_of_build, exit_of_sweep};
 pub(crate) use explained::{annotate as explain, explained};
 pub(crate) use json::{nothing_json, plan_json, ran_json};
-pub(crate) use shown::{announce, show_applied, show_plan};
+pub(crate) use shown::{announce, show_applied, show_plan, show_published};
 
 /// How many targets are built at the same time on this machine.
 const SLOTS: usize = 2;

@@ -145,6 +145,12 @@ fn remarks(ui: &Ui, plan: &Plan) {
 
 /// Tells a person what became of a run: its images as results, everything else beside them.
 pub(crate) fn show_applied(ui: &Ui, ran: &Ran) {
+    show_published(ui, ran);
+    ui.note(&summary(ran.id, &ran.applied.done));
+}
+
+/// Tells what became of tags.
+pub(crate) fn show_published(ui: &Ui, ran: &Ran) {
     let mut table = Table::new();
     for published in &ran.applied.published {
         if let Some(cells) = result(published) {
@@ -155,7 +161,6 @@ pub(crate) fn show_applied(ui: &Ui, ran: &Ran) {
     for published in &ran.applied.published {
         complain(ui, published);
     }
-    ui.note(&summary(ran.id, &ran.applied.done));
 }
 
 /// The image, and where it is: its tags and what they hold, else the reference by digest that alone leads to it.

@@ -2,9 +2,11 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
+use refit_testkit::registry::Fault;
+
 use crate::{
     bench::{Bench, os},
-    checkout::publishes,
+    checkout::{Checkout, publishes},
     fixtures::{IMAGES, LINEAGE, SINGLE},
 };
 
@@ -104,4 +106,64 @@ fn what_is_older_than_what_is_published_stays_where_it_is() {
     shop.refit(&["promote", "01JZZZZZZZ"])
         .exits(2)
         .mentions("no record says that `01JZZZZZZZ` built anything");
+}
+
+/// Released, and built once more without publishing; the run's id.
+fn built_anew(bench: &Bench) -> (Checkout<'_>, String) {
+    bench.push_base("1", "one", "one");
+    let shop = bench.repository(LINEAGE);
+    shop.refit(&["build", "--push"]).exits(0);
+    shop.write("//- base/ca.pem\ntwo\n//- web/site\ntwo\n//- shop/prices\ntwo\n");
+    shop.commit("Two");
+    let built = shop.refit(&["build", "--format", "json"]);
+    let run = built.exits(0).json()["run"].as_str().unwrap().to_owned();
+    (shop, run)
+}
+
+#[test]
+fn what_the_remote_does_not_take_moves_no_tag() {
+    let bench = Bench::new();
+    let (shop, run) = built_anew(&bench);
+    let before = bench.all_published(&IMAGES);
+    let remote = bench.remote(&shop);
+    let hook = remote.dir().join("hooks/pre-receive");
+    fs::write(&hook, "#!/bin/sh\nexit 1\n").unwrap();
+    fs::set_permissions(&hook, PermissionsExt::from_mode(0o755)).unwrap();
+    shop.refit(&["promote", &run]).exits(2);
+    assert_eq!(bench.all_published(&IMAGES), before);
+    assert!(!shop.records().contains("promotes"));
+}
+
+#[test]
+fn a_promotion_is_on_the_remote_before_its_tags_move_and_the_next_one_finishes_it() {
+    let bench = Bench::new();
+    let (shop, run) = built_anew(&bench);
+    let before = bench.all_published(&IMAGES);
+    let remote = bench.remote(&shop);
+    let path = "/v2/team/base/manifests/latest";
+    bench.hub.fail("PUT", path, 1, Fault::Status(400));
+    shop.refit(&["promote", &run])
+        .exits(1)
+        .mentions(&format!("run `refit promote {run}` again to move the tags"));
+    assert_eq!(bench.all_published(&IMAGES), before);
+    let decided = publishes(&remote, "base").pop().unwrap();
+    assert_eq!(decided["promotes"], *run);
+    // A sweep leaves what is neither here nor there.
+    shop.refit(&["sweep"]).mentions("moved-elsewhere");
+
+    shop.refit(&["promote", &run, "--dry-run"])
+        .exits(0)
+        .mentions(&format!("{}/team/base:latest", bench.hub.host()));
+    assert_eq!(bench.all_published(&IMAGES), before);
+    shop.refit(&["promote", &run]).exits(0);
+    assert_eq!(decided["index"], bench.published("base").to_string());
+    for image in IMAGES {
+        assert_ne!(bench.published(image), before[image]);
+        let promoted = publishes(&remote, image);
+        let promoted = promoted.iter().filter(|p| p["promotes"] == *run);
+        assert_eq!(promoted.count(), 1, "{image}");
+    }
+    shop.refit(&["status", "--exit-code"]).exits(0);
+    shop.refit(&["rollback", "base"]).exits(0);
+    assert_eq!(bench.published("base"), before["base"]);
 }

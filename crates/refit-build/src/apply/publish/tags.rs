@@ -6,7 +6,7 @@ use refit_deps::publication;
 use refit_oci::{Digest, Document, Exact, Index, Reference, Repository, annotations};
 use refit_registry::{Head, Place, RegistryError};
 
-use super::{Failed, Image, provenance::signed_tag};
+use super::{Failed, Image, Stopped, provenance::signed_tag};
 
 /// Each tag, and whether it was moved; or why not.
 pub(super) type Tags = Vec<(Reference, Result<(), String>)>;
@@ -25,30 +25,27 @@ impl Image<'_> {
         &self,
         index: &Exact<Index>,
         lead: &Repository,
-    ) -> Result<Moves, Failed> {
+    ) -> Result<Moves, Stopped> {
         let document = Document::Index(index.clone());
         let Some(lead_tag) = self.publication.tags.first() else {
             return Ok(Moves::Tried(self.write_unique(&document, lead).await?));
         };
-        let now = self.holds(lead_tag).await?;
-        if now != self.publication.expects {
-            if let Some(now) = &now
-                && self.is_the_same(lead, now, &index.value).await
-            {
-                return Ok(Moves::ByAnotherRun(now.clone()));
-            }
-            let holds = now.map_or_else(|| "nothing".to_owned(), |d| d.short().to_owned());
-            let why = format!("moved elsewhere: {} holds {holds} now", lead_tag.familiar());
-            let tags = self.publication.tags.iter();
-            let stuck = tags.map(|tag| (tag.clone(), Err(why.clone())));
-            return Ok(Moves::Tried(stuck.collect()));
+        if let Some(moves) = self.is_elsewhere(lead_tag, index).await? {
+            return Ok(moves);
         }
         let unfilled = self.fill_further(lead, &index.digest).await;
+        if self.is_decision() {
+            self.decide(index, &unfilled).await?;
+            // What was decided on is what is moved.
+            if let Some(moves) = self.is_elsewhere(lead_tag, index).await? {
+                return Ok(moves);
+            }
+        }
         let mut moved = Vec::new();
         for tag in &self.publication.tags {
             let result = match unfilled.get(tag.repository()) {
                 Some(why) => Err(why.clone()),
-                None => self.move_tag(tag, lead_tag, &document).await,
+                None => self.move_tag(tag, &document).await,
             };
             moved.push((tag.clone(), result));
             if tag == lead_tag && moved.iter().any(|(_, result)| result.is_err()) {
@@ -57,6 +54,49 @@ impl Image<'_> {
         }
         moved.extend(self.write_unique(&document, lead).await?);
         Ok(Moves::Tried(moved))
+    }
+
+    /// What became of the tags, if the lead does not hold what the plan expects.
+    async fn is_elsewhere(
+        &self,
+        lead: &Reference,
+        index: &Exact<Index>,
+    ) -> Result<Option<Moves>, Failed> {
+        let now = self.holds(lead).await?;
+        if now == self.publication.expects {
+            return Ok(None);
+        }
+        if let Some(now) = &now
+            && self.is_the_same(lead.repository(), now, &index.value).await
+        {
+            return Ok(Some(Moves::ByAnotherRun(now.clone())));
+        }
+        let holds = now.map_or_else(|| "nothing".to_owned(), |d| d.short().to_owned());
+        let why = format!("moved elsewhere: {} holds {holds} now", lead.familiar());
+        let tags = self.publication.tags.iter();
+        let stuck = tags.map(|tag| (tag.clone(), Err(why.clone())));
+        Ok(Some(Moves::Tried(stuck.collect())))
+    }
+
+    /// Keeps the record of what is about to be done.
+    async fn decide(
+        &self,
+        index: &Exact<Index>,
+        unfilled: &BTreeMap<Repository, String>,
+    ) -> Result<(), Stopped> {
+        let mut planned = Vec::new();
+        for tag in &self.publication.tags {
+            let moves = match unfilled.get(tag.repository()) {
+                Some(why) => Err(why.clone()),
+                None => self.may_move(tag).await,
+            };
+            planned.push((tag.clone(), moves));
+        }
+        let Some(record) = self.record(index, &planned) else {
+            return Ok(()); // the lead is where it is filled from
+        };
+        let decided = self.site.workshop.decide(&record);
+        decided.map_err(Stopped::Undecided)
     }
 
     /// Whether the index `now` is this image's, with the very manifests that are to be published: two runs had the
@@ -73,33 +113,33 @@ impl Image<'_> {
             && same(annotations::REVISION)
     }
 
-    async fn move_tag(
-        &self,
-        tag: &Reference,
-        lead: &Reference,
-        index: &Document,
-    ) -> Result<(), String> {
-        if tag != lead {
-            let now = self.holds(tag).await.map_err(|failed| failed.message)?;
-            let last = self.publication.last_moved.get(tag);
-            let ours = match &now {
-                Some(_) => now == self.publication.expects || now.as_ref() == last,
-                // Nobody ever had it; or somebody removed it, and only a release brings it back.
-                None => last.is_none() || self.publication.release,
-            };
-            if !ours {
-                let holds = now.map_or_else(|| "nothing".to_owned(), |d| d.short().to_owned());
-                return Err(format!(
-                    "it holds {holds}, not what {} held",
-                    lead.familiar()
-                ));
-            }
-        }
+    async fn move_tag(&self, tag: &Reference, index: &Document) -> Result<(), String> {
+        self.may_move(tag).await?;
         let registry = self.site.registries.registry(tag.repository().registry());
         let pushed = registry
             .push_document(tag.repository(), index, tag.tag())
             .await;
         pushed.map(|_| ()).map_err(|e| Failed::of(&e).message)
+    }
+
+    /// Whether a tag other than the lead goes where that goes; why not.
+    async fn may_move(&self, tag: &Reference) -> Result<(), String> {
+        let Some(lead) = self.publication.tags.first().filter(|lead| *lead != tag) else {
+            return Ok(());
+        };
+        let now = self.holds(tag).await.map_err(|failed| failed.message)?;
+        let last = self.publication.last_moved.get(tag);
+        let ours = match &now {
+            Some(_) => now == self.publication.expects || now.as_ref() == last,
+            // Nobody ever had it; or somebody removed it, and only a release brings it back.
+            None => last.is_none() || self.publication.release,
+        };
+        if ours {
+            return Ok(());
+        }
+        let holds = now.map_or_else(|| "nothing".to_owned(), |d| d.short().to_owned());
+        let lead = lead.familiar();
+        Err(format!("it holds {holds}, not what {lead} held"))
     }
 
     /// Unique tags are written once: one that is there stays.

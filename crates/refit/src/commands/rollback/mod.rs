@@ -1,7 +1,6 @@
 //! `refit rollback`: an image's tags hold again what was published before, and sweeps leave it there.
 
 mod choice;
-mod moved;
 mod shown;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,11 +16,8 @@ use refit_deps::{
 use refit_git::notes::Batch;
 use refit_oci::Digest;
 
-use self::{
-    choice::{Choice, Wanted},
-    moved::Mover,
-};
-use super::{App, sweep::tips};
+use self::choice::{Choice, Wanted};
+use super::{App, moved::Mover, sweep::tips};
 use crate::{
     cli::FormatArgs,
     error::{CommandError, Exit},
@@ -68,7 +64,8 @@ pub(crate) async fn run(app: &App, args: &RollbackArgs) -> Result<Exit, CommandE
     let image = tip.image(&args.image)?;
     let records = project.records()?;
     let registries = project.registries();
-    let mover = Mover::new(&registries, &records, image)?;
+    let again = format!("refit rollback {}", image.name);
+    let mover = Mover::new(&registries, &records, (image, again))?;
     let holds = mover.lead_holds().await?;
     let wanted = Wanted {
         records: &records,

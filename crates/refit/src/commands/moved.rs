@@ -1,4 +1,4 @@
-//! The tags: looked at, filled behind, moved.
+//! Tags that a decision moves to what was published before, or is to be: looked at, filled behind, moved.
 
 use std::collections::BTreeSet;
 
@@ -20,13 +20,15 @@ pub(super) struct Mover<'a> {
     records: &'a Records,
     image: &'a Image,
     lead: Reference,
+    /// The command that moves them if this one does not come to it.
+    again: String,
 }
 
 impl<'a> Mover<'a> {
     pub(super) fn new(
         registries: &'a Registries,
         records: &'a Records,
-        image: &'a Image,
+        (image, again): (&'a Image, String),
     ) -> Result<Self, CommandError> {
         let Some(lead) = image.lead_tag() else {
             return Err(
@@ -41,6 +43,7 @@ impl<'a> Mover<'a> {
             records,
             image,
             lead,
+            again,
         })
     }
 
@@ -187,9 +190,9 @@ impl<'a> Mover<'a> {
             match pushed.await {
                 Ok(_) => {}
                 Err(error) if *tag == self.lead => {
-                    let image = &self.image.name;
                     return Err(CommandError::from(error).hint(format!(
-                        "it is decided and recorded; run `refit rollback {image}` again to move the tags"
+                        "it is decided and recorded; run `{}` again to move the tags",
+                        self.again
                     )));
                 }
                 Err(error) => *moves = Err(behind(&error)),

@@ -1,5 +1,7 @@
 //! `refit promote`: an image's tags are moved to what a run has built and did not publish.
 
+mod unfinished;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use refit_deps::{
@@ -37,7 +39,8 @@ const SHORTEST: usize = 6;
 /// For results whose tags did not move: their `test` failed, they were built for this machine only, or on another line.
 /// Nothing is built, and no test is run: it is your decision, recorded as such and pushed. All that a publication checks
 /// is checked: a tag that somebody else moved stays, as does one that holds a newer commit's image; what is built on
-/// another image goes no further than that one. `refit rollback` takes it back.
+/// another image goes no further than that one. It is recorded before any tag moves; running it again finishes what was
+/// cut short. `refit rollback` takes it back.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n  \
     refit promote 01KA0S3N5V7C4M1T9R8Q6P2E0D --dry-run\n  \
@@ -85,14 +88,32 @@ pub(crate) async fn run(app: &App, args: &PromoteArgs) -> Result<Exit, CommandEr
             continue;
         }
         found = true;
+        let registries = project.registries();
+        let site = unfinished::Site {
+            tip: &tip,
+            records: &records,
+            registries: &registries,
+            dry_run: args.dry_run,
+        };
+        let unfinished = unfinished::finish(&site, &of_line).await?;
+        for ran in &unfinished {
+            if json {
+                documents.push(run::ran_json(&Plan::default(), ran, registries.requests()));
+            } else {
+                run::show_published(&app.ui, ran);
+            }
+        }
         let options = PromoteOptions {
             newer: newer(&project.repo, &records, (&tip, &of_line)),
             builds: by_target(&of_line),
         };
-        let observer = Observer::new(&project, line, tip, project.registries())?;
-        let plan = observer
+        let observer = Observer::new(&project, line, tip, registries)?;
+        let mut plan = observer
             .resolve(|ground| plan::promote(ground, options.clone()))
             .await?;
+        if args.dry_run {
+            unfinished::forget(&mut plan, &unfinished, &observer.tip);
+        }
         exit = exit.or(run::exit_of_build(&plan));
         let requests = || observer.registries.requests();
         if args.dry_run || plan.steps.is_empty() {
@@ -104,7 +125,8 @@ pub(crate) async fn run(app: &App, args: &PromoteArgs) -> Result<Exit, CommandEr
                 });
             } else {
                 run::show_plan(&app.ui, &plan);
-                if plan.steps.is_empty() && plan.states.is_empty() {
+                let is_done = unfinished.is_empty() && plan.states.is_empty();
+                if plan.steps.is_empty() && is_done {
                     app.ui.note("nothing to do: it is published");
                 }
             }
@@ -121,6 +143,10 @@ pub(crate) async fn run(app: &App, args: &PromoteArgs) -> Result<Exit, CommandEr
             documents.push(run::ran_json(&plan, &ran, requests()));
         } else {
             run::show_applied(&app.ui, &ran);
+            if is_unfinished(&project.records()?, &ran) {
+                let again = format!("run `refit promote {}` again to move the tags", args.run);
+                app.ui.hint(&format!("it is decided and recorded; {again}"));
+            }
         }
     }
     if !found {
@@ -130,6 +156,15 @@ pub(crate) async fn run(app: &App, args: &PromoteArgs) -> Result<Exit, CommandEr
         app.ui.json(&merge::lines(documents));
     }
     Ok(exit)
+}
+
+/// Whether it was decided that tags move, and they did not.
+fn is_unfinished(records: &Records, ran: &run::Ran) -> bool {
+    let id = ran.id.to_string();
+    let recorded = records.publishes().filter(|publish| publish.run == id);
+    let recorded: BTreeSet<&str> = recorded.map(|publish| publish.image.as_str()).collect();
+    let mut failed = ran.applied.published.iter().filter(|p| p.failed.is_some());
+    failed.any(|published| recorded.contains(published.image.as_str()))
 }
 
 /// What the run has built of the images that are meant.
