@@ -17,7 +17,7 @@ use crate::shell::{Failure, Outcome, has_program, io_failure, output, run, targe
 const RECIPE: &str = "1";
 
 /// Folder, Debian suite, packages. `runc` of the older suite serves both engines: the newer one needs a newer libc.
-const UNPACKED: [(&str, &str, &[&str]); 5] = [
+const UNPACKED: [(&str, &str, &[&str]); 6] = [
     (
         "docker20",
         "bookworm",
@@ -30,6 +30,7 @@ const UNPACKED: [(&str, &str, &[&str]); 5] = [
         ],
     ),
     ("registry", "bookworm", &["docker-registry"]),
+    ("sshd", "bookworm", &["openssh-server", "libwrap0"]),
     (
         "docker26",
         "trixie",
@@ -40,9 +41,10 @@ const UNPACKED: [(&str, &str, &[&str]); 5] = [
 ];
 
 /// A file that proves that a folder is complete.
-const PROOFS: [(&str, &str); 6] = [
+const PROOFS: [(&str, &str); 7] = [
     ("docker20", "usr/sbin/dockerd"),
     ("registry", "usr/bin/docker-registry"),
+    ("sshd", "usr/sbin/sshd"),
     ("docker26", "usr/sbin/dockerd"),
     ("busybox/amd64", "busybox"),
     ("busybox/arm64", "busybox"),
@@ -56,13 +58,14 @@ const LINTERS: [&str; 2] = ["check-jsonschema==0.39.0", "zizmor==1.32.0"];
 const LINTERS_PROOF: &str = "complete-1";
 
 /// Program that must be on the PATH, and Debian's package for it.
-const TOOLS: [(&str, &str); 9] = [
+const TOOLS: [(&str, &str); 10] = [
     ("git", "git"),
     ("skopeo", "skopeo"),
     ("chromium", "chromium"),
     ("qemu-aarch64-static", "qemu-user-static"),
     ("update-binfmts", "binfmt-support"),
     ("unshare", "util-linux"),
+    ("ip", "iproute2"),
     ("ssh-agent", "openssh-client"),
     ("mandoc", "mandoc"),
     ("shellcheck", "shellcheck"),

@@ -13,7 +13,7 @@ struct Need {
     is_met: fn() -> bool,
 }
 
-const NEEDS: [Need; 12] = [
+const NEEDS: [Need; 13] = [
     Need {
         mark: "needs_engine_docker20_",
         is_met: || engines::can_start("docker20"),
@@ -57,6 +57,10 @@ const NEEDS: [Need; 12] = [
     Need {
         mark: "needs_ssh_",
         is_met: || has_program("ssh-agent"),
+    },
+    Need {
+        mark: "needs_sshd_",
+        is_met: || engines::has("sshd") && has_program("ip"),
     },
     Need {
         mark: "needs_git_",

@@ -1,13 +1,13 @@
 //! Connections to engines: plain ones, and those that change protocol (`/session` and `/grpc` become HTTP/2 streams).
 
-use std::io;
+use std::{error::Error, io, time::Duration};
 
 use crate::docker::{Address, tls};
 use bollard::BollardRequest;
 use http_body_util::Empty;
 use hyper::{
     Request, Response, StatusCode,
-    body::{Bytes, Incoming},
+    body::{Body, Bytes, Incoming},
     client::conn::http1,
     header::{CONNECTION, HOST, HeaderValue, UPGRADE},
 };
@@ -28,6 +28,7 @@ pub(crate) async fn dial(address: &Address) -> io::Result<Box<dyn Wire>> {
         Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
         Address::Tcp(address) => Box::new(TcpStream::connect(address).await?),
         Address::Tls { at, certificates } => Box::new(tls::connect(at, certificates).await?),
+        Address::Ssh(host) => Box::new(host.dial()?),
     })
 }
 
@@ -37,19 +38,55 @@ pub(crate) async fn send(
     request: BollardRequest,
 ) -> Result<Response<Incoming>, bollard::errors::Error> {
     let stream = dial(&address).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
     let (mut head, body) = request.into_parts();
     // A server is asked for a path, and told the host beside it.
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     head.uri = path.parse().map_err(http_error)?;
     head.headers
         .insert(HOST, HeaderValue::from_static("docker"));
-    let request = Request::from_parts(head, body);
-    Ok(sender.send_request(request).await?)
+    Ok(over(stream, Request::from_parts(head, body)).await?)
 }
 
-fn http_error(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
+/// Sends one request over a wire.
+async fn over<B>(wire: Box<dyn Wire>, request: Request<B>) -> hyper::Result<Response<Incoming>>
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(wire)).await?;
+    let connection = tokio::spawn(connection.with_upgrades());
+    match sender.send_request(request).await {
+        // The wire broke before the request was on it; only the connection knows why.
+        Err(error) if error.is_canceled() => match connection.await {
+            Ok(Err(why)) => Err(why),
+            _ => Err(error),
+        },
+        answered => answered,
+    }
+}
+
+/// How long a server may take to say whether it is a Docker Engine.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whether a Docker Engine answers there; one that nobody reaches may be one.
+pub(crate) async fn is_docker(address: &Address) -> bool {
+    let asked = async {
+        let Ok(stream) = dial(address).await else {
+            return true;
+        };
+        let request = Request::get("/_ping").header(HOST, "docker");
+        let request = request.body(Empty::<Bytes>::new());
+        let Ok(request) = request else {
+            return false;
+        };
+        let answer = over(stream, request).await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    };
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or(true)
+}
+
+fn http_error(error: impl Error + Send + Sync + 'static) -> io::Error {
     io::Error::other(error)
 }
 
@@ -69,13 +106,8 @@ pub(crate) async fn upgrade(
     let request = request
         .body(Empty::<Bytes>::new())
         .map_err(io::Error::other)?;
-    let handshake = http1::handshake(TokioIo::new(dial(address).await?)).await;
-    let (mut sender, connection) = handshake.map_err(io::Error::other)?;
-    tokio::spawn(connection.with_upgrades());
-    let response = sender
-        .send_request(request)
-        .await
-        .map_err(io::Error::other)?;
+    let response = over(dial(address).await?, request).await;
+    let response = response.map_err(io::Error::other)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let status = response.status();
         return Err(io::Error::other(format!(

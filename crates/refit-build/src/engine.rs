@@ -27,6 +27,9 @@ pub trait Engine: Send + Sync {
     /// Refuses what this engine cannot do, before anything is started.
     fn check(&self, recipe: &Recipe) -> Result<(), Refusal>;
 
+    /// Whether it is still there.
+    async fn answers(&self) -> Result<(), EngineError>;
+
     /// Builds. What the build prints goes to `log` line by line, as it happens.
     async fn build(
         &self,
@@ -297,12 +300,19 @@ impl EngineError {
                 "take `engine = \"docker\"`, which builds with it all the same, or give that engine containerd's image store"
                     .to_owned(),
             ),
+            Self::Unreachable { endpoint, .. } if endpoint.starts_with("ssh://") => Some(format!(
+                "see whether `docker -H {endpoint} version` answers"
+            )),
             Self::Unreachable { .. } => Some(
                 "start Docker Engine, or say where it is with `DOCKER_HOST=unix:///path/to/docker.sock`"
                     .to_owned(),
             ),
+            Self::Elsewhere { endpoint, .. } if endpoint.starts_with("ssh://") => Some(
+                "let the `sshd` over there forward ports (`AllowTcpForwarding remote`)".to_owned(),
+            ),
             Self::Elsewhere { .. } => Some(
-                "use an engine that runs on this machine itself, not in a virtual machine".to_owned(),
+                "use an engine that runs on this machine itself, or reach the one in a virtual machine or on another host by `ssh://`"
+                    .to_owned(),
             ),
             Self::Base { source, .. } => source.hint(),
             _ => None,

@@ -7,6 +7,7 @@ mod buildkitd;
 mod daemon;
 mod docker_registry;
 mod dockerd;
+mod sshd;
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ pub use base::{BaseImage, busybox_rootfs};
 pub use buildkitd::BuildKitd;
 pub use docker_registry::{DockerRegistry, Setup};
 pub use dockerd::{Dockerd, Version};
+pub use sshd::Sshd;
 
 /// Why a test cannot have its engine.
 #[derive(Debug, thiserror::Error)]

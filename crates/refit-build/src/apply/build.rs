@@ -229,6 +229,9 @@ fn explain(error: &EngineError, recipe: &Recipe) -> Failed {
             ..at(&refusal.span, &refusal.message)
         },
         EngineError::Instruction { span, message, .. } => at(span, message),
-        other => Failed::of(other),
+        other => Failed {
+            hint: other.hint(),
+            ..Failed::of(other)
+        },
     }
 }

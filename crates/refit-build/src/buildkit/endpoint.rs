@@ -21,7 +21,7 @@ use tonic::{
 
 use crate::{
     connection::{self, Wire},
-    docker::{Address, AddressError},
+    docker::{Address, AddressError, SshHost},
     engine::{EngineError, EngineKind},
 };
 
@@ -87,6 +87,25 @@ impl fmt::Display for Endpoint {
 }
 
 impl Endpoint {
+    /// What listens at an address: a Docker Engine, if it answers as one, else a buildkitd.
+    pub async fn at(address: Address) -> Self {
+        // What `ssh` runs over there is Docker's own client.
+        let is_docker = matches!(address, Address::Ssh(_)) || connection::is_docker(&address).await;
+        if is_docker {
+            Self::Docker(address)
+        } else {
+            Self::Daemon(DaemonAddress(address))
+        }
+    }
+
+    /// The machine that it is on, where that is reached by `ssh`.
+    pub(super) fn ssh(&self) -> Option<&SshHost> {
+        match self {
+            Self::Docker(Address::Ssh(host)) => Some(host),
+            Self::Docker(_) | Self::Daemon(_) => None,
+        }
+    }
+
     /// Connects to BuildKit's control service.
     pub(crate) async fn control(&self) -> Result<Control, transport::Error> {
         let endpoint = self.clone();

@@ -71,13 +71,17 @@ impl Engine for BuildKitEngine {
         check::check(recipe, &self.facts.abilities())
     }
 
+    async fn answers(&self) -> Result<(), EngineError> {
+        Workers::of(&self.endpoint).await.map(drop)
+    }
+
     async fn build(
         &self,
         recipe: &Recipe,
         log: &mut (dyn Write + Send),
     ) -> Result<Built, EngineError> {
         self.check(recipe)?;
-        let counter = Counter::open(recipe).await?;
+        let counter = Counter::open(recipe, &self.endpoint).await?;
         let mut to = Exporter::pushed(&counter.output);
         if recipe.build_args.contains_key(EPOCH) && self.facts.rewrites_times() {
             to = to.with("rewrite-timestamp", "true");

@@ -25,7 +25,10 @@ use super::{
     solve::{self, Exported, Exporter, Solve},
     tree::Tree,
 };
-use crate::engine::{EngineError, PinnedBase, Recipe};
+use crate::{
+    docker::ssh::SshForward,
+    engine::{EngineError, PinnedBase, Recipe},
+};
 
 /// The names of the folders that BuildKit's frontend asks for, and of the Dockerfile in the second.
 const CONTEXT: &str = "context";
@@ -44,12 +47,25 @@ pub(crate) struct Counter {
     pub(crate) layers: Vec<BaseLayers>,
     /// Where the result goes.
     pub(crate) output: Reference,
+    /// What brings the registry to the engine's machine.
+    _forward: Option<SshForward>,
 }
 
 impl Counter {
-    /// Opens the registry for a recipe.
-    pub(crate) async fn open(recipe: &Recipe) -> Result<Self, EngineError> {
-        let loopback = Loopback::start(&recipe.work_dir).await.map_err(failed)?;
+    /// Opens the registry for a recipe, where the engine reaches it.
+    pub(crate) async fn open(recipe: &Recipe, endpoint: &Endpoint) -> Result<Self, EngineError> {
+        let mut loopback = Loopback::start(&recipe.work_dir).await.map_err(failed)?;
+        let mut forward = None;
+        if let Some(host) = endpoint.ssh() {
+            let lent = host.lend(loopback.port()).await;
+            let lent = lent.map_err(|source| EngineError::Elsewhere {
+                endpoint: endpoint.to_string(),
+                registry: loopback.host(),
+                source: source.into(),
+            })?;
+            loopback = loopback.reached_at(lent.port);
+            forward = Some(lent);
+        }
         let mut layers = Vec::new();
         let mut bases = BTreeMap::new();
         for pin in &recipe.pins {
@@ -66,6 +82,7 @@ impl Counter {
             bases,
             layers,
             output,
+            _forward: forward,
         })
     }
 

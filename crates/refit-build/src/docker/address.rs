@@ -2,11 +2,12 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
+use super::ssh::SshHost;
+
 /// The socket that Docker Engine listens on unless told otherwise.
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
-/// A local endpoint of an engine. Others are refused: the engine must reach refit's registry on this machine's
-/// loopback interface.
+/// An endpoint of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// `unix:///var/run/docker.sock`
@@ -20,6 +21,8 @@ pub enum Address {
         /// The folder with `ca.pem`, `cert.pem` and `key.pem`.
         certificates: PathBuf,
     },
+    /// `ssh://me@host:22`
+    Ssh(SshHost),
 }
 
 impl Address {
@@ -35,7 +38,7 @@ impl Address {
 
 /// A `DOCKER_HOST` that refit cannot use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{address}` is no local engine: {reason}")]
+#[error("`{address}` is no engine: {reason}")]
 pub struct AddressError {
     /// The address as given.
     pub address: String,
@@ -72,10 +75,13 @@ impl FromStr for Address {
                     _ => Err(error("it names no port")),
                 }
             }
-            Some(("ssh" | "https" | "npipe" | "fd", _)) => {
-                Err(error("only `unix://` and `tcp://` without TLS are spoken"))
+            Some(("ssh", rest)) => SshHost::parse(rest).map(Self::Ssh).map_err(error),
+            Some(("https" | "npipe" | "fd", _)) => {
+                Err(error("only `unix://`, `tcp://` and `ssh://` are spoken"))
             }
-            _ => Err(error("expected `unix:///path` or `tcp://host:port`")),
+            _ => Err(error(
+                "expected `unix:///path`, `tcp://host:port` or `ssh://user@host`",
+            )),
         }
     }
 }
@@ -85,6 +91,7 @@ impl fmt::Display for Address {
         match self {
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::Tcp(at) | Self::Tls { at, .. } => write!(f, "tcp://{at}"),
+            Self::Ssh(host) => host.fmt(f),
         }
     }
 }
@@ -108,13 +115,14 @@ mod tests {
                 Err("a socket's path must be absolute"),
             ),
             ("tcp://127.0.0.1", Err("it names no port")),
+            ("ssh://me@host:2222", Ok("ssh://me@host:2222")),
             (
-                "ssh://me@host",
-                Err("only `unix://` and `tcp://` without TLS are spoken"),
+                "npipe:////./pipe/docker_engine",
+                Err("only `unix://`, `tcp://` and `ssh://` are spoken"),
             ),
             (
                 "/var/run/docker.sock",
-                Err("expected `unix:///path` or `tcp://host:port`"),
+                Err("expected `unix:///path`, `tcp://host:port` or `ssh://user@host`"),
             ),
         ] {
             let address = text.parse::<Address>();

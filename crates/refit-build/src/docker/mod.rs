@@ -6,6 +6,7 @@
 mod address;
 mod facts;
 mod image;
+pub(crate) mod ssh;
 pub(crate) mod tls;
 
 use std::io::Write;
@@ -18,6 +19,7 @@ use refit_registry::loopback::Loopback;
 pub use address::{Address, AddressError};
 pub use facts::EngineFacts;
 pub use image::clean_up;
+pub use ssh::SshHost;
 
 use self::{facts::unreachable, image::Left};
 use crate::{
@@ -44,7 +46,7 @@ impl DockerEngine {
                 Docker::connect_with_unix(&path.to_string_lossy(), TIMEOUT, API_DEFAULT_VERSION)
             }
             Address::Tcp(host) => Docker::connect_with_http(host, TIMEOUT, API_DEFAULT_VERSION),
-            Address::Tls { .. } => {
+            Address::Tls { .. } | Address::Ssh(_) => {
                 let dialled = address.clone();
                 let send = move |request| connection::send(dialled.clone(), request);
                 Docker::connect_with_custom_transport(
@@ -102,18 +104,25 @@ impl Engine for DockerEngine {
         check::no_caches(recipe, &self.facts.name())
     }
 
+    async fn answers(&self) -> Result<(), EngineError> {
+        let answered = self.client.ping().await;
+        answered
+            .map(drop)
+            .map_err(|e| unreachable(&self.address, e.into()))
+    }
+
     async fn build(
         &self,
         recipe: &Recipe,
         log: &mut (dyn Write + Send),
     ) -> Result<Built, EngineError> {
         self.check(recipe)?;
-        let counter = Counter::open(recipe).await?;
+        let endpoint = Endpoint::Docker(self.address.clone());
+        let counter = Counter::open(recipe, &endpoint).await?;
         if let Some(base) = counter.bases.values().next() {
             self.probe(base, &counter.loopback).await?;
         }
         let output = &counter.output;
-        let endpoint = Endpoint::Docker(self.address.clone());
         let left = Left::behind(&self.client, output);
         buildkit::run(
             &endpoint,

@@ -85,6 +85,10 @@ impl Engine for NativeEngine {
         check::check(recipe)
     }
 
+    async fn answers(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     async fn build(
         &self,
         recipe: &Recipe,

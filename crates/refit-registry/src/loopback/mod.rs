@@ -33,6 +33,8 @@ const TAG: &str = "built";
 /// A running loopback registry; it stops when dropped.
 pub struct Loopback {
     address: SocketAddr,
+    /// Where it is for the engine.
+    reached_at: SocketAddr,
     state: Arc<State>,
     /// Dropped with the server: its receiver takes that for the signal to stop.
     _stop: oneshot::Sender<()>,
@@ -87,14 +89,27 @@ impl Loopback {
         tokio::spawn(async move { serving.await });
         Ok(Self {
             address,
+            reached_at: address,
             state,
             _stop: stop,
         })
     }
 
+    /// The port of this machine.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// The same for an engine on another machine, to whose loopback interface the port has been brought as another one.
+    #[must_use]
+    pub fn reached_at(mut self, port: u16) -> Self {
+        self.reached_at.set_port(port);
+        self
+    }
+
     /// The address, `127.0.0.1:PORT`: the registry's host name in references.
     pub fn host(&self) -> String {
-        self.address.to_string()
+        self.reached_at.to_string()
     }
 
     /// Lets the engine pull one platform's manifest, with its config and layers, from `repository` of `upstream`.
@@ -130,7 +145,7 @@ impl Loopback {
     }
 
     fn repository(&self, name: &str) -> Result<Repository, ReferenceError> {
-        format!("{}/{}/{name}", self.address, self.state.secret).parse()
+        format!("{}/{}/{name}", self.reached_at, self.state.secret).parse()
     }
 }
 

@@ -107,6 +107,11 @@ impl Daemon {
         }
     }
 
+    /// The process that waits for it, in its network.
+    pub(super) fn process(&self) -> u32 {
+        self.watcher.id()
+    }
+
     fn not_ready(&self, what: &'static str) -> EngineError {
         let log = fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);

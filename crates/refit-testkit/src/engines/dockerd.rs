@@ -34,7 +34,7 @@ pub enum Version {
 /// A Docker Engine of one test. It has no bridge: RUN needs the network `none` or `host`.
 pub struct Dockerd {
     // Stopped before its folder is removed: fields are dropped in order.
-    _daemon: Daemon,
+    daemon: Daemon,
     folder: TempDir,
     version: Version,
 }
@@ -101,7 +101,7 @@ impl Dockerd {
         let socket = socket_in(home.path());
         daemon.wait_until(|| answers(&socket).then_some(()))?;
         Ok(Self {
-            _daemon: daemon,
+            daemon,
             folder: home,
             version,
         })
@@ -115,6 +115,11 @@ impl Dockerd {
     /// The socket as `DOCKER_HOST` has it.
     pub fn host(&self) -> String {
         format!("unix://{}", self.socket().display())
+    }
+
+    /// A process in the network of an engine that was started apart.
+    pub fn process(&self) -> u32 {
+        self.daemon.process()
     }
 
     /// Which engine this is.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use refit_build::{
     apply::{Engines, Failed},
     buildkit::BuildKitEngine,
-    docker::{AddressError, DockerEngine},
+    docker::{Address, AddressError, DockerEngine},
     engine::Engine,
     native::{LayerTables, NativeEngine},
 };
@@ -81,9 +81,12 @@ async fn connect(
         return Ok(Arc::new(connected));
     }
     let address = engines::docker(&app.environment, settings).map_err(unusable)?;
-    let connected = DockerEngine::connect(&address.value).await.map_err(|error| {
-        CommandError::because(&error)
-            .hint("`refit doctor` says how to start Docker Engine, DOCKER_HOST where it is; what executes nothing needs none")
+    let connected = DockerEngine::connect(&address.value).await;
+    let connected = connected.map_err(|error| {
+        let of_ssh = matches!(address.value, Address::Ssh(_)).then(|| error.hint());
+        CommandError::because(&error).hint(of_ssh.flatten().unwrap_or_else(|| {
+            "`refit doctor` says how to start Docker Engine, DOCKER_HOST where it is; what executes nothing needs none".to_owned()
+        }))
     })?;
     Ok(Arc::new(connected))
 }

@@ -77,5 +77,5 @@ fn buildkit_that_is_nowhere_is_said_with_where_it_may_be() {
     at("unix:///nonexistent/buildkitd.sock")
         .mentions("no engine answers at `unix:///nonexistent/buildkitd.sock`")
         .mentions("BUILDKIT_HOST=");
-    at("docker-container://builder").mentions("`docker-container://builder` is no local engine");
+    at("docker-container://builder").mentions("`docker-container://builder` is no engine");
 }

@@ -19,4 +19,5 @@ mod releases;
 mod said;
 mod secrets;
 mod sources;
+mod ssh;
 mod story;

@@ -68,7 +68,7 @@ fn whoever_does_what_the_doctor_says_is_well() {
 #[test]
 fn an_address_that_is_none_is_wrong() {
     let sandbox = Sandbox::new();
-    let address = [("DOCKER_HOST", "ssh://build-machine")];
+    let address = [("DOCKER_HOST", "ssh://me:secret@build-machine")];
     let (state, commands) = check(&sandbox, "docker", &address);
     assert_eq!(state, "wrong");
     assert_eq!(commands, ["export DOCKER_HOST=unix:///var/run/docker.sock"]);
