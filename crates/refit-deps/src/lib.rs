@@ -24,6 +24,7 @@ pub mod pin;
 pub mod plan;
 pub mod policy;
 pub mod problem;
+pub mod prune;
 pub mod publication;
 pub mod reason;
 pub mod record;

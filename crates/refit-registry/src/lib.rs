@@ -43,5 +43,7 @@ pub use layout::Layout;
 pub use mirrors::{Mirror, MirrorError};
 pub use referrers::referrers_tag;
 pub use registries::{EMBEDDED_HOST, Registries, Requests};
-pub use registry::{BlobFile, BlobSource, DOCUMENT_LIMIT, Deleted, Head, Registry, Uploaded};
+pub use registry::{
+    BlobFile, BlobSource, Collect, DOCUMENT_LIMIT, Deleted, Garbage, Head, Registry, Uploaded,
+};
 pub use settings::{CONCURRENCY, HostSettings, Patience, Settings};

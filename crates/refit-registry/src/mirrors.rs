@@ -17,7 +17,9 @@ use std::{
 use async_trait::async_trait;
 use refit_oci::{Descriptor, Digest, Document, Exact, Manifest, Reference, Repository};
 
-use crate::{BlobFile, BlobSource, Deleted, Head, Registry, RegistryError, Uploaded};
+use crate::{
+    BlobFile, BlobSource, Collect, Deleted, Garbage, Head, Registry, RegistryError, Uploaded,
+};
 
 /// The address of a mirror: `mirror.example.com`, `mirror.example.com:5000/prefix`, `http://127.0.0.1:5001/prefix`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,6 +254,18 @@ impl Registry for Mirrored {
         tag: &str,
     ) -> Result<Deleted, RegistryError> {
         self.origin.delete_tag(repository, tag).await
+    }
+
+    async fn delete_document(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Deleted, RegistryError> {
+        self.origin.delete_document(repository, digest).await
+    }
+
+    async fn collect_garbage(&self, settings: &Collect) -> Result<Option<Garbage>, RegistryError> {
+        self.origin.collect_garbage(settings).await
     }
 }
 

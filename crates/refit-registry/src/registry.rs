@@ -1,8 +1,10 @@
 //! What every store of images can do, whether it is a registry over HTTP or an OCI layout on disk.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use async_trait::async_trait;
@@ -113,12 +115,44 @@ pub trait Registry: Send + Sync {
     /// The repository's tags, sorted; none for a repository that does not exist.
     async fn tags(&self, repository: &Repository) -> Result<Vec<String>, RegistryError>;
 
-    /// Removes one tag; what it points at stays. Some registries cannot ([`RegistryError::Refused`]).
+    /// Removes one tag; what it points at stays. Some registries cannot ([`Deleted::Unsupported`]).
     async fn delete_tag(
         &self,
         repository: &Repository,
         tag: &str,
     ) -> Result<Deleted, RegistryError>;
+
+    /// Removes a manifest or index, with all tags of the repository that point at it. What it refers to stays.
+    async fn delete_document(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Deleted, RegistryError>;
+
+    /// Removes blobs that nothing leads to, where that is not the registry's own business; none where it is.
+    async fn collect_garbage(&self, _settings: &Collect) -> Result<Option<Garbage>, RegistryError> {
+        Ok(None)
+    }
+}
+
+/// Which blobs are garbage.
+#[derive(Clone, Debug)]
+pub struct Collect {
+    /// Blobs that somebody wrote or asked for since then stay: a push may be under way.
+    pub before: SystemTime,
+    /// Documents that count as removed.
+    pub without: BTreeSet<Digest>,
+    /// They are counted, and stay.
+    pub dry_run: bool,
+}
+
+/// How much nothing leads to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Garbage {
+    /// Blobs.
+    pub n_blobs: usize,
+    /// Their sizes.
+    pub bytes: u64,
 }
 
 /// What a reference resolves to.
@@ -204,11 +238,13 @@ pub enum Uploaded {
     Uploaded,
 }
 
-/// What became of a tag.
+/// What became of what was to be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deleted {
     /// It is gone.
     Deleted,
     /// It was not there.
     Missing,
+    /// The registry removes no such thing, or nothing at all.
+    Unsupported,
 }

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         adopt, build, completions, config, context, demo, deps, doctor, hold, hook, images, init,
-        logs, man, notes, promote, rebase, rollback, runs, status, sweep, trust, verify,
+        logs, man, notes, promote, prune, rebase, rollback, runs, status, sweep, trust, verify,
     },
     environment,
     observe::OwnTags,
@@ -120,6 +120,7 @@ pub(crate) enum Verb {
     Hold(hold::HoldArgs),
     Promote(promote::PromoteArgs),
     Rollback(rollback::RollbackArgs),
+    Prune(prune::PruneArgs),
     Verify(verify::VerifyArgs),
     Hook(hook::HookArgs),
     Runs(runs::RunsArgs),

@@ -8,9 +8,9 @@ use refit_deps::{
     record::{FailureClass, Record},
 };
 use refit_logs::{Outcome as LogOutcome, Redactor};
-use refit_oci::Digest;
+use refit_oci::{Digest, media_type};
 use refit_platform::Target;
-use refit_registry::Registries;
+use refit_registry::{Head, Registries};
 
 use super::{
     Done, Failed, Outcome, Site,
@@ -142,7 +142,15 @@ pub(super) async fn at_staging_tag(
     let reference = step.key(pins).reference(&step.repository);
     let registry = registries.registry(step.repository.registry());
     let head = registry.head(&reference).await;
-    Ok(head.map_err(|e| Failed::of(&e))?.digest().cloned())
+    Ok(match head.map_err(|e| Failed::of(&e))? {
+        // A result is a manifest: an index takes such a tag's place only where a `prune` was cut short.
+        Head::Found { media_type, .. }
+            if media_type.as_deref().is_some_and(media_type::is_index) =>
+        {
+            None
+        }
+        head => head.digest().cloned(),
+    })
 }
 
 async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Site<'_>) -> Finished {

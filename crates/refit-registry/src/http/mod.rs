@@ -120,6 +120,14 @@ impl Registry for Endpoint {
         repository: &Repository,
         tag: &str,
     ) -> Result<Deleted, RegistryError> {
-        self.remove_tag(repository, tag).await
+        self.remove(repository, &repository.tagged(tag)?).await
+    }
+
+    async fn delete_document(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Deleted, RegistryError> {
+        self.remove(repository, &repository.at(digest)).await
     }
 }

@@ -1,6 +1,6 @@
 //! A repository's tags: listed page by page, removed one by one; and what refers to its documents.
 
-use refit_oci::{Descriptor, Digest, Index, Repository};
+use refit_oci::{Descriptor, Digest, Index, Reference, Repository};
 use reqwest::{Method, Response, StatusCode, Url, header::LINK};
 use serde::Deserialize;
 
@@ -94,20 +94,28 @@ impl Endpoint {
         Ok(Some(all))
     }
 
-    pub(super) async fn remove_tag(
+    /// Removes what is under a tag's name, or a digest's document.
+    pub(super) async fn remove(
         &self,
         repository: &Repository,
-        tag: &str,
+        reference: &Reference,
     ) -> Result<Deleted, RegistryError> {
-        let what = repository.tagged(tag)?.to_string();
-        let url = self.url(repository, &format!("manifests/{tag}"))?;
+        let tag = reference.tag().unwrap_or_default();
+        let name = reference.digest().map_or(tag, Digest::as_str);
+        let url = self.url(repository, &format!("manifests/{name}"))?;
         let ask = Ask::new(Method::DELETE, url, Scopes::delete(repository.path()));
         let mut backoff = Backoff::new(&self.wire.patience);
         let response = self.send(&mut backoff, &ask).await?;
+        let is_tag = reference.digest().is_none();
         match response.status() {
             StatusCode::NOT_FOUND => Ok(Deleted::Missing),
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
+                Ok(Deleted::Unsupported)
+            }
+            // It is taken for a digest that is malformed.
+            StatusCode::BAD_REQUEST if is_tag => Ok(Deleted::Unsupported),
             status if status.is_success() => Ok(Deleted::Deleted),
-            _ => Err(refusal(&self.wire, response, &what).await),
+            _ => Err(refusal(&self.wire, response, &reference.to_string()).await),
         }
     }
 

@@ -10,6 +10,9 @@ use tempfile::NamedTempFile;
 
 use crate::{RegistryError, error::io_error, verify::Verifier};
 
+/// How the names of files begin that are being written.
+pub(super) const PARTIAL: &str = ".partial-";
+
 /// Replaces a small file.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), RegistryError> {
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -24,7 +27,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), RegistryError> {
 /// A file in `folder`, on the same file system as what is next to it, so that it can be renamed into place.
 pub(super) fn temporary(folder: &Path) -> Result<NamedTempFile, RegistryError> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".partial-");
+    builder.prefix(PARTIAL);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use refit_oci::{Descriptor, Document, Index, Platform, Reference, Repository, annotations};
+use refit_oci::{
+    Descriptor, Digest, Document, Index, Platform, Reference, Repository, annotations,
+};
 
 use crate::Deleted;
 
@@ -65,6 +67,23 @@ pub(super) fn unname(index: &mut Index, full: &str) -> Deleted {
     }
     sort(index);
     Deleted::Deleted
+}
+
+/// Takes a document out of a repository: its names there, and its entry without one. Names of other repositories stay.
+pub(super) fn remove(index: &mut Index, repository: &Repository, digest: &Digest) -> Deleted {
+    let is_elsewhere = |entry: &Descriptor| {
+        let reference = meant(entry);
+        name(entry).is_some() && reference.is_none_or(|r| r.repository() != repository)
+    };
+    let before = index.manifests.len();
+    index
+        .manifests
+        .retain(|entry| entry.digest != *digest || is_elsewhere(entry));
+    if index.manifests.len() == before {
+        Deleted::Missing
+    } else {
+        Deleted::Deleted
+    }
 }
 
 /// A descriptor of a document, with the media type that it is served with.

@@ -6,6 +6,7 @@
 //! repositories, so every mount succeeds.
 
 mod files;
+mod garbage;
 mod index;
 mod store;
 
@@ -14,7 +15,9 @@ use std::{path::PathBuf, sync::Arc};
 use async_trait::async_trait;
 use refit_oci::{Descriptor, Digest, Document, Reference, Repository};
 
-use crate::{BlobFile, BlobSource, Deleted, Head, Registry, RegistryError, Uploaded};
+use crate::{
+    BlobFile, BlobSource, Collect, Deleted, Garbage, Head, Registry, RegistryError, Uploaded,
+};
 use store::{Absence, Store};
 
 /// An OCI layout on disk; clones share what they have verified.
@@ -117,7 +120,7 @@ impl Registry for Layout {
         digest: &Digest,
     ) -> Result<bool, RegistryError> {
         let digest = digest.clone();
-        self.run(move |store| store.has(&digest)).await
+        self.run(move |store| store.has_fresh(&digest)).await
     }
 
     async fn mount_blob(
@@ -152,7 +155,12 @@ impl Registry for Layout {
         self.run(move |store| {
             store.put_document(&repository, &document)?;
             let descriptor = index::descriptor_of(&document);
-            store.update(|index| index::insert(index, &descriptor, name.as_deref()))?;
+            store.update(|index| {
+                // Under the lock: what was garbage until now may have been removed.
+                store.has_parts(&repository, &document)?;
+                index::insert(index, &descriptor, name.as_deref());
+                Ok::<(), RegistryError>(())
+            })??;
             Ok(descriptor.digest)
         })
         .await
@@ -177,6 +185,27 @@ impl Registry for Layout {
             store.update(|index| index::unname(index, &name))
         })
         .await
+    }
+
+    async fn delete_document(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Deleted, RegistryError> {
+        let (repository, digest) = (repository.clone(), digest.clone());
+        self.run(move |store| {
+            if !store.has(&digest)? {
+                return Ok(Deleted::Missing);
+            }
+            store.update(|index| index::remove(index, &repository, &digest))
+        })
+        .await
+    }
+
+    async fn collect_garbage(&self, settings: &Collect) -> Result<Option<Garbage>, RegistryError> {
+        let settings = settings.clone();
+        self.run(move |store| store.collect(&settings).map(Some))
+            .await
     }
 }
 

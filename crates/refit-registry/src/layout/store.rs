@@ -4,8 +4,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Read as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime},
 };
 
 use super::files::{self, copy, persist};
@@ -18,6 +19,9 @@ const MARKER: &str = "oci-layout";
 const MARKER_TEXT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 const INDEX: &str = "index.json";
 const LOCK: &str = ".lock";
+
+/// A blob that is younger counts as just written.
+const FRESH: Duration = Duration::from_mins(5);
 
 /// What a layout that is not there means.
 #[derive(Debug)]
@@ -121,6 +125,28 @@ impl Store {
         Ok(self.path_of(digest).is_file())
     }
 
+    /// The same for whoever goes on to refer to it: until then it is no garbage.
+    pub(super) fn has_fresh(&self, digest: &Digest) -> Result<bool, RegistryError> {
+        let has = self.has(digest)?;
+        if has {
+            self.freshen(digest);
+        }
+        Ok(has)
+    }
+
+    /// Makes a blob as young as if it had just been written. Where that is not allowed, nothing can be removed either.
+    fn freshen(&self, digest: &Digest) {
+        let now = SystemTime::now();
+        let Ok(file) = File::open(self.path_of(digest)) else {
+            return;
+        };
+        let written = file.metadata().and_then(|metadata| metadata.modified());
+        let age = written.map(|written| now.duration_since(written).unwrap_or_default());
+        if age.is_ok_and(|age| age > FRESH) {
+            let _ = file.set_modified(now);
+        }
+    }
+
     /// A verified document.
     pub(super) fn document(
         &self,
@@ -197,6 +223,7 @@ impl Store {
         if let Ok(there) = File::open(&path)
             && self.verify(there, &owner, descriptor).is_ok()
         {
+            self.freshen(&descriptor.digest);
             return Ok(Uploaded::Existed);
         }
         let verifier = Verifier::new(&owner, descriptor);
@@ -221,12 +248,7 @@ impl Store {
         repository: &Repository,
         document: &Document,
     ) -> Result<(), RegistryError> {
-        for part in parts(document) {
-            if !self.has(&part.digest)? {
-                let what = format!("{repository}@{}", part.digest);
-                return Err(RegistryError::Missing { what });
-            }
-        }
+        self.has_parts(repository, document)?;
         let descriptor = Descriptor::new(
             document.media_type(),
             document.digest().clone(),
@@ -234,6 +256,25 @@ impl Store {
         );
         let bytes = document.bytes().to_vec();
         self.put_blob(&descriptor, &bytes.into()).map(|_| ())
+    }
+
+    /// Whether everything that a document needs is there.
+    pub(super) fn has_parts(
+        &self,
+        repository: &Repository,
+        document: &Document,
+    ) -> Result<(), RegistryError> {
+        for part in parts(document) {
+            if !self.has(&part.digest)? {
+                let what = format!("{repository}@{}", part.digest);
+                return Err(RegistryError::Missing { what });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     fn open(&self, repository: &Repository, digest: &Digest) -> Result<File, RegistryError> {
@@ -272,7 +313,7 @@ impl Store {
 }
 
 /// What a document needs in its repository; layers with URLs of their own live elsewhere.
-fn parts(document: &Document) -> Vec<&Descriptor> {
+pub(super) fn parts(document: &Document) -> Vec<&Descriptor> {
     match document {
         Document::Index(index) => index.value.manifests.iter().collect(),
         Document::Manifest(manifest) => {

@@ -1,9 +1,14 @@
 //! OCI layouts on disk.
 
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
+
 use refit_oci::{Descriptor, Digest, Document, Reference, Repository, media_type};
 use refit_registry::{
-    BlobSource, Deleted, EMBEDDED_HOST, Head, HostSettings, Layout, Registries, Registry as _,
-    RegistryError, Settings, Uploaded,
+    BlobSource, Collect, Deleted, EMBEDDED_HOST, Garbage, Head, HostSettings, Layout, Registries,
+    Registry as _, RegistryError, Settings, Uploaded,
 };
 use refit_testkit::registry::{Image, index};
 
@@ -251,4 +256,100 @@ async fn what_is_no_layout_is_not_written_into() {
         Layout::open(folder.path()),
         Err(RegistryError::NotALayout { .. })
     ));
+}
+
+/// Blobs that nobody wrote since.
+fn all_before(dry_run: bool) -> Collect {
+    Collect {
+        before: SystemTime::now() + Duration::from_hours(1),
+        without: BTreeSet::new(),
+        dry_run,
+    }
+}
+
+#[tokio::test]
+async fn what_no_entry_leads_to_is_garbage_once_it_is_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::open_or_create(folder.path()).unwrap();
+    let web = repository("refit.local/web");
+    push(&layout, &web, &image(), Some("latest")).await;
+    let lost = Descriptor::of(media_type::OCI_LAYER, b"lost");
+    let source = || BlobSource::from(b"lost".to_vec());
+    layout.push_blob(&web, &lost, source()).await.unwrap();
+    let young = Collect {
+        before: SystemTime::now() - Duration::from_hours(1),
+        ..all_before(false)
+    };
+    let one = Garbage {
+        n_blobs: 1,
+        bytes: 4,
+    };
+    for (settings, expect) in [
+        (young.clone(), Garbage::default()),
+        (all_before(true), one),
+        (all_before(false), one),
+        (all_before(false), Garbage::default()),
+    ] {
+        let garbage = layout.collect_garbage(&settings).await.unwrap();
+        assert_eq!(garbage, Some(expect), "{settings:?}");
+    }
+    // One that is old, and that somebody has just found there, is about to be referred to.
+    layout.push_blob(&web, &lost, source()).await.unwrap();
+    let path = folder.path().join("blobs/sha256").join(lost.digest.hex());
+    let file = std::fs::File::open(path).unwrap();
+    file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    assert!(layout.has_blob(&web, &lost.digest).await.unwrap());
+    let garbage = layout.collect_garbage(&young).await.unwrap();
+    assert_eq!(garbage, Some(Garbage::default()));
+
+    // What another repository names stays; what nothing names any more does not.
+    push(
+        &layout,
+        &repository("refit.local/api"),
+        &image(),
+        Some("latest"),
+    )
+    .await;
+    let digest = image().digest().clone();
+    let remove = |from: Repository| {
+        let (layout, digest) = (layout.clone(), digest.clone());
+        async move { layout.delete_document(&from, &digest).await.unwrap() }
+    };
+    assert_eq!(remove(web.clone()).await, Deleted::Deleted);
+    assert_eq!(remove(web.clone()).await, Deleted::Missing);
+    let garbage = layout.collect_garbage(&all_before(false)).await.unwrap();
+    assert_eq!(garbage, Some(one));
+    let api = repository("refit.local/api");
+    assert!(layout.document(&api, &digest).await.is_ok());
+    assert_eq!(remove(api.clone()).await, Deleted::Deleted);
+    let garbage = layout.collect_garbage(&all_before(false)).await.unwrap();
+    assert_eq!(garbage.unwrap().n_blobs, 2 + image().layers.len());
+    assert!(
+        layout
+            .document(&api, &digest)
+            .await
+            .unwrap_err()
+            .is_missing()
+    );
+}
+
+#[tokio::test]
+async fn what_can_not_be_read_may_lead_anywhere_so_nothing_is_garbage() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::open_or_create(folder.path()).unwrap();
+    let web = repository("refit.local/web");
+    push(&layout, &web, &image(), Some("latest")).await;
+    let path = folder
+        .path()
+        .join("blobs/sha256")
+        .join(image().digest().hex());
+    std::fs::write(path, "damaged").unwrap();
+    let collected = layout.collect_garbage(&all_before(false)).await;
+    assert!(collected.is_err());
+    assert!(
+        layout
+            .has_blob(&web, &image().manifest.value.config.digest)
+            .await
+            .unwrap()
+    );
 }

@@ -10,7 +10,10 @@ use refit_oci::{Descriptor, Digest, Document, Exact, Manifest, Reference, Reposi
 use refit_registry::{
     BlobSource, Deleted, Layout, Registries, Registry, RegistryError, Uploaded, referrers_tag,
 };
-use refit_testkit::{engines::DockerRegistry, registry::Options};
+use refit_testkit::{
+    engines::DockerRegistry,
+    registry::{Fault, Options},
+};
 
 use crate::{Open, image, quick, write};
 
@@ -187,6 +190,32 @@ async fn a_tag_is_deleted_and_what_it_pointed_at_stays() {
     }
     let head = client.head(&repository.at(&digest)).await.unwrap();
     assert_eq!(head.digest(), Some(&digest));
+}
+
+#[tokio::test]
+async fn a_document_is_deleted_with_its_tags_and_whoever_deletes_nothing_says_so() {
+    let open = Open::start();
+    let digest = open.server.put_image("a", "1", &image());
+    let (client, repository) = (open.client(), open.repository("a"));
+    for (status, expect) in [(405, Deleted::Unsupported), (501, Deleted::Unsupported)] {
+        open.server.fail("DELETE", "", 1, Fault::Status(status));
+        let done = client.delete_document(&repository, &digest).await;
+        assert_eq!(done.unwrap(), expect, "{status}");
+    }
+    // A tag is taken for a digest that is malformed; of a digest, that is an error.
+    open.server.fail("DELETE", "", 2, Fault::Status(400));
+    let done = client.delete_tag(&repository, "1").await;
+    assert_eq!(done.unwrap(), Deleted::Unsupported);
+    let refused = client.delete_document(&repository, &digest).await;
+    assert!(matches!(
+        refused,
+        Err(RegistryError::Refused { status: 400, .. })
+    ));
+    for expect in [Deleted::Deleted, Deleted::Missing] {
+        let done = client.delete_document(&repository, &digest).await;
+        assert_eq!(done.unwrap(), expect);
+    }
+    assert_eq!(client.tags(&repository).await.unwrap(), [""; 0]);
 }
 
 /// A manifest about the image.

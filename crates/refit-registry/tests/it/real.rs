@@ -165,8 +165,10 @@ async fn needs_docker_registry_for_what_is_not_there() {
     let refused = client.push_document(&nothing, &document, Some("1")).await;
     assert!(refused.is_err());
     // 2.8 cannot delete tags; later ones can.
-    let deleted = client.delete_tag(&nothing, "1").await;
-    assert!(!matches!(deleted, Ok(Deleted::Deleted)));
+    let deleted = client.delete_tag(&nothing, "1").await.unwrap();
+    assert_ne!(deleted, Deleted::Deleted);
+    let deleted = client.delete_document(&nothing, &digest).await;
+    assert_eq!(deleted.unwrap(), Deleted::Missing);
 }
 
 #[tokio::test]

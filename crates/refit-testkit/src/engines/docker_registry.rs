@@ -27,9 +27,11 @@ pub struct Setup<'a> {
     pub tls: Option<&'a Certificate>,
     /// A cache of this registry (`http://…`), which takes no pushes.
     pub cache_of: Option<&'a str>,
+    /// Nothing can be deleted, as is its own default.
+    pub keeps_all: bool,
 }
 
-/// A running registry; anonymous, deletes allowed.
+/// A running registry; anonymous, deletes allowed unless it keeps all.
 pub struct DockerRegistry {
     // Stopped before its folder is removed: fields are dropped in order.
     _daemon: Daemon,
@@ -68,7 +70,7 @@ impl DockerRegistry {
         let mut text = serde_json::json!({
             "version": "0.1",
             "log": {"level": "warn"},
-            "storage": {"filesystem": {"rootdirectory": data}, "delete": {"enabled": true}},
+            "storage": {"filesystem": {"rootdirectory": data}, "delete": {"enabled": !setup.keeps_all}},
             "http": {"addr": address.to_string()},
         });
         if let Some(tls) = setup.tls {

@@ -17,6 +17,7 @@ pub(crate) mod man;
 mod moved;
 pub(crate) mod notes;
 pub(crate) mod promote;
+pub(crate) mod prune;
 pub(crate) mod rebase;
 pub(crate) mod report;
 pub(crate) mod rollback;
@@ -67,6 +68,7 @@ pub(crate) async fn run(app: &App, verb: Verb) -> Result<Exit, CommandError> {
         Verb::Hold(args) => hold::run(app, &args),
         Verb::Verify(args) => verify::run(app, &args).await,
         Verb::Promote(args) => promote::run(app, &args).await,
+        Verb::Prune(args) => prune::run(app, &args).await,
         Verb::Rollback(args) => rollback::run(app, &args).await,
         Verb::Hook(args) => hook::run(app, &args).await,
         Verb::Runs(args) => runs::run(app, &args),

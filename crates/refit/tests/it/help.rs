@@ -23,6 +23,7 @@ const VERBS: &[&[&str]] = &[
     &["hold"],
     &["promote"],
     &["rollback"],
+    &["prune"],
     &["verify"],
     &["hook"],
     &["runs"],

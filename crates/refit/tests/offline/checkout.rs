@@ -71,8 +71,14 @@ impl<'b> Checkout<'b> {
 
     /// Starts refit and does not wait for it.
     pub(crate) fn start(&self, args: &[&str]) -> Child {
+        self.start_with(&[], args)
+    }
+
+    /// The same with more of an environment.
+    pub(crate) fn start_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Child {
         let mut command = self.command(env!("CARGO_BIN_EXE_refit"));
-        command.args(args).stdin(Stdio::null());
+        command.args(args).envs(variables.iter().copied());
+        command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     }

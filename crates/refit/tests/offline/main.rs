@@ -29,6 +29,7 @@ mod onbuild;
 mod places;
 mod promote;
 mod provenance;
+mod prune;
 mod queue;
 mod quick_look;
 mod random_moves;
