@@ -2,7 +2,10 @@
 
 use std::{error::Error, io, time::Duration};
 
-use crate::docker::{Address, tls};
+use crate::docker::{
+    Address,
+    tls::{self, Inside},
+};
 use bollard::BollardRequest;
 use http_body_util::Empty;
 use hyper::{
@@ -24,10 +27,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 
 /// Connects to where an engine listens.
 pub(crate) async fn dial(address: &Address) -> io::Result<Box<dyn Wire>> {
+    dial_for(address, Inside::Http).await
+}
+
+/// Connects to where a buildkitd listens.
+pub(crate) async fn dial_grpc(address: &Address) -> io::Result<Box<dyn Wire>> {
+    dial_for(address, Inside::Grpc).await
+}
+
+async fn dial_for(address: &Address, inside: Inside) -> io::Result<Box<dyn Wire>> {
     Ok(match address {
         Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
         Address::Tcp(address) => Box::new(TcpStream::connect(address).await?),
-        Address::Tls { at, certificates } => Box::new(tls::connect(at, certificates).await?),
+        Address::Tls { at, certificates } => {
+            Box::new(tls::connect(at, certificates, inside).await?)
+        }
         Address::Ssh(host) => Box::new(host.dial()?),
     })
 }

@@ -8,6 +8,7 @@ mod daemon;
 mod docker_registry;
 mod dockerd;
 mod sshd;
+mod tls_front;
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,7 @@ pub use buildkitd::BuildKitd;
 pub use docker_registry::{DockerRegistry, Setup};
 pub use dockerd::{Dockerd, Version};
 pub use sshd::Sshd;
+pub use tls_front::TlsFront;
 
 /// Why a test cannot have its engine.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,9 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
 };
 use rustls::{
-    ServerConfig,
+    RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+    server::WebPkiClientVerifier,
 };
 
 /// The names under which tests reach a server of their own.
@@ -52,6 +53,27 @@ impl Authority {
     /// A certificate for this machine.
     pub fn issue(&self) -> Certificate {
         self.issue_for(&HERE)
+    }
+
+    /// What a server on this machine needs that takes only those with a certificate of this authority.
+    pub(crate) fn server_for_its_own(&self) -> Arc<ServerConfig> {
+        let own = self.issue();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.key));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        let added = roots.add(self.issuer.der().clone());
+        added.expect("it is an authority's certificate");
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let verifier = verifier.build().expect("there is an authority");
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows TLS 1.2 and 1.3")
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(vec![own.der], key);
+        let mut config = config.expect("the key is the certificate's");
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Arc::new(config)
     }
 
     /// A certificate for these names and addresses.

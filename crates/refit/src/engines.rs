@@ -46,6 +46,16 @@ pub(crate) fn buildkitd(
         (environment.buildkit_host.as_deref(), BUILDKIT_HOST),
         (user.buildkit.as_deref(), "buildkit"),
     )?;
+    // Another daemon, that the environment names, need not have the same authority.
+    let of_user = user.buildkit_certificates.clone();
+    let of_user = of_user.filter(|_| environment.buildkit_host.is_none());
+    let told = match of_user {
+        Some(certificates) => Told {
+            value: told.value.with_certificates(certificates),
+            ..told
+        },
+        None => told,
+    };
     Ok(told.by.is_some().then_some(told))
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct EngineSettings {
     pub(crate) auto: Option<Executor>,
     /// As `BUILDKIT_HOST` has it.
     pub(crate) buildkit: Option<String>,
+    /// The certificates for that buildkitd, as `buildctl --tlsdir` has them, relative to this file.
+    pub(crate) buildkit_certificates: Option<PathBuf>,
 }
 
 /// How one registry is reached.
@@ -96,6 +98,9 @@ pub(crate) fn read(path: Option<&Path>) -> Result<UserConfig, CommandError> {
             *file = folder.join(&file);
         }
     }
+    if let Some(certificates) = &mut config.engines.buildkit_certificates {
+        *certificates = folder.join(&certificates);
+    }
     Ok(config)
 }
 
@@ -154,6 +159,7 @@ mod tests {
             auto = "buildkit"
             docker = "unix:///run/user/1000/docker.sock"
             buildkit = "tcp://127.0.0.1:1234"
+            buildkit-certificates = "buildkit"
         "#;
         let config = of(text).unwrap();
         assert_eq!(config.stale_when(), ["scan", "{{.Image}}"]);
@@ -174,6 +180,8 @@ mod tests {
         assert_eq!(docker, Some("unix:///run/user/1000/docker.sock"));
         let buildkit = config.engines.buildkit.as_deref();
         assert_eq!(buildkit, Some("tcp://127.0.0.1:1234"));
+        let certificates = config.engines.buildkit_certificates.unwrap();
+        assert!(certificates.is_absolute() && certificates.ends_with("buildkit"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    path::PathBuf,
     pin::Pin,
     str::FromStr,
     task::{Context, Poll},
@@ -50,6 +51,15 @@ pub struct DaemonAddress(Address);
 impl Default for DaemonAddress {
     fn default() -> Self {
         Self(Address::Unix(DEFAULT_SOCKET.into()))
+    }
+}
+
+impl DaemonAddress {
+    /// The same with TLS, where there is a network in between; the folder has `ca.pem`, and `cert.pem` and `key.pem`
+    /// where the daemon asks for a certificate.
+    #[must_use]
+    pub fn with_certificates(self, certificates: PathBuf) -> Self {
+        Self(self.0.with_certificates(certificates))
     }
 }
 
@@ -114,7 +124,7 @@ impl Endpoint {
             async move {
                 let wire = match &endpoint {
                     Self::Docker(address) => connection::upgrade(address, "/grpc", &[]).await?,
-                    Self::Daemon(DaemonAddress(address)) => connection::dial(address).await?,
+                    Self::Daemon(DaemonAddress(address)) => connection::dial_grpc(address).await?,
                 };
                 Ok::<_, io::Error>(TokioIo::new(wire))
             }

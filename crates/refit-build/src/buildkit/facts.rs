@@ -95,7 +95,15 @@ impl Workers {
         let control = endpoint.control().await;
         let mut control = control.map_err(|e| endpoint.unreachable(e.into()))?;
         let listed = control.list_workers(ListWorkersRequest::default()).await;
-        let listed = listed.map_err(|e| refused("list its platforms", e))?;
+        let listed = listed.map_err(|status| {
+            // In TLS 1.3 whoever may not connect is told so after he has.
+            let cause = std::error::Error::source(&status);
+            let is_cut = cause.is_some_and(<dyn std::error::Error>::is::<tonic::transport::Error>);
+            if is_cut {
+                return endpoint.unreachable(status.into());
+            }
+            refused("list its platforms", status)
+        })?;
         let records = listed.into_inner().record;
         let has_image_store = records.iter().any(|r| r.labels.contains_key(SNAPSHOTTER));
         let platforms = records.into_iter().flat_map(|worker| worker.platforms);

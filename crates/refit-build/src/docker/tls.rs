@@ -1,4 +1,4 @@
-//! TLS to an engine: both sides show certificates, as Docker's `--tlsverify` asks.
+//! TLS to an engine: both sides show certificates, as Docker's `--tlsverify` asks, and `buildctl --tlsdir`.
 
 use std::{fmt::Display, io, path::Path, sync::Arc};
 
@@ -14,12 +14,28 @@ const AUTHORITY: &str = "ca.pem";
 const CERTIFICATE: &str = "cert.pem";
 const KEY: &str = "key.pem";
 
+/// What is spoken inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inside {
+    /// HTTP/1.1, which needs no word.
+    Http,
+    /// gRPC: its servers take nobody who has not agreed on HTTP/2.
+    Grpc,
+}
+
 /// Connects to `host:port`; the server must be of the folder's authority.
-pub(crate) async fn connect(at: &str, certificates: &Path) -> io::Result<TlsStream<TcpStream>> {
+pub(crate) async fn connect(
+    at: &str,
+    certificates: &Path,
+    inside: Inside,
+) -> io::Result<TlsStream<TcpStream>> {
     let (host, _) = at.rsplit_once(':').unwrap_or((at, ""));
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let config = config(certificates)?;
+    let mut config = config(certificates)?;
+    if inside == Inside::Grpc {
+        config.alpn_protocols = vec![b"h2".to_vec()];
+    }
     let stream = TcpStream::connect(at).await?;
     let connector = TlsConnector::from(Arc::new(config));
     connector.connect(name, stream).await
@@ -32,16 +48,21 @@ fn config(folder: &Path) -> io::Result<ClientConfig> {
             .add(authority)
             .map_err(about(&folder.join(AUTHORITY)))?;
     }
-    let own = certificates(&folder.join(CERTIFICATE))?;
-    let path = folder.join(KEY);
-    let key = PrivateKeyDer::from_pem_slice(&read(&path)?).map_err(about(&path))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(own, key)
-        .map_err(about(&folder.join(CERTIFICATE)))
+        .with_root_certificates(roots);
+    let (own, path) = (folder.join(CERTIFICATE), folder.join(KEY));
+    // A server may take everybody; one that does not says so.
+    if !own.exists() && !path.exists() {
+        return Ok(config.with_no_client_auth());
+    }
+    let chain = certificates(&own)?;
+    let key = PrivateKeyDer::from_pem_slice(&read(&path)?).map_err(about(&path))?;
+    config
+        .with_client_auth_cert(chain, key)
+        .map_err(about(&own))
 }
 
 fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {

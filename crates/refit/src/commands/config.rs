@@ -33,6 +33,9 @@ or what `REFIT_CONFIG` names. Files are relative to it. All of it is optional:
                              `buildkit`; REFIT_ENGINE says it, too
   docker = "ADDRESS"         as DOCKER_HOST has it
   buildkit = "ADDRESS"       as BUILDKIT_HOST has it; default: that inside Docker Engine
+  buildkit-certificates = "FOLDER"
+                             TLS to that: `ca.pem`, and where it asks for a certificate
+                             `cert.pem` and `key.pem`; default: none
 
   [registries."HOST"]        a host as references spell it, with a port if need be
   mirrors = ["HOST/PREFIX"]  asked first, in this order, for what a digest names;

@@ -5,11 +5,14 @@ mod ssh;
 use std::sync::Arc;
 
 use refit_build::{
-    buildkit::{BuildKitEngine, Endpoint},
+    buildkit::{BuildKitEngine, DaemonAddress, Endpoint},
     engine::{Built, CachePlace, Caches, EngineError, SshAgent},
 };
 use refit_oci::{Digest, Platform};
-use refit_testkit::engines::{BuildKitd, Dockerd, Version};
+use refit_testkit::{
+    engines::{BuildKitd, Dockerd, TlsFront, Version},
+    tls::Authority,
+};
 use tempfile::TempDir;
 
 use crate::docker::{
@@ -85,6 +88,50 @@ async fn needs_engine_docker26_buildkitd_secrets_stay_out_and_times_are_fixed() 
     assert_eq!(first.config, again.config, "executed twice, to the byte");
     assert_eq!(first.layers[0], again.layers[0], "the base is left alone");
     assert_eq!(first.layers[0].descriptor, base.manifest.value.layers[0]);
+}
+
+#[tokio::test]
+async fn needs_engine_docker26_buildkitd_behind_tls_builds_for_those_it_knows() {
+    let authority = Authority::new();
+    let buildkitd = BuildKitd::start().unwrap();
+    let host = buildkitd.host();
+    let behind = host.strip_prefix("tcp://").unwrap();
+    let front = TlsFront::before(behind, &authority).unwrap();
+    let folder = TempDir::new().unwrap();
+    let own = authority.issue();
+    let write = |name: &str, pem: &str| std::fs::write(folder.path().join(name), pem).unwrap();
+    write("ca.pem", &authority.pem());
+    write("cert.pem", &own.pem);
+    write("key.pem", &own.key_pem);
+    let address: DaemonAddress = front.host().parse().unwrap();
+    let endpoint = Endpoint::Daemon(address.clone().with_certificates(folder.path().to_owned()));
+    let site = Site::buildkit(&endpoint, Daemon::BuildKit(buildkitd)).await;
+    let platform = Platform::linux_amd64();
+    let base = site.base("base", &platform, &[]).await;
+    let wanted = Wanted {
+        context: &[("a", "A")],
+        ..Wanted::of("FROM base\nCOPY a /\nRUN cat /a\n", platform)
+    };
+    let recipe = site.recipe(&wanted, &[("base", base.manifest.digest)]);
+    let (built, log) = site.build(&recipe).await;
+    let built = built.unwrap_or_else(|e| panic!("{e:?}\n{log}"));
+    assert_eq!(own_files(&built)["a"], "A", "{log}");
+
+    // Nobody gets in without TLS, without a certificate, or trusts an authority that it was not told of.
+    let refused = async |endpoint: &Endpoint| {
+        let error = BuildKitEngine::connect(endpoint).await.err().unwrap();
+        let is_unreachable = matches!(error, EngineError::Unreachable { .. });
+        assert!(is_unreachable, "{error:?}");
+    };
+    refused(&Endpoint::Daemon(address)).await;
+    for name in ["cert.pem", "key.pem"] {
+        std::fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    refused(&endpoint).await;
+    write("cert.pem", &own.pem);
+    write("key.pem", &own.key_pem);
+    write("ca.pem", &Authority::new().pem());
+    refused(&endpoint).await;
 }
 
 /// What one BuildKit wrote, another that was never here before builds from.
