@@ -6,5 +6,6 @@ mod connection;
 pub mod docker;
 pub mod engine;
 pub mod native;
+pub mod nodes;
 pub mod rebase;
 pub mod sign;

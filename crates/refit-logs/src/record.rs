@@ -106,6 +106,9 @@ pub struct TargetRecord {
     /// The unfinished log's file name in the run's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
+    /// The node that built it last, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
 }
 
 impl RunRecord {

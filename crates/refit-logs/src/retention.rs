@@ -72,6 +72,7 @@ mod tests {
             manifest: None,
             message: None,
             part: None,
+            node: None,
         };
         RunRecord {
             v: 1,

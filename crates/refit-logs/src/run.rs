@@ -123,6 +123,7 @@ impl Run {
                     manifest: None,
                     message: None,
                     part: Some(part.clone()),
+                    node: None,
                 },
             );
         })?;
@@ -133,6 +134,17 @@ impl Run {
     pub fn record(&self, target: TargetRecord) -> Result<(), LogError> {
         self.shared
             .update(|record| upsert(&mut record.targets, target))?;
+        Ok(())
+    }
+
+    /// Writes down which node builds a target.
+    pub fn placed(&self, target: &str, node: &str) -> Result<(), LogError> {
+        self.shared.update(|record| {
+            let mut targets = record.targets.iter_mut();
+            if let Some(record) = targets.find(|record| record.target == target) {
+                record.node = Some(node.to_owned());
+            }
+        })?;
         Ok(())
     }
 
@@ -210,12 +222,13 @@ fn part_name(number: usize, target: &str) -> String {
     format!("{number:03}-{slug}.log.zst")
 }
 
-/// One entry a target: a later one replaces it, but a log once stored stays.
+/// One entry a target: a later one replaces it, but a log once stored stays, and where it was built.
 fn upsert(targets: &mut Vec<TargetRecord>, new: TargetRecord) {
     match targets.iter_mut().find(|t| t.target == new.target) {
         Some(old) => {
-            let (log, part) = (old.log.take(), old.part.take());
+            let (log, part, node) = (old.log.take(), old.part.take(), old.node.take());
             *old = new;
+            old.node = old.node.take().or(node);
             old.log = old.log.take().or(log);
             old.part = old.part.take().or(part);
         }

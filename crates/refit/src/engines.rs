@@ -72,7 +72,11 @@ pub(crate) fn buildkit(
 
 /// What `engine = "auto"` takes for what executes.
 pub(crate) fn executor(environment: &Environment, user: &EngineSettings) -> Executor {
-    environment.executor.or(user.auto).unwrap_or_default()
+    let nodes = user.nodes.iter().map(|node| node.engine);
+    // Where only BuildKits are spoken of, they are meant.
+    let of_nodes = nodes.min_by_key(|&engine| engine != Executor::Docker);
+    let told = environment.executor.or(user.auto).or(of_nodes);
+    told.unwrap_or_default()
 }
 
 fn told<T: std::str::FromStr>(

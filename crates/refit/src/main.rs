@@ -11,6 +11,7 @@ mod gate;
 mod generated;
 mod lease;
 mod lines;
+mod nodes;
 mod observe;
 mod outline;
 mod packages;

@@ -12,7 +12,7 @@ use refit_deps::image::Executor;
 use refit_registry::{HostSettings, Mirror, MirrorError};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::error::CommandError;
+use crate::{error::CommandError, nodes::NodeSettings};
 
 /// The file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -24,6 +24,8 @@ pub(crate) struct UserConfig {
     stale_when: Vec<String>,
     /// Where engines are.
     pub(crate) engines: EngineSettings,
+    /// Endpoints that share what an engine executes.
+    node: Vec<NodeSettings>,
 }
 
 /// Where engines are, unless the environment says otherwise.
@@ -38,6 +40,9 @@ pub(crate) struct EngineSettings {
     pub(crate) buildkit: Option<String>,
     /// The certificates for that buildkitd, as `buildctl --tlsdir` has them, relative to this file.
     pub(crate) buildkit_certificates: Option<PathBuf>,
+    /// The file's `[[node]]`s.
+    #[serde(skip)]
+    pub(crate) nodes: Vec<NodeSettings>,
 }
 
 /// How one registry is reached.
@@ -101,6 +106,18 @@ pub(crate) fn read(path: Option<&Path>) -> Result<UserConfig, CommandError> {
     if let Some(certificates) = &mut config.engines.buildkit_certificates {
         *certificates = folder.join(&certificates);
     }
+    for node in &mut config.node {
+        if let Some(certificates) = &mut node.certificates {
+            *certificates = folder.join(&certificates);
+        }
+    }
+    if let Some(problem) = crate::nodes::problem(&config.node) {
+        return Err(CommandError::new(format!(
+            "the user's configuration `{}`: {problem}",
+            path.display()
+        )));
+    }
+    config.engines.nodes = std::mem::take(&mut config.node);
     Ok(config)
 }
 
@@ -160,6 +177,16 @@ mod tests {
             docker = "unix:///run/user/1000/docker.sock"
             buildkit = "tcp://127.0.0.1:1234"
             buildkit-certificates = "buildkit"
+            [[node]]
+            name = "arm"
+            endpoint = "ssh://me@arm.corp"
+            platforms = ["linux/arm64"]
+            slots = 4
+            [[node]]
+            name = "big"
+            endpoint = "tcp://big.corp:2376"
+            engine = "buildkit"
+            certificates = "certs/big"
         "#;
         let config = of(text).unwrap();
         assert_eq!(config.stale_when(), ["scan", "{{.Image}}"]);
@@ -182,6 +209,14 @@ mod tests {
         assert_eq!(buildkit, Some("tcp://127.0.0.1:1234"));
         let certificates = config.engines.buildkit_certificates.unwrap();
         assert!(certificates.is_absolute() && certificates.ends_with("buildkit"));
+        let [arm, big] = config.engines.nodes.as_slice() else {
+            panic!("{:?}", config.engines.nodes)
+        };
+        assert_eq!(arm.endpoint.to_string(), "ssh://me@arm.corp");
+        assert_eq!((arm.engine, arm.slots()), (Executor::Docker, 4));
+        assert_eq!((big.engine, big.slots()), (Executor::BuildKit, 2));
+        let certificates = big.certificates.as_ref().unwrap();
+        assert!(certificates.is_absolute() && certificates.ends_with("certs/big"));
     }
 
     #[test]
@@ -208,6 +243,14 @@ mod tests {
             "registry = 1",
             "[engines]\nauto = \"native\"",
             "[engines]\nnative = \"unix:///x\"",
+            "[[node]]\nname = \"a\"",
+            "[[node]]\nname = \"\"\nendpoint = \"tcp://a:1\"",
+            "[[node]]\nname = \"a\"\nendpoint = \"a:1\"",
+            "[[node]]\nname = \"a\"\nendpoint = \"tcp://a:1\"\nengine = \"native\"",
+            "[[node]]\nname = \"a\"\nendpoint = \"tcp://a:1\"\nslots = 0",
+            "[[node]]\nname = \"a\"\nendpoint = \"tcp://a:1\"\nplatforms = [\"a/b/c/d/e\"]",
+            "[[node]]\nname = \"a\"\nendpoint = \"ssh://a\"\ncertificates = \"c\"",
+            "[[node]]\nname = \"a\"\nendpoint = \"ssh://a\"\n[[node]]\nname = \"a\"\nendpoint = \"ssh://b\"",
             "[registries.a]\nmirror = \"b.example.com\"",
             "[registries.a]\nmirrors = [\"no mirror\"]",
             "[registries.a]\nconcurrency = 0",

@@ -39,6 +39,8 @@ use crate::{
 pub(crate) trait Watch: Send + Sync {
     /// What became of a base on its way to the mirror.
     fn mirrored(&self, mirrored: &Mirrored);
+    /// A node gets nothing more, and why.
+    fn drained(&self, node: &str, why: &str);
     /// A line of a target's build.
     fn line(&self, target: &Target, line: &str);
     /// What became of a target.
@@ -219,6 +221,10 @@ impl Workshop for LineWorkshop<'_> {
 
     fn mirrored(&self, mirrored: &Mirrored) {
         self.watch.mirrored(mirrored);
+    }
+
+    fn drained(&self, node: &str, why: &str) {
+        self.watch.drained(node, why);
     }
 
     fn line(&self, target: &Target, line: &str) {

@@ -5,16 +5,16 @@ use std::{io::Write, ops::Range};
 use refit_deps::{
     pin::Pin,
     plan::{Action, Step},
-    record::FailureClass,
 };
 use refit_dockerfile::Resolved;
 use refit_oci::Digest;
 
 use super::{
     Failed, Prepared, Site, caches,
-    control::{self, Broken},
+    control::{Broken, Waited},
     cutoff, io_failed,
     pinned::{self, Settled},
+    placed,
     rebase::{self, NoRebase},
     stage,
 };
@@ -27,30 +27,12 @@ pub(super) struct Made {
     pub(super) base_diff_ids: Vec<Digest>,
     /// A word for the record.
     pub(super) how: &'static str,
-}
-
-/// A build that takes too long is given up: what it holds goes with it, and the engine stops.
-pub(super) async fn in_time<T>(
-    step: &Step,
-    site: &Site<'_>,
-    build: impl Future<Output = Result<T, Broken>>,
-) -> Result<T, Broken> {
-    let Some(timeout) = site.control.timeout_of(&step.target.image) else {
-        return build.await;
-    };
-    let late = |_| Broken {
-        class: FailureClass::Timeout,
-        failed: Failed {
-            message: format!("it took longer than its `timeout`, {}s", timeout.as_secs()),
-            excerpt: None,
-            hint: None,
-        },
-    };
-    tokio::time::timeout(timeout, build).await.map_err(late)?
+    /// The node that built it.
+    pub(super) node: Option<String>,
 }
 
 pub(super) async fn build(
-    step: &Step,
+    (step, waited): (&Step, &Waited),
     settled: &[Settled],
     pins: &[Pin],
     site: &Site<'_>,
@@ -70,8 +52,8 @@ pub(super) async fn build(
             }
         }
     }
-    let engine = site.engines.engine(step.engine);
-    let engine = engine.map_err(|failed| after(in_the_way, failed))?;
+    let builder = site.engines.builder(step.engine);
+    let builder = builder.map_err(|failed| after(in_the_way, failed))?;
     let work = tempfile::Builder::new()
         .prefix("build-")
         .tempdir_in(&site.scratch);
@@ -93,7 +75,7 @@ pub(super) async fn build(
         Some(base) => pinned::diff_ids(site.registries, base).await?,
         None => Vec::new(),
     };
-    let recipe = Recipe {
+    let mut recipe = Recipe {
         dockerfile_text: file.text.clone(),
         file_name: image.dockerfile.clone(),
         file: (*file).clone(),
@@ -113,20 +95,15 @@ pub(super) async fn build(
     };
     std::fs::create_dir(&recipe.work_dir)
         .map_err(|e| io_failed("make the folder", &recipe.work_dir, &e))?;
-    let built = match engine.check(&recipe) {
-        Ok(()) => engine.build(&recipe, log).await,
-        Err(refusal) => Err(EngineError::Refused(refusal)),
-    };
-    let built = built.map_err(|error| Broken {
-        class: control::class_of(&error),
-        failed: explain(&error, &recipe),
-    })?;
+    let built = placed::build(builder, &mut recipe, (step, waited), site, log).await;
+    let (built, node) = built?;
     check(&built, &base_diff_ids, step)?;
     if let Some(manifest) = cutoff::kept(step, &built, &step.key(pins), site).await? {
         return Ok(Made {
             manifest,
             base_diff_ids,
             how: "rebuild",
+            node,
         });
     }
     let made_of = (&recipe.resolved, recipe.pins.as_slice());
@@ -135,6 +112,7 @@ pub(super) async fn build(
         manifest,
         base_diff_ids,
         how: "rebuild",
+        node,
     })
 }
 
@@ -209,7 +187,7 @@ pub(super) fn check(built: &Built, base_diff_ids: &[Digest], step: &Step) -> Res
 }
 
 /// An engine's error with the Dockerfile's line, where it names one.
-fn explain(error: &EngineError, recipe: &Recipe) -> Failed {
+pub(super) fn explain(error: &EngineError, recipe: &Recipe) -> Failed {
     let at = |span: &Range<usize>, message: &str| {
         let problem = refit_deps::problem::Problem::at(
             &recipe.file_name,

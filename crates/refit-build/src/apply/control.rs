@@ -1,7 +1,10 @@
 //! How a run is steered: how long a target may take, what becomes of the rest once one failed, what is said of failures.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -10,6 +13,7 @@ use refit_deps::{
     record::{FailureClass, FailureRecord, Record},
 };
 use refit_oci::Digest;
+use tokio::time::Instant;
 
 use super::{Failed, Site};
 use crate::engine::EngineError;
@@ -72,6 +76,77 @@ impl<'a> Control<'a> {
     }
 }
 
+/// What of a target's time is not its own: until a node has a slot for it, and on nodes that went away.
+#[derive(Default)]
+pub(super) struct Waited {
+    so_far: Mutex<(Duration, Option<Instant>)>,
+}
+
+impl Waited {
+    /// Waits for something.
+    pub(super) async fn during<T>(&self, waiting: impl Future<Output = T>) -> T {
+        self.so_far().1 = Some(Instant::now());
+        let done = waiting.await;
+        let mut so_far = self.so_far();
+        let waited = so_far
+            .1
+            .take()
+            .map_or(Duration::ZERO, |since| since.elapsed());
+        so_far.0 += waited;
+        drop(so_far);
+        done
+    }
+
+    /// This was for nothing.
+    pub(super) fn add(&self, time: Duration) {
+        self.so_far().0 += time;
+    }
+
+    fn total(&self) -> Duration {
+        let (before, since) = *self.so_far();
+        before + since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn so_far(&self) -> std::sync::MutexGuard<'_, (Duration, Option<Instant>)> {
+        self.so_far.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A build that takes too long is given up: what it holds goes with it, and the engine stops.
+pub(super) async fn in_time<T>(
+    step: &Step,
+    waited: &Waited,
+    site: &Site<'_>,
+    build: impl Future<Output = Result<T, Broken>>,
+) -> Result<T, Broken> {
+    let Some(timeout) = site.control.timeout_of(&step.target.image) else {
+        return build.await;
+    };
+    within(timeout, waited, build).await.unwrap_or_else(|| {
+        Err(Broken {
+            class: FailureClass::Timeout,
+            failed: Failed {
+                message: format!("it took longer than its `timeout`, {}s", timeout.as_secs()),
+                excerpt: None,
+                hint: None,
+            },
+        })
+    })
+}
+
+/// None if it takes longer, what it waits not counted.
+async fn within<T>(limit: Duration, waited: &Waited, work: impl Future<Output = T>) -> Option<T> {
+    let began = Instant::now();
+    tokio::pin!(work);
+    loop {
+        let worked = began.elapsed().saturating_sub(waited.total());
+        let left = limit.checked_sub(worked).filter(|left| !left.is_zero())?;
+        if let Ok(done) = tokio::time::timeout(left, work.as_mut()).await {
+            return Some(done);
+        }
+    }
+}
+
 /// A failure, and what kind it is.
 #[derive(Clone, Debug)]
 pub struct Broken {
@@ -123,4 +198,28 @@ pub(super) fn record(
         run: site.run.id().to_string(),
         at: now.to_string(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_waited_is_not_of_the_limit() {
+        let limit = Duration::from_millis(1);
+        let waited = Waited::default();
+        assert_eq!(waited.during(async { 1 }).await, 1);
+        let never = within(limit, &waited, std::future::pending::<()>());
+        assert_eq!(never.await, None);
+
+        let work = async {
+            // As on a node that is gone after an hour.
+            waited.add(Duration::from_hours(1));
+            let began = Instant::now();
+            while began.elapsed() < 2 * limit {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert_eq!(within(limit, &waited, work).await, Some(()));
+    }
 }

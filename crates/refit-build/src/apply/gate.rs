@@ -40,6 +40,7 @@ fn archived(step: &Step, printed: &[String], tested: &Tested, site: &Site<'_>) -
         manifest: None,
         message: why.map(str::to_owned),
         part: None,
+        node: None,
     });
     Some(log)
 }
@@ -71,7 +72,9 @@ pub(super) async fn pass(step: &Step, finished: Finished, site: &Site<'_>) -> Fi
         Tested::Failed(failed) => (FailureClass::Test, failed),
         Tested::CouldNot(failed) => (FailureClass::Environment, failed),
     };
-    let Done { target, log, .. } = done;
+    let Done {
+        target, log, node, ..
+    } = done;
     let message = Some(failed.message.as_str());
     note(
         step,
@@ -93,6 +96,7 @@ pub(super) async fn pass(step: &Step, finished: Finished, site: &Site<'_>) -> Fi
             target,
             outcome: Outcome::Failed(failed),
             log,
+            node,
         },
         records,
     }

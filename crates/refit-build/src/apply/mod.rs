@@ -12,6 +12,7 @@ mod gate;
 mod mirror;
 mod phases;
 mod pinned;
+mod placed;
 mod publish;
 mod rebase;
 mod stage;
@@ -41,6 +42,7 @@ use refit_registry::Registries;
 
 use crate::{
     engine::{ContextTar, Engine, SecretValues, SshAgent},
+    nodes::Nodes,
     rebase::Rebaser,
     sign::Signer,
 };
@@ -82,6 +84,9 @@ pub trait Workshop: Send + Sync {
 
     /// What became of a base on its way to the mirror, as soon as it is known.
     fn mirrored(&self, mirrored: &Mirrored);
+
+    /// A node gets nothing more in this run, and why.
+    fn drained(&self, node: &str, why: &str);
 
     /// A line of a target's build, as it happens.
     fn line(&self, target: &Target, line: &str);
@@ -130,14 +135,29 @@ pub struct Described {
 /// The engines of a run. Only those that the plan names are there.
 #[derive(Clone, Default)]
 pub struct Engines {
-    by_kind: BTreeMap<EngineKind, Result<Arc<dyn Engine>, Failed>>,
+    by_kind: BTreeMap<EngineKind, Result<Builder, Failed>>,
+}
+
+/// Who executes for one kind of engine.
+#[derive(Clone)]
+enum Builder {
+    One(Arc<dyn Engine>),
+    Nodes(Arc<Nodes>),
 }
 
 impl Engines {
     /// Adds the engine for a kind.
     #[must_use]
     pub fn with(mut self, kind: EngineKind, engine: Arc<dyn Engine>) -> Self {
-        self.by_kind.insert(kind, Ok(engine));
+        self.by_kind.insert(kind, Ok(Builder::One(engine)));
+        self
+    }
+
+    /// Adds the nodes that share a kind's targets.
+    #[must_use]
+    pub fn with_nodes(mut self, kind: EngineKind, nodes: Nodes) -> Self {
+        let nodes = Builder::Nodes(Arc::new(nodes));
+        self.by_kind.insert(kind, Ok(nodes));
         self
     }
 
@@ -148,14 +168,23 @@ impl Engines {
         self
     }
 
-    fn engine(&self, kind: EngineKind) -> Result<&Arc<dyn Engine>, Failed> {
+    /// How many targets the nodes build at once; 0 where there are none.
+    pub fn n_slots(&self) -> usize {
+        let slots = self.by_kind.values().map(|builder| match builder {
+            Ok(Builder::Nodes(nodes)) => nodes.n_slots(),
+            Ok(Builder::One(_)) | Err(_) => 0,
+        });
+        slots.sum()
+    }
+
+    fn builder(&self, kind: EngineKind) -> Result<&Builder, Failed> {
         let missing = || Failed {
             message: format!("no {} engine was set up for this run", kind.as_str()),
             excerpt: None,
             hint: Some("`refit doctor` says what is missing".to_owned()),
         };
-        let engine = self.by_kind.get(&kind).ok_or_else(missing)?;
-        engine.as_ref().map_err(Failed::clone)
+        let builder = self.by_kind.get(&kind).ok_or_else(missing)?;
+        builder.as_ref().map_err(Failed::clone)
     }
 }
 
@@ -196,6 +225,8 @@ pub struct Done {
     pub outcome: Outcome,
     /// The log's digest in the archive, if something ran.
     pub log: Option<Digest>,
+    /// The node that built it, where there are several.
+    pub node: Option<String>,
 }
 
 /// How a target ended.

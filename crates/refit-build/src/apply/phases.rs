@@ -53,6 +53,7 @@ pub(super) fn leave_out(phase: &Plan, canary: &str, (applied, site): (&mut Appli
             target: step.target.clone(),
             outcome: Outcome::Skipped(why.clone()),
             log: None,
+            node: None,
         };
         site.workshop.done(&done);
         applied.done.push(done);

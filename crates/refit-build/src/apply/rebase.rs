@@ -116,6 +116,7 @@ pub(super) async fn rebase(
             manifest,
             base_diff_ids,
             how: REBASE,
+            node: None,
         });
     }
     let bases = [subject.new];
@@ -125,6 +126,7 @@ pub(super) async fn rebase(
         manifest,
         base_diff_ids,
         how: REBASE,
+        node: None,
     })
 }
 

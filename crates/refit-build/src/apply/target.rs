@@ -14,9 +14,9 @@ use refit_registry::{Head, Registries};
 
 use super::{
     Done, Failed, Outcome, Site,
-    build::{Made, build, in_time},
+    build::{Made, build},
     control,
-    control::Broken,
+    control::{Broken, Waited, in_time},
     gate, mirror,
     mirror::Unmirrored,
     pinned,
@@ -55,6 +55,7 @@ fn skipped(step: &Step, site: &Site<'_>, why: String) -> Finished {
             target: step.target.clone(),
             outcome: Outcome::Skipped(why),
             log: None,
+            node: None,
         },
         records: Vec::new(),
     }
@@ -70,6 +71,7 @@ async fn finish(
         target: step.target.clone(),
         outcome,
         log,
+        node: None,
     };
     let settled = match pinned::settle(step, results) {
         Ok(settled) => settled,
@@ -162,6 +164,7 @@ async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Sit
                 target: step.target.clone(),
                 outcome: Outcome::Failed(Failed::of(&error)),
                 log: None,
+                node: None,
             };
             return Finished {
                 done,
@@ -177,7 +180,9 @@ async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Sit
     };
     // The archive hides secrets by itself; whoever watches sees none either.
     let mut log = Redactor::new(log, site.run.secrets().clone());
-    let result = in_time(step, site, build(step, settled, pins, site, &mut log)).await;
+    let waited = Waited::default();
+    let building = Box::pin(build((step, &waited), settled, pins, site, &mut log));
+    let result = in_time(step, &waited, site, building).await;
     if let Ok(mut log) = log.finish() {
         log.end();
     }
@@ -190,12 +195,15 @@ async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Sit
         }
     }
     let log = recorder.finish().ok();
+    let mut built_on = None;
     let (outcome, record) = match result {
         Ok(Made {
             manifest,
             base_diff_ids,
             how,
+            node,
         }) => {
+            built_on = node;
             note(
                 step,
                 site,
@@ -236,6 +244,7 @@ async fn build_logged(step: &Step, settled: &[Settled], pins: &[Pin], site: &Sit
             target: step.target.clone(),
             outcome,
             log,
+            node: built_on,
         },
         records: record.into_iter().collect(),
     }

@@ -69,6 +69,7 @@ pub(super) fn note(
         manifest: manifest.cloned(),
         message: message.map(str::to_owned),
         part: None,
+        node: None,
     });
 }
 

@@ -14,6 +14,7 @@ fn done(target: &str, outcome: Outcome) -> TargetRecord {
         manifest: Some(Digest::sha256(target.as_bytes())),
         message: None,
         part: None,
+        node: None,
     }
 }
 
@@ -174,6 +175,7 @@ fn a_record_cannot_name_a_file_elsewhere() {
     for part in ["../secret", "/etc/passwd", "..", "a/b", ""] {
         record.targets = vec![TargetRecord {
             part: Some(part.to_owned()),
+            node: None,
             ..done("web", Outcome::Failed)
         }];
         assert!(

@@ -37,6 +37,16 @@ or what `REFIT_CONFIG` names. Files are relative to it. All of it is optional:
                              TLS to that: `ca.pem`, and where it asks for a certificate
                              `cert.pem` and `key.pem`; default: none
 
+  [[node]]                   an endpoint that shares what an engine executes; many, in
+                             place of `[engines] docker` or `buildkit`; one of DOCKER_HOST
+                             or BUILDKIT_HOST counts more than all nodes of that engine
+  name = "NAME"              what it is called in messages
+  endpoint = "ADDRESS"       `unix:///PATH`, `tcp://HOST:PORT`, `ssh://[USER@]HOST[:PORT]`
+  engine = "docker"          or `buildkit`: a buildkitd, or that inside a Docker Engine
+  platforms = ["OS/ARCH"]    the only ones that it is given; default: all it executes
+  slots = 2                  targets that it builds at the same time
+  certificates = "FOLDER"    for TLS at `tcp://`: ca.pem, cert.pem and key.pem
+
   [registries."HOST"]        a host as references spell it, with a port if need be
   mirrors = ["HOST/PREFIX"]  asked first, in this order, for what a digest names;
                              default: none

@@ -190,8 +190,10 @@ fn print(
         (false, Outcome::Succeeded) => ", no output: it was built before",
         (false, _) => ", no output",
     };
+    let node = target.node.as_ref();
+    let node = node.map_or_else(String::new, |node| format!(" on {node}"));
     app.ui.data(&format!(
-        "{DIM}==>{DIM:#} {} ({} {style}{outcome}{style:#}{silence})",
+        "{DIM}==>{DIM:#} {} ({} {style}{outcome}{style:#}{node}{silence})",
         target.target, target.action
     ));
     let mut says_why = false;

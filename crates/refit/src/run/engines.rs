@@ -15,7 +15,7 @@ use refit_deps::{
 };
 use refit_registry::{Downloads, Patience};
 
-use crate::{commands::App, engines, error::CommandError, project::Project};
+use crate::{commands::App, engines, error::CommandError, nodes, project::Project};
 
 /// The engines that the plan's rebuilds name, and its rebases where a proof may fail. One that is missing fails what needs
 /// it; where nothing else is to be done, that is said before a run begins.
@@ -33,6 +33,33 @@ pub(super) async fn engines(
     let kinds: BTreeSet<EngineKind> = may_build.map(|step| step.engine).collect();
     let mut connected = Engines::default();
     for kind in kinds {
+        let settings = &project.user.engines;
+        let nodes = nodes::of_kind(kind, &app.environment, settings);
+        if !nodes.is_empty() {
+            let steps = plan.steps.iter().filter(|step| step.engine == kind);
+            let platforms = steps.map(|step| step.target.platform.clone()).collect();
+            let tell = |name: &str, why: &str| app.ui.warning(&drained(name, why));
+            let nodes = nodes::connect(&nodes, &platforms, &tell).await;
+            connected = match nodes.all_drained() {
+                None => connected.with_nodes(kind, nodes),
+                Some(why) => {
+                    let message = format!("no node can be used: {why}");
+                    let hint = "`refit doctor` says how each node is".to_owned();
+                    if needed.len() == 1 && needed.contains(&Some(kind)) {
+                        return Err(CommandError::new(message).hint(hint));
+                    }
+                    connected.without(
+                        kind,
+                        Failed {
+                            message,
+                            excerpt: None,
+                            hint: Some(hint),
+                        },
+                    )
+                }
+            };
+            continue;
+        }
         connected = match connect((app, project), kind, tables).await {
             Ok(engine) => connected.with(kind, engine),
             Err(error) if needed.len() == 1 && needed.contains(&Some(kind)) => return Err(error),
@@ -50,6 +77,11 @@ pub(super) async fn engines(
         };
     }
     Ok(connected)
+}
+
+/// What is said of a node that gets nothing more.
+pub(super) fn drained(name: &str, why: &str) -> String {
+    format!("node `{name}` is drained: {why}")
 }
 
 async fn connect(

@@ -61,6 +61,7 @@ fn image_json(plan: &Plan, ran: &Ran, published: &Published) -> Value {
         let engine = plan.step(&target).map(|step: &Step| step.engine.as_str());
         json!({
             "platform": platform, "action": action(ran, &target), "manifest": manifest, "engine": engine,
+            "node": ran.applied.done.iter().find(|done| done.target == target).and_then(|d| d.node.as_ref()),
         })
     });
     let publication = plan

@@ -51,7 +51,7 @@ const IDLE_SWEEPS: SignedDuration = SignedDuration::from_hours(1);
 /// How the user steers a run.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct Steering {
-    /// How many targets are built at the same time; default: 2
+    /// How many targets are built at the same time; default: 2, or as many as all nodes have slots
     #[arg(long, short = 'j', value_name = "N", value_parser = jobs)]
     pub(crate) jobs: Option<usize>,
     /// Begin nothing more once a target failed; without it, only what is built on it is left out
@@ -136,7 +136,7 @@ pub(crate) async fn apply(
         run: &run,
         clock: &clock,
         scratch: scratch.path().to_owned(),
-        slots: steering.jobs.unwrap_or(SLOTS),
+        slots: steering.jobs.unwrap_or(SLOTS.max(engines.n_slots())),
         control,
         signer: signer.as_ref(),
     };

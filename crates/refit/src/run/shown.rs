@@ -263,6 +263,7 @@ mod tests {
                 target: "web@linux/amd64".parse().unwrap(),
                 outcome: outcome.clone(),
                 log: matches!(outcome, Outcome::Built(_)).then(|| Digest::sha256(b"log")),
+                node: None,
             })
             .collect();
         let id = RunId::new(Timestamp::UNIX_EPOCH, [0; 10]);

@@ -4,6 +4,7 @@ use refit_build::apply::{Done, Mirrored, Outcome};
 use refit_platform::Target;
 use refit_registry::Uploaded;
 
+use super::engines;
 use crate::{
     ui::{DIM, Ui},
     workshop::Watch,
@@ -25,6 +26,10 @@ impl Watch for TerminalWatch<'_> {
         }
     }
 
+    fn drained(&self, node: &str, why: &str) {
+        self.ui.warning(&engines::drained(node, why));
+    }
+
     fn line(&self, target: &Target, line: &str) {
         self.ui.note(&format!("{DIM}{target} |{DIM:#} {line}"));
     }
@@ -33,8 +38,10 @@ impl Watch for TerminalWatch<'_> {
         let target = &done.target;
         match &done.outcome {
             Outcome::Built(manifest) => {
+                let node = done.node.as_ref();
+                let node = node.map_or_else(String::new, |node| format!(" on {node}"));
                 self.ui
-                    .note(&format!("{target}: built {}", manifest.short()));
+                    .note(&format!("{target}: built {}{node}", manifest.short()));
             }
             Outcome::Rebased(manifest) => {
                 self.ui

@@ -13,6 +13,7 @@ mod interrupted;
 mod lineage;
 mod lines;
 mod mirror;
+mod nodes;
 mod packages;
 mod races;
 mod releases;

@@ -98,6 +98,7 @@ mod archive {
                     manifest: None,
                     message: failed.then(|| "RUN make failed".to_owned()),
                     part: None,
+                    node: None,
                 })
                 .unwrap();
             }

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod engine;
+mod nodes;
 mod registries;
 mod repository;
 mod schedule;
@@ -10,7 +11,10 @@ use std::collections::BTreeSet;
 
 use anstyle::Style;
 use clap::Args;
-use refit_deps::image::{EngineChoice, Executor};
+use refit_deps::{
+    image::{EngineChoice, Executor},
+    key::EngineKind,
+};
 use refit_oci::Platform;
 use serde::Serialize;
 
@@ -130,8 +134,14 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Exit, CommandErr
             settings = project.user.engines.clone();
         }
     }
-    checks.extend(engine::checks(&app.environment, &settings, &platforms).await);
-    checks.extend(engine::buildkit(&app.environment, &settings, asks_for_buildkit).await);
+    let nodes = nodes::checks(&app.environment, &settings, &platforms).await;
+    if !nodes.stand_for(EngineKind::Docker) {
+        checks.extend(engine::checks(&app.environment, &settings, &platforms).await);
+    }
+    if !nodes.stand_for(EngineKind::BuildKit) {
+        checks.extend(engine::buildkit(&app.environment, &settings, asks_for_buildkit).await);
+    }
+    checks.extend(nodes.checks);
     checks.push(credentials::check(&app.environment, &pushed_to).await);
     checks.extend(registries);
     match args.format.format {
