@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use refit_context::ContextEntry;
-pub use refit_deps::key::EngineKind;
+pub use refit_deps::{image::Attestation, key::EngineKind};
 use refit_dockerfile::{Dockerfile, Resolved};
 use refit_oci::{Descriptor, Digest, ImageConfig, Platform, Reference, Repository};
 use refit_registry::{Registry, RegistryError};
@@ -58,6 +58,8 @@ pub struct Recipe {
     pub labels: BTreeMap<String, String>,
     /// `none`, `host` or `default` for RUN; absent means the engine's own default.
     pub network: Option<String>,
+    /// What BuildKit attests of the build, by its words, with its attributes.
+    pub attest: BTreeMap<Attestation, String>,
     /// What `RUN --mount=type=secret` may ask for.
     pub secrets: SecretValues,
     /// The SSH agent that `RUN --mount=type=ssh` may ask; none: there is none.
@@ -150,6 +152,17 @@ pub struct Built {
     pub image: ImageConfig,
     /// The layers in order, one for each of the config's diff ids, with OCI media types.
     pub layers: Vec<BuiltLayer>,
+    /// What the engine attests of it.
+    pub attested: Vec<Attested>,
+}
+
+/// A statement of an engine about what it has built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attested {
+    /// What kind of statement it is, as in-toto names them.
+    pub predicate_type: String,
+    /// The statement: JSON, about a manifest of the engine's own.
+    pub statement: Vec<u8>,
 }
 
 /// One layer of a finished image.

@@ -75,8 +75,30 @@ pub struct Image {
     pub stale_when: Vec<String>,
     /// Whether what is published gets a statement of how it was made.
     pub provenance: bool,
+    /// What BuildKit attests of its builds, with its own attributes (`mode=max`, `generator=IMAGE`). Not part of the source
+    /// id: it is beside the image and not in it.
+    pub attest: BTreeMap<Attestation, String>,
     /// The Dockerfile; none if it can't be read (a problem of the inventory says why).
     pub file: Option<Arc<Dockerfile>>,
+}
+
+/// A kind of attestation that BuildKit makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attestation {
+    /// How the image was built.
+    Provenance,
+    /// What is in it: a scanner's word.
+    Sbom,
+}
+
+impl Attestation {
+    /// BuildKit's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Provenance => "provenance",
+            Self::Sbom => "sbom",
+        }
+    }
 }
 
 /// Where the value of a build secret is read, when something is built and never before.

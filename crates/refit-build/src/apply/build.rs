@@ -85,6 +85,7 @@ pub(super) async fn build(
         build_args: image.build_args.clone(),
         labels: image.labels.clone(),
         network: image.network.clone(),
+        attest: image.attest.clone(),
         secrets,
         ssh,
         no_cache: step.no_cache,

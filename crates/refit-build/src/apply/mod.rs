@@ -2,6 +2,7 @@
 //!
 //! A staged target is its result, from any machine: a run that is killed, and begun again, repeats nothing.
 
+mod attest;
 mod build;
 mod caches;
 mod content;

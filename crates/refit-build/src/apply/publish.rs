@@ -21,6 +21,7 @@ use refit_platform::Target;
 use super::{Failed, Outcome, Published, Site, pinned};
 use provenance::Provenance;
 pub use provenance::signed_tag;
+pub(super) use provenance::{PREDICATE_TYPE, named, package_url};
 use tags::{Moves, Tags};
 
 /// Publishes every image of the plan whose targets came out well.

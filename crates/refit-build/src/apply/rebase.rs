@@ -144,6 +144,8 @@ fn built(rebased: Rebased, found: usize) -> Built {
         layers: layers.collect(),
         config: rebased.config,
         image: rebased.image,
+        // What was attested of the old manifest is about another image.
+        attested: Vec::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use refit_dockerfile::Resolved;
 use refit_oci::{Descriptor, Digest, Document, Exact, Manifest, annotations, media_type};
 use refit_registry::{BlobSource, Place};
 
-use super::{Failed, Site, pinned};
+use super::{Failed, Site, attest, pinned};
 use crate::engine::{Built, BuiltLayer, LayerSource, PinnedBase};
 
 /// Pushes and tags; returns the manifest's digest.
@@ -41,7 +41,17 @@ pub(super) async fn push(
         layers.collect(),
         manifest_annotations(step, image, resolved, pins),
     );
-    let document = Document::Manifest(Exact::encode(media_type::OCI_MANIFEST, manifest));
+    let manifest = Exact::encode(media_type::OCI_MANIFEST, manifest);
+    // Before the staging tag: what lies there is finished.
+    attest::push(
+        registry.as_ref(),
+        &step.repository,
+        (&manifest, pins),
+        &built.attested,
+    )
+    .await
+    .map_err(|e| Failed::of(&e))?;
+    let document = Document::Manifest(manifest);
     let pushed = registry
         .push_document(&step.repository, &document, Some(&step.key(pins).tag()))
         .await;

@@ -258,6 +258,7 @@ pub(crate) mod tests {
             build_args: BTreeMap::new(),
             labels: BTreeMap::new(),
             network: None,
+            attest: BTreeMap::new(),
             secrets: SecretValues::default(),
             ssh: None,
             no_cache: false,

@@ -101,6 +101,24 @@ impl Engine for BuildKitEngine {
                 reason: "what it pushed is not what it says that it built".to_owned(),
             });
         }
-        assemble(recipe, &pushed, &counter.layers, root_pin(recipe))
+        let mut built = assemble(recipe, &pushed, &counter.layers, root_pin(recipe))?;
+        for attested in &mut built.attested {
+            attested.statement = renamed(recipe, &counter, &attested.statement);
+        }
+        Ok(built)
     }
+}
+
+/// A statement with bases by the names of the Dockerfile: what they were called on loopback is nobody's business.
+fn renamed(recipe: &Recipe, counter: &Counter, statement: &[u8]) -> Vec<u8> {
+    let mut text = String::from_utf8_lossy(statement).into_owned();
+    for (index, address) in &counter.bases {
+        let found = recipe.resolved.found.get(*index);
+        if let (Some(found), Some(digest)) = (found, address.digest()) {
+            let name = found.source.to_string();
+            let name = name.split('@').next().unwrap_or_default();
+            text = text.replace(&address.to_string(), &format!("{name}@{digest}"));
+        }
+    }
+    text.into_bytes()
 }

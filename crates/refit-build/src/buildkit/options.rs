@@ -31,6 +31,10 @@ pub(super) fn options(
     {
         options.insert("force-network-mode".to_owned(), network.to_owned());
     }
+    let attest = recipe.attest.iter();
+    options.extend(
+        attest.map(|(kind, attributes)| (format!("attest:{}", kind.as_str()), attributes.clone())),
+    );
     if recipe.no_cache {
         options.insert("no-cache".to_owned(), String::new());
     }
@@ -54,6 +58,7 @@ pub(super) fn options(
 
 #[cfg(test)]
 mod tests {
+    use refit_deps::image::Attestation;
     use refit_oci::Platform;
 
     use super::*;
@@ -75,12 +80,14 @@ mod tests {
         recipe.labels = pairs(&[("org.example.x", "y")]);
         recipe.network = Some("none".to_owned());
         recipe.no_cache = true;
+        recipe.attest = BTreeMap::from([(Attestation::Provenance, "mode=max".to_owned())]);
         let mut all = pairs(&plain);
         all.extend(pairs(&[
             ("build-arg:V", "1=2"),
             ("label:org.example.x", "y"),
             ("force-network-mode", "none"),
             ("no-cache", ""),
+            ("attest:provenance", "mode=max"),
         ]));
         assert_eq!(options(&recipe, &BTreeMap::new()), all);
 

@@ -9,7 +9,10 @@ use refit_oci::{Descriptor, Digest, Document, ImageConfig, Manifest, Platform, m
 use refit_platform::satisfies;
 use refit_registry::{RegistryError, loopback::Pushed};
 
-use crate::engine::{Built, BuiltLayer, EngineError, LayerSource, PinnedBase, Recipe};
+use crate::engine::{Attested, Built, BuiltLayer, EngineError, LayerSource, PinnedBase, Recipe};
+
+/// BuildKit's key for what kind of statement a layer is.
+const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 
 /// Configs above this many bytes are refused.
 const CONFIG_LIMIT: u64 = 4 << 20;
@@ -111,7 +114,35 @@ pub(crate) fn assemble(
         config,
         image,
         layers,
+        attested: attested(pushed)?,
     })
+}
+
+/// What was pushed beside the image, in the manifests of attestations that its index holds.
+fn attested(pushed: &Pushed) -> Result<Vec<Attested>, EngineError> {
+    let Document::Index(index) = &pushed.manifest else {
+        return Ok(Vec::new());
+    };
+    let mut attested = Vec::new();
+    for held in index.value.manifests.iter().filter(|d| d.is_attestation()) {
+        let Some(Document::Manifest(manifest)) = pushed.children.get(&held.digest) else {
+            return Err(bad("its index refers to no attestation"));
+        };
+        let layers = manifest.value.layers.iter();
+        for layer in layers.filter(|layer| layer.media_type == media_type::IN_TOTO) {
+            let sent = pushed.blobs.get(&layer.digest);
+            let sent = sent.ok_or_else(|| bad("an attestation was not sent"))?;
+            attested.push(Attested {
+                predicate_type: layer
+                    .annotations
+                    .get(PREDICATE_TYPE)
+                    .cloned()
+                    .unwrap_or_default(),
+                statement: fs::read(sent).map_err(|source| io_error(sent, source))?,
+            });
+        }
+    }
+    Ok(attested)
 }
 
 /// The layers of a pushed image.

@@ -83,6 +83,7 @@ impl Job {
             config,
             image,
             layers,
+            attested: Vec::new(),
         })
     }
 }

@@ -35,6 +35,7 @@ const IMAGE: &[&str] = &[
     "test",
     "stale-when",
     "provenance",
+    "attest",
 ];
 
 const BASES: &[&str] = &["mirror"];

@@ -131,6 +131,8 @@ pub struct ImageKeys {
     pub stale_when: Option<Vec<String>>,
     /// Whether what is published gets a statement of how it was made.
     pub provenance: Option<bool>,
+    /// What BuildKit attests of its builds: `provenance`, `sbom`, each with its attributes behind `=`.
+    pub attest: Option<Vec<String>>,
 }
 
 /// `test`: a command; a file of tasks is understood, and not run by this version.
@@ -390,7 +392,8 @@ impl ImageKeys {
             prepare,
             test,
             stale_when,
-            provenance
+            provenance,
+            attest
         )
     }
 }

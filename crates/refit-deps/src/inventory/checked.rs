@@ -12,7 +12,9 @@ use super::reader::Reader;
 use crate::{
     check,
     config::{TestKey, parse_duration},
-    image::{EMBEDDED_HOST, EngineChoice, Executor, Pinned, RebaseChoice, SecretSource},
+    image::{
+        Attestation, EMBEDDED_HOST, EngineChoice, Executor, Pinned, RebaseChoice, SecretSource,
+    },
     names,
 };
 
@@ -130,6 +132,36 @@ impl Checked<'_, '_> {
             );
         }
         ids.into_iter().filter(is_id).collect()
+    }
+
+    /// What BuildKit attests, and with which of its attributes.
+    pub(super) fn attest(
+        &mut self,
+        written: Vec<String>,
+        engine: EngineChoice,
+    ) -> BTreeMap<Attestation, String> {
+        let mut attest = BTreeMap::new();
+        for text in written {
+            let (kind, attributes) = text.split_once('=').unwrap_or((&text, ""));
+            let kinds = [Attestation::Provenance, Attestation::Sbom];
+            let known = kinds.into_iter().find(|known| known.as_str() == kind);
+            match known.filter(|_| !attributes.contains(['"', '\n', '\r'])) {
+                Some(kind) => {
+                    attest.insert(kind, attributes.to_owned());
+                }
+                None => self.problem(
+                    &format!("`attest`: `{text}` is nothing that BuildKit attests"),
+                    "give `attest = [\"provenance\", \"sbom\"]`, with attributes as `provenance=mode=max`",
+                ),
+            }
+        }
+        if !attest.is_empty() && matches!(engine, EngineChoice::Docker | EngineChoice::Native) {
+            self.problem(
+                "`attest`: only the engine `buildkit` attests anything",
+                "set `engine = \"buildkit\"`",
+            );
+        }
+        attest
     }
 
     /// The gate before tags move. A file of tasks that silently is none would be an incident.

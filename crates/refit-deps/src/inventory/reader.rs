@@ -198,6 +198,7 @@ impl Reader<'_> {
         let cache_inline = cache_to.len() < n_all;
         let cache_to = checked.caches("cache-to", cache_to);
         let ssh = checked.ssh(keys.ssh.unwrap_or_default());
+        let attest = checked.attest(keys.attest.unwrap_or_default(), engine);
         let pinned = checked.choice("pinned", keys.pinned, &PINNED);
         let timeout = checked.timeout(keys.timeout.as_deref());
         let prepare = checked.program("prepare", keys.prepare);
@@ -240,6 +241,7 @@ impl Reader<'_> {
             test,
             stale_when,
             provenance: keys.provenance.unwrap_or(true),
+            attest,
             file,
             name,
         })

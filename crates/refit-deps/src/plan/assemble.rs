@@ -244,6 +244,7 @@ impl Evaluator<'_> {
             release: !patch,
             partial: self.lookup.ground.inventory.sweep.partial(),
             provenance: image.provenance,
+            attested: !image.attest.is_empty(),
             annotations,
             commit,
         })

@@ -219,6 +219,8 @@ pub struct PlannedPublication {
     pub partial: Partial,
     /// Whether the index gets a statement of how it was made.
     pub provenance: bool,
+    /// Whether what BuildKit attests of its manifests is kept in the index.
+    pub attested: bool,
     /// What all platforms of the index get beside refit's own annotations.
     pub annotations: BTreeMap<String, String>,
 }

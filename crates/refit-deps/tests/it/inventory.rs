@@ -257,3 +257,44 @@ fn what_is_too_long_for_a_repository_is_a_problem_of_the_configuration() {
         "{pushed:?}"
     );
 }
+
+#[test]
+fn what_buildkit_attests_is_said_with_its_own_attributes() {
+    let text = |engine: &str, attest: &str| {
+        format!(
+            "//- .config/refit.toml\nversion = 1\n[[image]]\nname = \"a\"\nengine = \"{engine}\"\nattest = {attest}\n\
+             //- Dockerfile\nFROM scratch\n"
+        )
+    };
+    let (inventory, _) = graph(&text(
+        "buildkit",
+        r#"["sbom=generator=r.io/scan:1,x=y", "provenance"]"#,
+    ));
+    assert_eq!(inventory.problems, []);
+    let attest = inventory.images[0].attest.iter();
+    let attest: Vec<(&str, &str)> = attest.map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    assert_eq!(
+        attest,
+        [("provenance", ""), ("sbom", "generator=r.io/scan:1,x=y")]
+    );
+    for (engine, attest, expect) in [
+        (
+            "buildkit",
+            r#"["scan"]"#,
+            "`scan` is nothing that BuildKit attests",
+        ),
+        (
+            "docker",
+            r#"["sbom"]"#,
+            "only the engine `buildkit` attests",
+        ),
+        (
+            "native",
+            r#"["sbom"]"#,
+            "only the engine `buildkit` attests",
+        ),
+    ] {
+        let problems = problems(&text(engine, attest));
+        assert!(problems[0].contains(expect), "{problems:?}");
+    }
+}

@@ -174,6 +174,15 @@ impl Hub {
         })
     }
 
+    /// The bytes of a small blob.
+    pub(crate) fn blob(&self, repository: &str, descriptor: &Value) -> Vec<u8> {
+        let repository: Repository = format!("{}/{repository}", self.host()).parse().unwrap();
+        let registries = Registries::new(Settings::default());
+        let registry = registries.registry(&self.host());
+        let descriptor = serde_json::from_value(descriptor.clone()).unwrap();
+        block_on(registry.blob_bytes(&repository, &descriptor, 1 << 20)).unwrap()
+    }
+
     /// The requests so far, as the registry itself logged them: `PUT /v2/… 201`.
     pub(crate) fn requests(&self) -> Vec<String> {
         let log = self.registry.log();

@@ -13,6 +13,7 @@ use refit_oci::{
 use refit_platform::Target;
 
 use super::{Failed, Image, Outcome, failed};
+use crate::apply::attest::{self, REFERENCE_DIGEST};
 
 impl Image<'_> {
     /// The index that takes the place of `old`.
@@ -83,11 +84,12 @@ impl Image<'_> {
         let result = |target: &Target| self.results.get(target).and_then(Outcome::manifest);
         let parts = outcome::parts(self.publication, self.steps, result).map_err(failed)?;
         let mut entries: BTreeMap<Platform, Descriptor> = BTreeMap::new();
+        let mut attestations = Vec::new();
         for (platform, manifest) in &parts.new {
             let descriptor = self.descriptor(repository, manifest, platform).await?;
             entries.insert(platform.clone(), descriptor);
+            attestations.extend(self.attestations(repository, manifest, old).await?);
         }
-        let mut attestations = Vec::new();
         for (platform, manifest) in &parts.kept {
             let mut listed = old.into_iter().flat_map(|old| &old.value.manifests);
             let descriptor = match listed.find(|d| d.digest == *manifest) {
@@ -119,18 +121,26 @@ impl Image<'_> {
                     manifest.short()
                 )));
             }
-            let about = |d: &&Descriptor| {
-                d.annotations.get("vnd.docker.reference.digest") == Some(&manifest.to_string())
-            };
-            attestations.extend(
-                old.into_iter()
-                    .flat_map(|old| &old.value.manifests)
-                    .filter(about)
-                    .cloned(),
-            );
+            attestations.extend(attested(old, manifest));
             entries.insert(platform.clone(), descriptor);
         }
         Ok(entries.into_values().chain(attestations).collect())
+    }
+
+    /// What is attested of a manifest that is new in the index: as the one before has it, else as BuildKit left it.
+    async fn attestations(
+        &self,
+        repository: &Repository,
+        manifest: &Digest,
+        old: Option<&Exact<Index>>,
+    ) -> Result<Vec<Descriptor>, Failed> {
+        let known: Vec<Descriptor> = attested(old, manifest).collect();
+        if !known.is_empty() || !self.publication.attested {
+            return Ok(known);
+        }
+        let registry = self.site.registries.registry(repository.registry());
+        let entries = attest::entries(registry.as_ref(), repository, manifest).await;
+        entries.map_err(|e| Failed::of(&e))
     }
 
     async fn descriptor(
@@ -182,4 +192,15 @@ impl Image<'_> {
         }
         all
     }
+}
+
+/// What an index holds of attestations about a manifest.
+fn attested<'i>(
+    index: Option<&'i Exact<Index>>,
+    manifest: &Digest,
+) -> impl Iterator<Item = Descriptor> + use<'i> {
+    let manifest = manifest.to_string();
+    let held = index.into_iter().flat_map(|index| &index.value.manifests);
+    let about = move |held: &&Descriptor| held.annotations.get(REFERENCE_DIGEST) == Some(&manifest);
+    held.filter(about).cloned()
 }

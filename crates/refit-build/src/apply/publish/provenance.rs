@@ -22,7 +22,7 @@ const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 /// SLSA provenance, version 1.
 const PREDICATE: &str = "https://slsa.dev/provenance/v1";
 /// BuildKit's key for the predicate's type, which readers of attestations go by.
-const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
+pub(in crate::apply) const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 /// What the parameters and dependencies of our builds mean.
 const BUILD_TYPE: &str = "https://refit.dev/build/v1";
 /// Who builds; the engine's name is behind it.
@@ -208,7 +208,7 @@ fn statement(image: &Image<'_>, repository: &Repository, index: &Exact<Index>) -
     })
 }
 
-fn named(repository: &Repository, digest: &Digest) -> Value {
+pub(in crate::apply) fn named(repository: &Repository, digest: &Digest) -> Value {
     json!({ "name": repository.to_string(), "digest": { digest.algorithm(): digest.hex() } })
 }
 
@@ -223,7 +223,7 @@ fn dependency(pin: &Pin) -> Option<Value> {
 }
 
 /// `pkg:docker/debian@12-slim?platform=linux%2Famd64`.
-fn package_url(reference: &Reference, platform: &Platform) -> String {
+pub(in crate::apply) fn package_url(reference: &Reference, platform: &Platform) -> String {
     let name = reference.repository().familiar();
     let version = reference.tag().map(|tag| format!("@{tag}"));
     let platform = platform.to_string().replace('/', "%2F");

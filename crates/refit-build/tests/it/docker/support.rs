@@ -174,6 +174,7 @@ impl Site {
             build_args,
             labels: text(wanted.labels),
             network: Some("none".to_owned()),
+            attest: BTreeMap::new(),
             secrets: SecretValues(
                 wanted
                     .secrets

@@ -194,6 +194,7 @@ async fn differences(
         config: rebased.config.clone(),
         image: rebased.image.clone(),
         layers: old.layers.clone(),
+        attested: Vec::new(),
     };
     as_built
         .layers
