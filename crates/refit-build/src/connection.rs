@@ -124,9 +124,10 @@ pub(crate) async fn upgrade(
     let response = response.map_err(io::Error::other)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let status = response.status();
-        return Err(io::Error::other(format!(
-            "the engine has no BuildKit ({status})"
-        )));
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("the engine has no BuildKit ({status})"),
+        ));
     }
     let upgraded = hyper::upgrade::on(response)
         .await

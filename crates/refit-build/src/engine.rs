@@ -215,6 +215,12 @@ pub enum EngineError {
         /// What the connection said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// It speaks Docker's API, without the part that is BuildKit's: Podman, or an engine older than BuildKit.
+    #[error("the engine at `{endpoint}` has no BuildKit")]
+    NoBuildKit {
+        /// The engine's socket or URL.
+        endpoint: String,
+    },
     /// A BuildKit that keeps what it builds to itself.
     #[error("the BuildKit inside {engine} pushes no images")]
     NoExport {
@@ -307,6 +313,10 @@ impl EngineError {
                 ..
             } => Some(
                 "start buildkitd, or say where it is with `BUILDKIT_HOST=unix:///path/to/buildkitd.sock`"
+                    .to_owned(),
+            ),
+            Self::NoBuildKit { .. } => Some(
+                "take Docker Engine (20.10 or later), or a buildkitd with `engine = \"buildkit\"`; Podman's socket builds with Buildah alone, which can't be held to pinned bases"
                     .to_owned(),
             ),
             Self::NoExport { .. } => Some(

@@ -19,6 +19,9 @@ use crate::engine::{Engine, EngineError};
 /// How long a node that may be gone has to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How often in a row a node may fail to say that it is there.
+const MISSED: usize = 2;
+
 /// An endpoint with an engine.
 pub struct Node {
     /// The user's word for it.
@@ -227,7 +230,10 @@ impl Place {
     pub(crate) async fn lost(&self, error: &EngineError) -> Option<String> {
         use EngineError as E;
         match error {
-            E::Unreachable { .. } | E::Elsewhere { .. } | E::NoExport { .. } => Some(said(error)),
+            E::Unreachable { .. }
+            | E::Elsewhere { .. }
+            | E::NoBuildKit { .. }
+            | E::NoExport { .. } => Some(said(error)),
             E::Refused(_)
             | E::WrongPlatform { .. }
             | E::WrongBase { .. }
@@ -246,6 +252,19 @@ impl Place {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(said(&error)),
             Err(_) => Some(format!("it has said nothing for {}s", PATIENCE.as_secs())),
+        }
+    }
+
+    /// Ends when the node has not been there for some pulses, with why: a host that lost its power closes no connection.
+    pub(crate) async fn until_gone(&self, pulse: Duration) -> String {
+        let mut missed = 0;
+        loop {
+            tokio::time::sleep(pulse).await;
+            match self.is_gone().await {
+                None => missed = 0,
+                Some(why) if missed + 1 == MISSED => return why,
+                Some(_) => missed += 1,
+            }
         }
     }
 
@@ -277,7 +296,8 @@ mod tests {
     use super::*;
     use crate::engine::{Built, EngineKind, Recipe, Refusal};
 
-    struct Idle;
+    /// Builds nothing; answers at first as it is told, the last one first, and then as if it were gone.
+    struct Idle(Arc<Mutex<Vec<bool>>>);
 
     #[async_trait::async_trait]
     impl Engine for Idle {
@@ -294,7 +314,12 @@ mod tests {
         }
 
         async fn answers(&self) -> Result<(), EngineError> {
-            Ok(())
+            if self.0.lock().unwrap().pop().unwrap_or_default() {
+                return Ok(());
+            }
+            Err(EngineError::BadResult {
+                reason: "nobody is there".to_owned(),
+            })
         }
 
         async fn build(
@@ -319,7 +344,7 @@ mod tests {
             let name = words.next().unwrap().to_owned();
             let mut executes = words.next().unwrap().split('+').map(platform);
             let engine = NodeEngine {
-                engine: Arc::new(Idle),
+                engine: Arc::new(Idle(Arc::default())),
                 native: executes.next().unwrap(),
                 emulated: executes.collect(),
             };
@@ -425,10 +450,33 @@ mod tests {
         assert!(!waiting.is_finished());
         drop(first);
         assert_eq!(waiting.await.unwrap(), Ok(0));
-        let place = nodes.place(&target, &BTreeSet::new()).await.unwrap();
-        assert_eq!(place.is_gone().await, None, "it answers");
         let refused = BTreeSet::from([0]);
         let error = nodes.place(&target, &refused).await.err().unwrap();
         assert_eq!(error.why, ["`x` refuses it"]);
+    }
+
+    #[tokio::test]
+    async fn a_node_that_once_says_nothing_is_not_gone() {
+        let answers = Arc::new(Mutex::new(vec![true, true, false, true]));
+        let engine = NodeEngine {
+            engine: Arc::new(Idle(Arc::clone(&answers))),
+            native: platform("linux/amd64"),
+            emulated: Vec::new(),
+        };
+        let nodes = Arc::new(Nodes::new(vec![Node {
+            name: "x".to_owned(),
+            slots: 1,
+            platforms: Vec::new(),
+            engine: Ok(engine),
+        }]));
+        let target = platform("linux/amd64");
+        let place = nodes.place(&target, &BTreeSet::new()).await.unwrap();
+        let why = place.until_gone(Duration::from_millis(1)).await;
+        assert!(why.ends_with("nobody is there"), "{why}");
+        let unasked = answers.lock().unwrap().len();
+        assert_eq!(
+            unasked, 0,
+            "the second answer of four was none, and not the end"
+        );
     }
 }

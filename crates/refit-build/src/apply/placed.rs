@@ -10,9 +10,8 @@ use crate::{
     nodes::{Nodes, Place},
 };
 
-/// How often a node that builds is asked whether it is there, and how often it may fail to say so.
+/// How often a node that builds is asked whether it is there.
 const PULSE: Duration = Duration::from_secs(30);
-const MISSED: usize = 2;
 
 /// Builds; the second is the node that did.
 pub(super) async fn build(
@@ -67,7 +66,7 @@ async fn on_nodes(
         let began = std::time::Instant::now();
         let built = tokio::select! {
             built = by(place.engine(), recipe, log) => built.map_err(Some),
-            why = gone(&place) => Err(give_up(&place, &why, site)),
+            why = place.until_gone(PULSE) => Err(give_up(&place, &why, site)),
         };
         let error = match built {
             Ok(built) => return Ok((built, name)),
@@ -99,19 +98,6 @@ async fn by(
 ) -> Result<Built, EngineError> {
     engine.check(recipe)?;
     engine.build(recipe, log).await
-}
-
-/// Ends when the node has not said for a while that it is there, with why.
-async fn gone(place: &Place) -> String {
-    let mut missed = 0;
-    loop {
-        tokio::time::sleep(PULSE).await;
-        match place.is_gone().await {
-            None => missed = 0,
-            Some(why) if missed + 1 == MISSED => return why,
-            Some(_) => missed += 1,
-        }
-    }
 }
 
 fn give_up(place: &Place, why: &str, site: &Site<'_>) -> Option<EngineError> {

@@ -1,6 +1,7 @@
 //! Where BuildKit is: inside Docker Engine, or a daemon of its own.
 
 use std::{
+    error::Error,
     fmt, io,
     path::PathBuf,
     pin::Pin,
@@ -170,6 +171,11 @@ impl Endpoint {
         &self,
         source: Box<dyn std::error::Error + Send + Sync>,
     ) -> EngineError {
+        if is_unsupported(source.as_ref()) {
+            return EngineError::NoBuildKit {
+                endpoint: self.to_string(),
+            };
+        }
         EngineError::Unreachable {
             kind: match self {
                 Self::Docker(_) => EngineKind::Docker,
@@ -179,6 +185,19 @@ impl Endpoint {
             source,
         }
     }
+}
+
+/// Whether somebody did answer, and would not change protocol.
+fn is_unsupported(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let io = error.downcast_ref::<io::Error>();
+        if io.is_some_and(|io| io.kind() == io::ErrorKind::Unsupported) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// Copies what BuildKit sends into the pipe until either side closes.

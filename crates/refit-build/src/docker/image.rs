@@ -1,6 +1,9 @@
 //! The image that a build leaves in the engine, until it is pushed.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use bollard::{
     Docker,
@@ -10,12 +13,15 @@ use bollard::{
 };
 use futures_util::StreamExt as _;
 use refit_oci::Reference;
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 
 use crate::engine::EngineError;
 
 /// How often an image that lost its last name is named again to be removed.
 const ATTEMPTS: usize = 5;
+
+/// How long an engine may take to remove what a build that was given up left in it.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Sends the image to the loopback registry.
 pub(super) async fn push(client: &Docker, output: &Reference) -> Result<(), EngineError> {
@@ -77,7 +83,10 @@ impl Drop for Left {
             return;
         };
         let output = self.output.clone();
-        let removal = runtime.spawn(async move { remove(&client, &output).await });
+        let removal = runtime.spawn(async move {
+            // One that says nothing any more keeps what it has.
+            let _ = timeout(PATIENCE, remove(&client, &output)).await;
+        });
         let mut removals = REMOVALS.lock().unwrap_or_else(PoisonError::into_inner);
         removals.retain(|removal| !removal.is_finished());
         removals.push(removal);

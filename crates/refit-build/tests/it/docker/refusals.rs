@@ -12,7 +12,7 @@ use refit_testkit::{
 use tempfile::TempDir;
 
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpListener, UnixStream},
 };
 
@@ -147,6 +147,48 @@ async fn a_socket_that_nobody_listens_at_is_named() {
         error.to_string(),
         "no engine answers at `unix:///nonexistent/docker.sock`"
     );
+}
+
+/// As Podman answers: Docker's API, and nothing at `/grpc`.
+#[tokio::test]
+async fn an_engine_without_buildkit_is_told_apart_from_one_that_is_not_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"\r\n\r\n") {
+                    let read = client.read_buf(&mut asked).await;
+                    if !matches!(read, Ok(1..)) {
+                        return;
+                    }
+                }
+                let asked = String::from_utf8_lossy(&asked);
+                let path = asked.split(' ').nth(1).unwrap_or_default();
+                let (status, body) = if path.ends_with("/version") {
+                    let body = r#"{"Version":"4.3.1","ApiVersion":"1.41","MinAPIVersion":"1.24","Os":"linux","Arch":"amd64"}"#;
+                    ("200 OK", body)
+                } else {
+                    ("404 Not Found", r#"{"message":"Not Found"}"#)
+                };
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+                     Connection: close\r\n\r\n{body}",
+                    body.len()
+                );
+                let _ = client.write_all(answer.as_bytes()).await;
+            });
+        }
+    });
+    let error = DockerEngine::connect(&address.parse().unwrap()).await;
+    let error = error.err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        format!("the engine at `{address}` has no BuildKit")
+    );
+    assert!(error.hint().unwrap().contains("Podman"));
+    serving.abort();
 }
 
 #[tokio::test]
