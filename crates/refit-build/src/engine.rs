@@ -316,7 +316,7 @@ impl EngineError {
                     .to_owned(),
             ),
             Self::NoBuildKit { .. } => Some(
-                "take Docker Engine (20.10 or later), or a buildkitd with `engine = \"buildkit\"`; Podman's socket builds with Buildah alone, which can't be held to pinned bases"
+                "take Docker Engine (20.10 or later), or a buildkitd with `engine = \"buildkit\"`; Podman, which builds with Buildah, is not spoken to"
                     .to_owned(),
             ),
             Self::NoExport { .. } => Some(

@@ -6,7 +6,7 @@ use refit_build::{
     apply::{Engines, Failed},
     buildkit::BuildKitEngine,
     docker::{Address, AddressError, DockerEngine},
-    engine::Engine,
+    engine::{Engine, EngineError},
     native::{LayerTables, NativeEngine},
 };
 use refit_deps::{
@@ -115,8 +115,10 @@ async fn connect(
     let address = engines::docker(&app.environment, settings).map_err(unusable)?;
     let connected = DockerEngine::connect(&address.value).await;
     let connected = connected.map_err(|error| {
-        let of_ssh = matches!(address.value, Address::Ssh(_)).then(|| error.hint());
-        CommandError::because(&error).hint(of_ssh.flatten().unwrap_or_else(|| {
+        let is_local = !matches!(address.value, Address::Ssh(_));
+        let is_away = is_local && matches!(error, EngineError::Unreachable { .. });
+        let own = error.hint().filter(|_| !is_away);
+        CommandError::because(&error).hint(own.unwrap_or_else(|| {
             "`refit doctor` says how to start Docker Engine, DOCKER_HOST where it is; what executes nothing needs none".to_owned()
         }))
     })?;
