@@ -28,6 +28,10 @@ impl Pair {
     /// `more` are lines of the first and of the second `[[node]]`.
     fn start(a: Version, b: Version, more: [&str; 2]) -> Self {
         let (a, b) = (Dockerd::start(a).unwrap(), Dockerd::start(b).unwrap());
+        Self::of(a, b, more)
+    }
+
+    fn of(a: Dockerd, b: Dockerd, more: [&str; 2]) -> Self {
         let bench = Bench::without_engine();
         let nodes = [("a", &a), ("b", &b)].into_iter().zip(more);
         let nodes = nodes.map(|((name, dockerd), more)| {
@@ -292,5 +296,22 @@ fn needs_engine_docker26_nodes_may_be_buildkits_of_both_sorts() {
             "web@linux/amd64 on \"inside\"",
             "web@linux/arm64 on \"alone\""
         ]
+    );
+}
+
+#[test]
+fn needs_engine_docker20_and_needs_engine_docker26_a_node_that_can_t_have_the_bases_is_drained() {
+    let apart = Dockerd::start_apart(Version::V20).unwrap();
+    let here = Dockerd::start(Version::V26).unwrap();
+    let pair = Pair::of(apart, here, ["", ""]);
+    pair.images(&[("web", "RUN uname -m > /etc/built-on\n")]);
+    let ran = pair
+        .refit(&["build", "--push", "--format", "json"])
+        .exits(0);
+    ran.mentions("warning: node `a` is drained: the engine at `unix://")
+        .mentions("does not reach refit's registry at 127.0.0.1:");
+    assert_eq!(
+        placed(&ran.json()),
+        ["web@linux/amd64 on \"b\"", "web@linux/arm64 on \"b\""]
     );
 }
