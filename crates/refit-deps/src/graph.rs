@@ -21,6 +21,8 @@ pub struct Graph {
     by_parent: Vec<usize>,
     /// The images that no order puts behind all of their parents: those on cycles, and what is built on them.
     unordered: BTreeSet<String>,
+    /// How many images the longest chain below each image has, in the order of `images`.
+    levels: Vec<usize>,
 }
 
 /// `from` depends on `to`.
@@ -136,7 +138,7 @@ impl Graph {
         let mut by_parent: Vec<usize> = (0..graph.edges.len()).filter(between).collect();
         by_parent.sort_by_key(|at| (&graph.edges[*at].to, *at));
         graph.by_parent = by_parent;
-        graph.unordered = graph.unordered();
+        (graph.unordered, graph.levels) = graph.order();
         graph
     }
 
@@ -231,7 +233,15 @@ impl Graph {
             .collect()
     }
 
-    fn unordered(&self) -> BTreeSet<String> {
+    /// Images, sorted, each with the number of images that the longest chain below it has. What is on a cycle, or built
+    /// on one, has any number.
+    pub(crate) fn levels(&self) -> impl Iterator<Item = (&str, usize)> {
+        let names = self.images.iter().map(String::as_str);
+        names.zip(self.levels.iter().copied())
+    }
+
+    /// What cannot be ordered, and the levels of all.
+    fn order(&self) -> (BTreeSet<String>, Vec<usize>) {
         let names: Vec<&String> = self.images.iter().collect();
         let numbers: HashMap<&str, usize> =
             names.iter().map(|name| name.as_str()).zip(0..).collect();
@@ -252,8 +262,10 @@ impl Graph {
             }
         }
         let mut ready: Vec<usize> = (0..names.len()).filter(|n| n_parents[*n] == 0).collect();
+        let mut levels = vec![0_usize; names.len()];
         while let Some(parent) = ready.pop() {
             for child in &children[parent] {
+                levels[*child] = levels[*child].max(levels[parent] + 1);
                 n_parents[*child] -= 1;
                 if n_parents[*child] == 0 {
                     ready.push(*child);
@@ -261,10 +273,9 @@ impl Graph {
             }
         }
         let waiting = names.into_iter().zip(n_parents);
-        waiting
-            .filter(|(_, n)| *n > 0)
-            .map(|(name, _)| name.clone())
-            .collect()
+        let unordered = waiting.filter(|(_, n)| *n > 0);
+        let unordered = unordered.map(|(name, _)| name.clone()).collect();
+        (unordered, levels)
     }
 
     /// A shortest way from `image` back to itself.

@@ -1,10 +1,10 @@
 //! Staging keys: the tag under which a finished target lies, whoever built it.
 
-use std::fmt::Write as _;
+use std::{fmt, sync::Arc};
 
-use refit_dockerfile::{Resolved, requirements};
+use refit_dockerfile::{Dockerfile, Requirement, Resolved, requirements};
 use refit_oci::{Digest, Platform, Reference, Repository};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::{
     image::{EngineChoice, Executor, Image},
@@ -57,8 +57,36 @@ pub enum Because {
     Named,
     /// Nothing executes and nothing but images is fetched, which takes no daemon.
     NothingExecutes,
-    /// The Dockerfile asks for something that takes one: what, and where.
-    Asked(Box<Problem>),
+    /// The Dockerfile asks for something that takes one.
+    Asked(Box<Asked>),
+}
+
+/// What a Dockerfile asks for that takes an engine.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Asked {
+    dockerfile: String,
+    file: Arc<Dockerfile>,
+    what: Requirement,
+}
+
+impl Asked {
+    /// What, and where.
+    pub fn problem(&self) -> Problem {
+        let Requirement { feature, span, .. } = &self.what;
+        Problem::at(
+            &self.dockerfile,
+            &self.file.text,
+            span.clone(),
+            feature.as_str(),
+        )
+    }
+}
+
+impl fmt::Debug for Asked {
+    /// Without the whole file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problem().fmt(f)
+    }
 }
 
 impl Chosen {
@@ -77,9 +105,12 @@ impl Chosen {
         };
         let asked = image.file.iter().find_map(|file| {
             let all = requirements(file, resolved);
-            let first = all.into_iter().find(|r| r.feature.executes_or_fetches())?;
-            let what = first.feature.as_str();
-            Some(Problem::at(&image.dockerfile, &file.text, first.span, what))
+            let what = all.into_iter().find(|r| r.feature.executes_or_fetches())?;
+            Some(Asked {
+                dockerfile: image.dockerfile.clone(),
+                file: Arc::clone(file),
+                what,
+            })
         });
         match asked {
             Some(asked) => Self {
@@ -129,22 +160,20 @@ impl Key<'_> {
         let mut pins: Vec<String> = self
             .pins
             .iter()
-            .map(|p| json!(["pin", p.reference, p.platform, p.manifest]).to_string())
+            .map(|p| line(("pin", &p.reference, &p.platform, &p.manifest)))
             .collect();
         pins.sort();
         pins.dedup();
-        let mut text = String::new();
-        let mut line = |value: String| writeln!(text, "{value}").expect("writing to a string");
-        line(json!(["refit-staging", 1]).to_string());
-        line(json!(["source", self.source]).to_string());
-        line(json!(["engine", self.engine.as_str(), self.layer_format]).to_string());
-        line(json!(["platform", self.platform]).to_string());
-        pins.into_iter().for_each(&mut line);
+        let mut text = line(("refit-staging", 1));
+        text += &line(("source", self.source));
+        text += &line(("engine", self.engine.as_str(), self.layer_format));
+        text += &line(("platform", self.platform));
+        text.extend(pins);
         if let Some(replaces) = self.replaces {
-            line(json!(["replaces", replaces]).to_string());
+            text += &line(("replaces", replaces));
         }
         if let Some(rebased) = self.rebased {
-            line(json!(["rebased", rebased]).to_string());
+            text += &line(("rebased", rebased));
         }
         format!("refit-{}", Digest::sha256(text.as_bytes()).hex())
     }
@@ -155,4 +184,11 @@ impl Key<'_> {
             .tagged(&self.tag())
             .expect("hex digits are a valid tag")
     }
+}
+
+/// A JSON array on a line of its own.
+fn line(values: impl Serialize) -> String {
+    let mut line = serde_json::to_string(&values).expect("texts and numbers are JSON");
+    line.push('\n');
+    line
 }

@@ -28,7 +28,7 @@ struct Verdicts {
 
 impl Evaluator<'_> {
     /// Evaluates every target of `images` and puts the plan together.
-    pub(super) fn plan(self, images: &[&Image]) -> Resolved<Plan> {
+    pub(super) fn plan(mut self, images: &[&Image]) -> Resolved<Plan> {
         let mut verdicts = self.collect(images);
         let mut plan = Plan::default();
         self.drop_partial_releases(&mut verdicts);
@@ -41,12 +41,17 @@ impl Evaluator<'_> {
             }
         }
         let waves = waves(&steps);
-        for name in publication_order(&steps) {
-            if let Some(image) = self.lookup.ground.inventory.image(name) {
-                plan.publications.extend(self.publish(image, &verdicts));
-            }
-        }
+        let inventory = self.lookup.ground.inventory;
+        let order = publication_order(&steps);
         drop(steps);
+        let published: Vec<&Image> = order.iter().filter_map(|n| inventory.image(n)).collect();
+        let publications = self.at_once(&published, &|evaluator, images| {
+            let all = images
+                .iter()
+                .map(|image| evaluator.publish(image, &verdicts));
+            all.flatten().collect::<Vec<_>>()
+        });
+        plan.publications = publications.into_iter().flatten().collect();
         self.forget_verdicts();
         let steps = verdicts
             .all
@@ -83,31 +88,33 @@ impl Evaluator<'_> {
     }
 
     /// The targets of `images`, and the in-repo parents that their pins pulled into the plan.
-    fn collect(&self, images: &[&Image]) -> Verdicts {
-        let shares = self.in_shares(images, Self::collect_share);
+    fn collect(&mut self, images: &[&Image]) -> Verdicts {
+        let selected: HashSet<&str> = images.iter().map(|image| image.name.as_str()).collect();
+        let shares = self.in_shares(images, |evaluator, images| {
+            evaluator.collect_share(images, &selected)
+        });
         let mut all: Vec<_> = shares.into_iter().flatten().collect();
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         all.dedup_by(|(a, _), (b, _)| a == b);
         Verdicts { all }
     }
 
-    fn collect_share(&self, images: &[&Image]) -> Vec<(Target, Verdict)> {
+    /// `selected` are come to anyway.
+    fn collect_share(&self, images: &[&Image], selected: &HashSet<&str>) -> Vec<(Target, Verdict)> {
         let inventory = self.lookup.ground.inventory;
         let mut verdicts = Vec::new();
-        let mut known: HashSet<&str> = HashSet::with_capacity(images.len());
+        let mut pulled: HashSet<&str> = HashSet::new();
         let mut open: Vec<&Image> = images.iter().rev().copied().collect();
         while let Some(image) = open.pop() {
-            if !known.insert(&image.name) {
-                continue;
-            }
             for platform in &image.platforms {
                 let Some(verdict) = self.verdict(image, platform) else {
                     continue;
                 };
                 if let Verdict::Step(step) = &verdict {
                     let parents = step.pins.iter().filter_map(parent_of);
-                    let unknown = parents.filter(|parent| !known.contains(parent.image.as_str()));
-                    open.extend(unknown.filter_map(|parent| inventory.image(&parent.image)));
+                    let others = parents.filter(|parent| !selected.contains(parent.image.as_str()));
+                    let others = others.filter_map(|parent| inventory.image(&parent.image));
+                    open.extend(others.filter(|parent| pulled.insert(&parent.name)));
                 }
                 let target = image.on(platform);
                 verdicts.push((target, verdict));

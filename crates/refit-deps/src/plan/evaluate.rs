@@ -106,8 +106,10 @@ const DEEPEST: usize = 64;
 pub(super) struct Evaluator<'a> {
     pub(super) lookup: Lookup<'a>,
     pub(super) scope: Arc<Scope>,
-    /// By image and platform.
-    verdicts: RefCell<HashMap<String, Vec<(Platform, Progress)>>>,
+    /// What was found out before others began to share it with this one.
+    pub(super) shared: Arc<Findings>,
+    /// What was found out since.
+    pub(super) own: RefCell<Findings>,
     /// How many targets were evaluated.
     pub(super) n_evaluated: Cell<usize>,
     /// How many targets are being evaluated, each for the one before.
@@ -116,12 +118,20 @@ pub(super) struct Evaluator<'a> {
     postponed: RefCell<Option<Target>>,
     /// Images that are built on themselves.
     cyclic: OnceCell<BTreeSet<&'a str>>,
-    pub(super) publications: RefCell<HashMap<String, Arc<Publication>>>,
     pub(super) states: RefCell<States>,
     pub(super) unaffected: RefCell<Vec<Unaffected>>,
     /// Digests that no record knows yet, and the first image that is built on them.
     pub(super) seen: RefCell<BTreeMap<(Reference, Digest), String>>,
     pub(super) holds: Vec<&'a HoldRecord>,
+}
+
+/// What is looked up or evaluated once.
+#[derive(Default)]
+pub(super) struct Findings {
+    /// By image and platform.
+    verdicts: HashMap<String, Vec<(Platform, Progress)>>,
+    /// By image.
+    publications: HashMap<String, Arc<Publication>>,
 }
 
 /// How far the evaluation of a target has come.
@@ -149,6 +159,38 @@ pub(super) struct Candidate<'a> {
     pub(super) pins: Cow<'a, [Pin]>,
 }
 
+impl Findings {
+    fn progress(&self, image: &Image, platform: &Platform) -> Option<&Progress> {
+        // Most often there is nothing at all.
+        if self.verdicts.is_empty() {
+            return None;
+        }
+        let mut of_image = self.verdicts.get(&image.name)?.iter();
+        of_image
+            .find(|(of, _)| of == platform)
+            .map(|(_, progress)| progress)
+    }
+
+    /// Takes over what another one has and this one has not.
+    pub(super) fn add(&mut self, other: Self) {
+        if self.verdicts.is_empty() && self.publications.is_empty() {
+            *self = other;
+            return;
+        }
+        for (image, of_image) in other.verdicts {
+            let known = self.verdicts.entry(image).or_default();
+            for (platform, progress) in of_image {
+                if !known.iter().any(|(of, _)| *of == platform) {
+                    known.push((platform, progress));
+                }
+            }
+        }
+        for (image, publication) in other.publications {
+            self.publications.entry(image).or_insert(publication);
+        }
+    }
+}
+
 impl States {
     /// Adds one unless it is there.
     pub(super) fn add(&mut self, state: State) {
@@ -173,12 +215,12 @@ impl<'a> Evaluator<'a> {
         Self {
             lookup: Lookup::new(ground),
             scope: scope.into(),
-            verdicts: RefCell::default(),
+            shared: Arc::default(),
+            own: RefCell::default(),
             n_evaluated: Cell::default(),
             depth: Cell::default(),
             postponed: RefCell::default(),
             cyclic: OnceCell::new(),
-            publications: RefCell::default(),
             states: RefCell::default(),
             unaffected: RefCell::default(),
             seen: RefCell::default(),
@@ -215,15 +257,13 @@ impl<'a> Evaluator<'a> {
 
     /// The same within the evaluation of another target. None also if it is too deep below that: then it is postponed.
     pub(super) fn target(&self, image: &Image, platform: &Platform) -> Option<Verdict> {
-        let known = self.verdicts.borrow();
-        let of_image = known.get(&image.name).into_iter().flatten();
-        let mut of_target = of_image.filter(|(of, _)| of == platform);
-        match of_target.next().map(|(_, progress)| progress) {
+        let own = self.own.borrow();
+        match { self.shared.progress(image, platform) }.or_else(|| own.progress(image, platform)) {
             Some(Progress::Known(verdict)) => return Some(verdict.clone()),
             Some(Progress::Unknown) => return None,
             // It depends on itself; the graph's problems name the cycle.
             Some(Progress::Underway) => return Some(Verdict::Left),
-            None => drop(known),
+            None => drop(own),
         }
         let depth = self.depth.get();
         if self.postponed.borrow().is_some() {
@@ -275,8 +315,8 @@ impl<'a> Evaluator<'a> {
 
     /// Notes how far the evaluation of a target has come; none: it has not begun.
     fn progress(&self, image: &str, platform: &Platform, progress: Option<Progress>) {
-        let mut verdicts = self.verdicts.borrow_mut();
-        let of_image = verdicts.entry_ref(image).or_default();
+        let mut own = self.own.borrow_mut();
+        let of_image = own.verdicts.entry_ref(image).or_default();
         match (of_image.iter_mut().find(|(of, _)| of == platform), progress) {
             (Some((_, known)), Some(progress)) => *known = progress,
             (Some(_), None) => of_image.retain(|(of, _)| of != platform),
@@ -309,8 +349,15 @@ impl<'a> Evaluator<'a> {
     }
 
     pub(super) fn publication(&self, image: &Image) -> Option<Arc<Publication>> {
-        if let Some(known) = self.publications.borrow().get(&image.name) {
-            return Some(Arc::clone(known));
+        let known = {
+            let own = self.own.borrow();
+            let shared = self.shared.publications.get(&image.name);
+            shared
+                .or_else(|| own.publications.get(&image.name))
+                .map(Arc::clone)
+        };
+        if known.is_some() {
+            return known;
         }
         let unrecorded = if self.scope.adopting.taken.contains(&image.name) {
             Unrecorded::Take
@@ -319,8 +366,8 @@ impl<'a> Evaluator<'a> {
         };
         let found = publication::publication(&self.lookup, image, unrecorded)?;
         let found = Arc::new(found);
-        self.publications
-            .borrow_mut()
+        let mut own = self.own.borrow_mut();
+        own.publications
             .insert(image.name.clone(), Arc::clone(&found));
         Some(found)
     }
@@ -341,8 +388,11 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Lets go of all verdicts: what they hold is then the plan's alone.
-    pub(super) fn forget_verdicts(&self) {
-        self.verdicts.take();
+    pub(super) fn forget_verdicts(&mut self) {
+        self.share();
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.verdicts = HashMap::new();
+        }
     }
 
     /// Everything that was reported.

@@ -49,7 +49,7 @@ pub enum WhyNot<'a> {
     /// The configuration names another engine.
     Named(EngineKind),
     /// The Dockerfile asks for more: what, and where.
-    Asked(&'a Problem),
+    Asked(Problem),
 }
 
 impl Cheaper {
@@ -80,7 +80,7 @@ impl Step {
             all.push((Cheaper::Rebase, self.not_rebased()));
             let not_native = match &self.because {
                 _ if self.engine == EngineKind::Native => None,
-                Because::Asked(asked) => Some(WhyNot::Asked(asked)),
+                Because::Asked(asked) => Some(WhyNot::Asked(asked.problem())),
                 Because::Named | Because::NothingExecutes => Some(WhyNot::Named(self.engine)),
             };
             all.extend(not_native.map(|why| (Cheaper::Native, why)));

@@ -2,6 +2,8 @@
 
 use std::{cell::RefCell, collections::btree_map::Entry, sync::Arc, thread};
 
+use hashbrown::HashMap;
+
 use super::evaluate::{Evaluator, States};
 use crate::image::Image;
 
@@ -9,25 +11,70 @@ use crate::image::Image;
 const LEAST_SHARE: usize = 512;
 
 impl Evaluator<'_> {
-    /// Does `work` for all of `images`, share by share, and returns what it came to in their order. What is noted by the
-    /// way is what one thread would have noted: it is added up in the same order, each thing once.
+    /// Does `work` for all of `images`, share by share, parents before what is built on them: what a thread finds out of
+    /// a parent is not found out again by others. What is noted by the way is what one thread would have noted, each
+    /// thing once.
     pub(super) fn in_shares<T: Send>(
-        &self,
+        &mut self,
         images: &[&Image],
         work: impl Fn(&Self, &[&Image]) -> T + Sync,
     ) -> Vec<T> {
-        let share = self.scope.share.unwrap_or_else(|| {
-            let n_threads = thread::available_parallelism().map_or(1, usize::from);
-            images.len().div_ceil(n_threads).max(LEAST_SHARE)
-        });
         // What is said of images that are built on themselves depends on where one begins.
-        if share >= images.len() || !self.cyclic().is_empty() {
+        if self.share_of(images) >= images.len() || !self.cyclic().is_empty() {
             return vec![work(self, images)];
         }
-        let mut shares = images.chunks(share.max(1));
+        let mut all = Vec::new();
+        let mut few = Vec::new();
+        for mut level in self.by_level(images) {
+            // Those of one level need nothing of each other. Few of them are not worth a thread, nor is waiting for them.
+            if self.share_of(&level) >= level.len() {
+                few.append(&mut level);
+                continue;
+            }
+            if !few.is_empty() {
+                all.push(work(self, &std::mem::take(&mut few)));
+            }
+            all.extend(self.at_once(&level, &work));
+        }
+        if !few.is_empty() {
+            all.push(work(self, &few));
+        }
+        all
+    }
+
+    /// How many of `images` a thread gets.
+    fn share_of(&self, images: &[&Image]) -> usize {
+        self.scope.share.unwrap_or_else(|| {
+            let n_threads = thread::available_parallelism().map_or(1, usize::from);
+            images.len().div_ceil(n_threads).max(LEAST_SHARE)
+        })
+    }
+
+    /// Those on nothing of ours, those on them alone, and so on, by the Dockerfiles as they are now: where a released one
+    /// is on another parent, that is evaluated when it is come to.
+    fn by_level<'i>(&self, images: &[&'i Image]) -> Vec<Vec<&'i Image>> {
+        let levels: HashMap<&str, usize> = self.lookup.ground.graph.levels().collect();
+        let mut all: Vec<Vec<&Image>> = Vec::new();
+        for image in images {
+            let level = levels.get(image.name.as_str()).copied().unwrap_or_default();
+            if all.len() <= level {
+                all.resize_with(level + 1, Vec::new);
+            }
+            all[level].push(image);
+        }
+        all
+    }
+
+    /// Does `work` for shares of `images` at once, and returns what it came to in their order.
+    pub(super) fn at_once<T: Send>(
+        &mut self,
+        images: &[&Image],
+        work: &(impl Fn(&Self, &[&Image]) -> T + Sync),
+    ) -> Vec<T> {
+        self.share();
+        let mut shares = images.chunks(self.share_of(images).max(1));
         let own = shares.next().unwrap_or_default();
         thread::scope(|threads| {
-            let work = &work;
             let others: Vec<_> = shares
                 .map(|share| {
                     let other = self.fork();
@@ -44,11 +91,21 @@ impl Evaluator<'_> {
         })
     }
 
-    /// One that begins with what is known of publications.
+    /// One that knows what this one has shared.
     fn fork(&self) -> Self {
         let mut other = Self::new(self.lookup.ground, Arc::clone(&self.scope));
-        other.publications.clone_from(&self.publications);
+        other.shared = Arc::clone(&self.shared);
         other
+    }
+
+    /// Lets others know what was found out.
+    pub(super) fn share(&mut self) {
+        let own = self.own.take();
+        // While a fork looks on, it is kept for later.
+        match Arc::get_mut(&mut self.shared) {
+            Some(shared) => shared.add(own),
+            None => *self.own.get_mut() = own,
+        }
     }
 
     /// Takes over what another one noted.
@@ -56,9 +113,8 @@ impl Evaluator<'_> {
         self.lookup.ask(other.lookup.take_needs());
         let n_evaluated = self.n_evaluated.get() + other.n_evaluated.get();
         self.n_evaluated.set(n_evaluated);
-        self.publications
-            .borrow_mut()
-            .extend(other.publications.into_inner());
+        drop(other.shared);
+        self.own.borrow_mut().add(other.own.into_inner());
         merge_states(&self.states, other.states.into_inner());
         self.unaffected
             .borrow_mut()

@@ -68,7 +68,7 @@ pub fn status(ground: &Ground<'_>) -> Resolved<Status> {
         .iter()
         .map(|image| (image.name.clone(), Role::Patch))
         .collect();
-    let evaluator = Evaluator::new(
+    let mut evaluator = Evaluator::new(
         ground,
         Scope {
             roles,

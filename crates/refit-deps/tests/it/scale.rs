@@ -97,6 +97,19 @@ fn what_threads_share_comes_to_the_same() {
     assert_eq!(large.scans.n_resolved(), images);
 }
 
+/// Parents come first: threads find them evaluated, and do not evaluate them again each for itself.
+#[test]
+fn threads_evaluate_each_target_once() {
+    let mut world = World::new(SIZE);
+    world.bases_moved = true;
+    let options = SweepOptions {
+        share: Some(7),
+        ..SweepOptions::default()
+    };
+    let (plan, _) = world.resolve(|ground| plan::sweep(ground, &options));
+    assert_eq!((plan.steps.len(), plan.n_evaluated), (480, 480));
+}
+
 #[test]
 fn a_sweep_of_many_stale_images_takes_as_many_rounds_as_one_of_a_few() {
     let mut few = World::new(Size {

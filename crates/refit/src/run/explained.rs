@@ -40,7 +40,8 @@ fn done(step: &Step) -> String {
             format!("rebuild by {}, nothing executes", step.engine.as_str())
         }
         (Action::Rebuild, Because::Asked(asked)) => {
-            format!("rebuild by {}, for {}", step.engine.as_str(), asked.message)
+            let asked = asked.problem().message;
+            format!("rebuild by {}, for {asked}", step.engine.as_str())
         }
     }
 }
