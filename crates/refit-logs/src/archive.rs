@@ -10,7 +10,7 @@ use refit_oci::Digest;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    LogError, LogReader, Outcome, Removal, Run, RunId, RunKind, RunRecord, RunSettings,
+    LogError, LogReader, Outcome, Removal, Run, RunId, RunKind, RunRecord, RunSettings, journal,
     reader::Extent,
 };
 
@@ -65,30 +65,18 @@ impl Archive {
 
     /// One run; none if there is no such run.
     pub fn run(&self, id: RunId) -> Result<Option<RunRecord>, LogError> {
-        let record = self.stored(id)?;
-        if !record.as_ref().is_some_and(is_running) || is_alive(&self.run_dir(id))? {
+        let dir = self.run_dir(id);
+        let record = journal::read(&dir)?;
+        if !record.as_ref().is_some_and(is_running) || is_alive(&dir)? {
             return Ok(record);
         }
         // Read again: it may have ended in the ordinary way since.
-        Ok(self.stored(id)?.map(|mut record| {
+        Ok(journal::read(&dir)?.map(|mut record| {
             if is_running(&record) {
                 record.interrupt();
             }
             record
         }))
-    }
-
-    /// The record as it was written last.
-    fn stored(&self, id: RunId) -> Result<Option<RunRecord>, LogError> {
-        let path = self.run_dir(id).join("run.json");
-        let bytes = match fs::read(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(LogError::io("read", &path))?,
-        };
-        let record = serde_json::from_slice(&bytes);
-        record
-            .map(Some)
-            .map_err(|source| LogError::Record { path, source })
     }
 
     /// A finished log; none if the archive does not have it.
@@ -139,7 +127,7 @@ impl Archive {
         for id in &removal.runs {
             let dir = self.run_dir(*id);
             // The record first: a deletion that is cut short leaves no run that has lost its log.
-            gone(fs::remove_file(dir.join("run.json")), &dir)?;
+            gone(journal::remove(&dir), &dir)?;
             gone(fs::remove_dir_all(&dir), &dir)?;
         }
         for log in &removal.logs {

@@ -24,6 +24,7 @@
 mod archive;
 mod error;
 mod frames;
+mod journal;
 mod reader;
 mod record;
 mod recorder;

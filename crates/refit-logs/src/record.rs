@@ -1,4 +1,4 @@
-//! The record of a run: `runs/<id>/run.json`.
+//! The record of a run, as `refit logs` shows it.
 
 use jiff::Timestamp;
 use refit_oci::Digest;
@@ -109,6 +109,18 @@ pub struct TargetRecord {
     /// The node that built it last, where there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+}
+
+impl TargetRecord {
+    /// One entry a target: a later one replaces it, but a log once stored stays, and where it was built.
+    pub(crate) fn after(self, before: &Self) -> Self {
+        Self {
+            log: self.log.or_else(|| before.log.clone()),
+            part: self.part.or_else(|| before.part.clone()),
+            node: self.node.or_else(|| before.node.clone()),
+            ..self
+        }
+    }
 }
 
 impl RunRecord {

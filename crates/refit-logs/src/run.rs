@@ -1,8 +1,9 @@
 //! A run while it lasts: its folder, its record, its recorders.
 
 use std::{
+    collections::HashMap,
     fs::{self, File},
-    io::{self, Write as _},
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -16,7 +17,9 @@ use tempfile::NamedTempFile;
 
 use crate::{
     LogError, Outcome, Recorder, RunId, RunKind, RunRecord, Secrets, TargetRecord,
-    archive::log_path, frames,
+    archive::log_path,
+    frames,
+    journal::{self, Journal},
 };
 
 /// What a run needs besides its name.
@@ -40,10 +43,20 @@ pub(crate) struct Shared {
     archive: PathBuf,
     dir: PathBuf,
     settings: RunSettings,
-    record: Mutex<RunRecord>,
+    state: Mutex<State>,
     n_recorders: AtomicUsize,
     /// Held as long as the process lives: the system releases it whatever kills us.
     _alive: File,
+}
+
+/// What is known so far, and written down.
+#[derive(Debug)]
+struct State {
+    record: RunRecord,
+    /// Where in it each target is.
+    by_target: HashMap<String, usize>,
+    /// None: the run has ended, and its record has all.
+    journal: Option<Journal>,
 }
 
 impl Run {
@@ -73,15 +86,20 @@ impl Run {
             outcome: Outcome::Running,
             targets: Vec::new(),
         };
+        journal::write(&dir, &record)?;
+        let state = State {
+            record,
+            by_target: HashMap::new(),
+            journal: Some(Journal::create(&dir)?),
+        };
         let shared = Shared {
             archive: archive.to_owned(),
             dir,
             settings,
-            record: Mutex::new(record),
+            state: Mutex::new(state),
             n_recorders: AtomicUsize::new(0),
             _alive: alive,
         };
-        shared.update(|_| {})?;
         Ok(Self {
             shared: Arc::new(shared),
         })
@@ -89,11 +107,8 @@ impl Run {
 
     /// Names the run.
     pub fn id(&self) -> RunId {
-        self.shared
-            .record
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .id
+        let state = self.shared.state.lock();
+        state.unwrap_or_else(PoisonError::into_inner).record.id
     }
 
     /// The run's folder: engines may keep their scratch files there.
@@ -112,50 +127,51 @@ impl Run {
             self.shared.n_recorders.fetch_add(1, Ordering::Relaxed),
             target,
         );
-        self.shared.update(|record| {
-            upsert(
-                &mut record.targets,
-                TargetRecord {
-                    target: target.to_owned(),
-                    action: action.to_owned(),
-                    outcome: Outcome::Running,
-                    log: None,
-                    manifest: None,
-                    message: None,
-                    part: Some(part.clone()),
-                    node: None,
-                },
-            );
+        self.record(TargetRecord {
+            target: target.to_owned(),
+            action: action.to_owned(),
+            outcome: Outcome::Running,
+            log: None,
+            manifest: None,
+            message: None,
+            part: Some(part.clone()),
+            node: None,
         })?;
         Recorder::create(Arc::clone(&self.shared), target, &part)
     }
 
     /// Writes down what became of a target; its log, if it has one, stays.
     pub fn record(&self, target: TargetRecord) -> Result<(), LogError> {
-        self.shared
-            .update(|record| upsert(&mut record.targets, target))?;
-        Ok(())
+        let name = target.target.clone();
+        self.shared.update(&name, |known| match known {
+            Some(before) => *before = target.after(before),
+            None => *known = Some(target),
+        })
     }
 
     /// Writes down which node builds a target.
     pub fn placed(&self, target: &str, node: &str) -> Result<(), LogError> {
-        self.shared.update(|record| {
-            let mut targets = record.targets.iter_mut();
-            if let Some(record) = targets.find(|record| record.target == target) {
-                record.node = Some(node.to_owned());
+        self.shared.update(target, |known| {
+            if let Some(entry) = known {
+                entry.node = Some(node.to_owned());
             }
-        })?;
-        Ok(())
+        })
     }
 
     /// Ends the run; targets still running count as interrupted.
     pub fn finish(self, outcome: Outcome) -> Result<RunRecord, LogError> {
-        let finished = (self.shared.settings.clock)();
-        self.shared.update(|record| {
-            record.finished = Some(finished);
-            record.outcome = outcome;
-            record.interrupt();
-        })
+        let mut state = { self.shared.state.lock() }.unwrap_or_else(PoisonError::into_inner);
+        let State {
+            record, journal, ..
+        } = &mut *state;
+        record.finished = Some((self.shared.settings.clock)());
+        record.outcome = outcome;
+        record.interrupt();
+        journal::write(&self.shared.dir, record)?;
+        if let Some(journal) = journal.take() {
+            journal.remove()?;
+        }
+        Ok(record.clone())
     }
 }
 
@@ -181,8 +197,8 @@ impl Shared {
             Ok(digest)
         };
         let digest = compress().map_err(LogError::io("store", &path))?;
-        self.update(|record| {
-            if let Some(entry) = record.targets.iter_mut().find(|t| t.target == target) {
+        self.update(target, |known| {
+            if let Some(entry) = known {
                 entry.log = Some(digest.clone());
                 entry.part = None;
             }
@@ -191,21 +207,32 @@ impl Shared {
         Ok(digest)
     }
 
-    /// Changes the record, in memory and on disk.
-    fn update(&self, change: impl FnOnce(&mut RunRecord)) -> Result<RunRecord, LogError> {
-        // A thread that panicked in `change` has left a whole record: each assigns or pushes, no more.
-        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut record);
-        let path = self.dir.join("run.json");
-        let write = || -> io::Result<()> {
-            let mut file = NamedTempFile::new_in(&self.dir)?;
-            serde_json::to_writer_pretty(&mut file, &*record)?;
-            file.write_all(b"\n")?;
-            file.persist(&path)?;
-            Ok(())
-        };
-        write().map_err(LogError::io("write", &path))?;
-        Ok(record.clone())
+    /// Changes the entry of a target, in memory and on disk; none: it has none yet.
+    fn update(
+        &self,
+        target: &str,
+        change: impl FnOnce(&mut Option<TargetRecord>),
+    ) -> Result<(), LogError> {
+        // A thread that panicked in `change` has left whole entries: each assigns or pushes, no more.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State {
+            record,
+            by_target,
+            journal,
+        } = &mut *state;
+        let at = by_target.get(target).copied();
+        let mut entry = at.map(|at| record.targets[at].clone());
+        change(&mut entry);
+        let Some(entry) = entry else { return Ok(()) };
+        let written = journal.as_mut().map(|journal| journal.append(&entry));
+        if let Some(at) = at {
+            record.targets[at] = entry;
+        } else {
+            by_target.insert(target.to_owned(), record.targets.len());
+            record.targets.push(entry);
+        }
+        // A log that ends behind its run's end.
+        written.unwrap_or_else(|| journal::write(&self.dir, record))
     }
 }
 
@@ -220,18 +247,4 @@ fn part_name(number: usize, target: &str) -> String {
     };
     let slug: String = target.chars().take(80).map(plain).collect();
     format!("{number:03}-{slug}.log.zst")
-}
-
-/// One entry a target: a later one replaces it, but a log once stored stays, and where it was built.
-fn upsert(targets: &mut Vec<TargetRecord>, new: TargetRecord) {
-    match targets.iter_mut().find(|t| t.target == new.target) {
-        Some(old) => {
-            let (log, part, node) = (old.log.take(), old.part.take(), old.node.take());
-            *old = new;
-            old.node = old.node.take().or(node);
-            old.log = old.log.take().or(log);
-            old.part = old.part.take().or(part);
-        }
-        None => targets.push(new),
-    }
 }

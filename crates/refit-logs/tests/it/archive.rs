@@ -78,6 +78,50 @@ fn a_run_is_read_back_as_it_was_recorded() {
     assert!(archive.run(id(2)).unwrap().is_none());
 }
 
+/// Killed in the middle of a line, and long before its end.
+#[test]
+fn what_a_killed_run_has_written_down_is_read_up_to_the_last_whole_line() {
+    let (dir, archive) = archive();
+    let run = start(&archive, 1, &[]);
+    run.record(done("web", Outcome::Running)).unwrap();
+    run.record(done("web", Outcome::Succeeded)).unwrap();
+    let journal = dir
+        .path()
+        .join(format!("refit/runs/{}/targets.jsonl", id(1)));
+    let mut file = fs::OpenOptions::new().append(true).open(journal).unwrap();
+    file.write_all(b"{\"target\":\"web\",\"act").unwrap();
+    drop(run);
+    let record = archive.run(id(1)).unwrap().unwrap();
+    assert_eq!(record.outcome, Outcome::Interrupted);
+    assert_eq!(record.targets, [done("web", Outcome::Succeeded)]);
+}
+
+#[test]
+fn a_run_of_many_targets_writes_down_no_more_of_each() {
+    let written = |n_targets| {
+        let (dir, archive) = archive();
+        let run = start(&archive, 1, &[]);
+        for n in 0..n_targets {
+            run.record(done(&format!("s{n:05}"), Outcome::Succeeded))
+                .unwrap();
+        }
+        let files = fs::read_dir(dir.path().join(format!("refit/runs/{}", id(1))));
+        let sizes = files
+            .unwrap()
+            .map(|file| file.unwrap().metadata().unwrap().len());
+        let size: u64 = sizes.sum();
+        let record = run.finish(Outcome::Succeeded).unwrap();
+        assert_eq!(archive.run(id(1)).unwrap().unwrap(), record);
+        assert_eq!(record.targets.len(), n_targets);
+        size
+    };
+    let (few, many) = (written(100), written(1_000));
+    assert!(
+        many <= 10 * few,
+        "{many} bytes for ten times what takes {few}"
+    );
+}
+
 #[test]
 fn runs_are_listed_newest_first_and_broken_records_beside_them() {
     let (dir, archive) = archive();
