@@ -13,6 +13,7 @@ mod dist;
 mod edges;
 mod engines;
 mod fuzz;
+mod scratch;
 mod shell;
 mod test;
 

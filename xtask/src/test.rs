@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::{
     engines,
+    scratch::Scratch,
     shell::{Failure, Outcome, cargo, has_program, output, run},
 };
 
@@ -94,14 +95,21 @@ pub(crate) fn test(args: &[&str], snapshots: Snapshots) -> Outcome {
         }
     }
     let missing = missing();
+    let scratch = Scratch::in_memory();
+    let scratch = scratch.as_ref();
     // The last lines are the main runner's own summary, unless something is left out.
     if runners.is_empty() {
         run(with_environment(
             &mut cargo(&["test", "--quiet", "--workspace", "--doc"]),
             snapshots,
+            scratch,
         ))?;
     }
-    run(with_environment(&mut runner(&missing, runners), snapshots))?;
+    run(with_environment(
+        &mut runner(&missing, runners),
+        snapshots,
+        scratch,
+    ))?;
     if !missing.is_empty() {
         tell_left_out(&missing)?;
     }
@@ -153,8 +161,15 @@ fn runner(missing: &[&str], args: &[&str]) -> Command {
     command
 }
 
-fn with_environment(command: &mut Command, snapshots: Snapshots) -> &mut Command {
+fn with_environment<'c>(
+    command: &'c mut Command,
+    snapshots: Snapshots,
+    scratch: Option<&Scratch>,
+) -> &'c mut Command {
     command.env("REFIT_TEST_ENGINES", engines::folder());
+    if let Some(scratch) = scratch {
+        command.env("TMPDIR", scratch.folder());
+    }
     match snapshots {
         Snapshots::Compare => command.env("INSTA_UPDATE", "no"),
         Snapshots::Accept => command
