@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
-    fs::{self, Metadata},
+    fs::{self, FileType, Metadata},
     io::{self, ErrorKind},
     path::Path,
     sync::Arc,
@@ -95,12 +95,26 @@ fn on_disk(
 ) -> Result<Vec<ContextEntry>, ContextError> {
     let known = repo.map(|repo| Known::of(repo, dir)).transpose()?.flatten();
     let mut entries = Vec::new();
-    walk(&mut |path, metadata| {
-        let id = known.as_ref().map(|known| known.id(dir, path));
+    walk(&mut |path, file_type| {
+        let unchanged = known.as_ref().and_then(|known| known.unchanged(path));
+        // What git knows of a file need not be asked of the file system.
+        let (is_executable, id) = if let Some((mode, id)) = unchanged {
+            (mode == Mode::Executable, Some(id))
+        } else {
+            let on_disk = dir.join(path);
+            let metadata = fs::symlink_metadata(&on_disk);
+            let metadata = metadata.map_err(ContextError::io("read", &on_disk))?;
+            let id = known.as_ref().map(|known| known.hashed(&on_disk, path));
+            (is_executable(&metadata), id.transpose()?)
+        };
         entries.push(ContextEntry {
             path: path.to_owned(),
-            kind: kind(metadata),
-            id: id.transpose()?,
+            kind: match (file_type.is_symlink(), is_executable) {
+                (true, _) => EntryKind::Symlink,
+                (false, true) => EntryKind::Executable,
+                (false, false) => EntryKind::File,
+            },
+            id,
         });
         Ok(())
     })?;
@@ -195,7 +209,7 @@ fn from_git(path: &str, entry: &Entry) -> ContextEntry {
 }
 
 /// Is told of a file or link on disk, by its path below the listed folder.
-type Found<'f> = dyn FnMut(&str, &Metadata) -> Result<(), ContextError> + 'f;
+type Found<'f> = dyn FnMut(&str, FileType) -> Result<(), ContextError> + 'f;
 
 /// Calls `found` for every file and link at and below some paths that the rules keep, and for those on the way.
 fn walk_near(
@@ -220,7 +234,7 @@ fn walk_near(
             }
             if !metadata.is_dir() {
                 if told.insert(path) {
-                    file(&path_on_disk, path, &metadata, rules, found)?;
+                    file(&path_on_disk, path, metadata.file_type(), rules, found)?;
                 }
                 continue 'areas;
             }
@@ -261,16 +275,16 @@ fn walk(
             };
             let on_disk = entry.path();
             // Never through a link: it is packed as a link.
-            let metadata = entry
-                .metadata()
+            let file_type = entry
+                .file_type()
                 .map_err(ContextError::io("read", &on_disk))?;
-            if metadata.is_dir() {
+            if file_type.is_dir() {
                 if !rules.may_skip_dir(&path) {
                     pending.push(path);
                 }
                 continue;
             }
-            file(&on_disk, &path, &metadata, rules, found)?;
+            file(&on_disk, &path, file_type, rules, found)?;
         }
     }
     Ok(())
@@ -280,7 +294,7 @@ fn walk(
 fn file(
     on_disk: &Path,
     path: &str,
-    metadata: &Metadata,
+    file_type: FileType,
     rules: &mut Walk<'_>,
     found: &mut Found<'_>,
 ) -> Result<(), ContextError> {
@@ -290,22 +304,12 @@ fn file(
     if on_disk.file_name().and_then(OsStr::to_str).is_none() {
         return Err(ContextError::NotUtf8(on_disk.to_owned()));
     }
-    if metadata.is_file() || metadata.is_symlink() {
-        found(path, metadata)?;
-    } else if !is_socket(metadata) {
+    if file_type.is_file() || file_type.is_symlink() {
+        found(path, file_type)?;
+    } else if !is_socket(file_type) {
         return Err(ContextError::Special(on_disk.to_owned()));
     }
     Ok(())
-}
-
-fn kind(metadata: &Metadata) -> EntryKind {
-    if metadata.is_symlink() {
-        EntryKind::Symlink
-    } else if is_executable(metadata) {
-        EntryKind::Executable
-    } else {
-        EntryKind::File
-    }
 }
 
 /// Git's rule: the owner's bit.
@@ -322,13 +326,13 @@ fn is_executable(_: &Metadata) -> bool {
 
 /// Sockets are what a running program left there; Docker passes over them too.
 #[cfg(unix)]
-fn is_socket(metadata: &Metadata) -> bool {
+fn is_socket(file_type: FileType) -> bool {
     use std::os::unix::fs::FileTypeExt as _;
-    metadata.file_type().is_socket()
+    file_type.is_socket()
 }
 
 #[cfg(not(unix))]
-fn is_socket(_: &Metadata) -> bool {
+fn is_socket(_: FileType) -> bool {
     false
 }
 
@@ -364,11 +368,15 @@ impl<'a> Known<'a> {
         }))
     }
 
-    fn id(&self, dir: &Path, path: &str) -> Result<ObjectId, ContextError> {
-        let in_repo = format!("{}{path}", self.prefix);
-        match self.checkout.unchanged(&in_repo) {
-            Some(id) => Ok(id.clone()),
-            None => Ok(self.repo.hash_object(&dir.join(path), &in_repo)?),
-        }
+    fn unchanged(&self, path: &str) -> Option<(Mode, ObjectId)> {
+        self.checkout.unchanged(&self.in_repo(path))
+    }
+
+    fn hashed(&self, on_disk: &Path, path: &str) -> Result<ObjectId, ContextError> {
+        Ok(self.repo.hash_object(on_disk, &self.in_repo(path))?)
+    }
+
+    fn in_repo(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
     }
 }

@@ -15,7 +15,7 @@ use gix::{
 
 use refit_oci::ObjectId;
 
-use crate::{Entry, GitError, Head, Mode, Repo, id, tree};
+use crate::{Entry, GitError, Mode, Repo, id, tree};
 
 /// One path that differs from HEAD.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,21 +40,31 @@ pub enum ChangeKind {
 }
 
 /// What is checked out of HEAD, and what differs from it.
-#[derive(Debug)]
 pub struct Checkout {
-    /// In bytewise order of their paths.
-    head: Vec<Entry>,
+    /// Of what does not differ, the index has what HEAD has.
+    index: gix::worktree::Index,
     changed: BTreeSet<String>,
 }
 
 impl Checkout {
-    /// The object id of a file, if it is as HEAD has it.
-    pub fn unchanged(&self, path: &str) -> Option<&ObjectId> {
-        let at = self
-            .head
-            .binary_search_by(|entry| entry.path.as_str().cmp(path));
-        let entry = &self.head[at.ok()?];
-        (!self.changed.contains(path)).then_some(&entry.id)
+    /// The mode and the object id of a file or symlink, if it is as HEAD has it.
+    pub fn unchanged(&self, path: &str) -> Option<(Mode, ObjectId)> {
+        let entry = self.index.entry_by_path(path.into())?;
+        let is_plain =
+            entry.stage() == Stage::Unconflicted && !entry.flags.contains(Flags::INTENT_TO_ADD);
+        let mode = mode_of(entry.mode).filter(|mode| *mode != Mode::Submodule)?;
+        (is_plain && !self.changed.contains(path)).then(|| (mode, id::ours(entry.id)))
+    }
+}
+
+/// None: a whole folder, which only a sparse index holds.
+fn mode_of(mode: IndexMode) -> Option<Mode> {
+    match mode {
+        IndexMode::FILE => Some(Mode::File),
+        IndexMode::FILE_EXECUTABLE => Some(Mode::Executable),
+        IndexMode::SYMLINK => Some(Mode::Symlink),
+        IndexMode::COMMIT => Some(Mode::Submodule),
+        _ => None,
     }
 }
 
@@ -74,20 +84,14 @@ impl Repo {
             if entry.flags.contains(Flags::INTENT_TO_ADD) {
                 continue; // `git commit` leaves these out as well
             }
-            let mode = match entry.mode {
-                IndexMode::FILE => Mode::File,
-                IndexMode::FILE_EXECUTABLE => Mode::Executable,
-                IndexMode::SYMLINK => Mode::Symlink,
-                IndexMode::COMMIT => Mode::Submodule,
-                _ => {
-                    // A sparse index holds whole folders outside of the checkout as one entry.
-                    let folder = path.trim_end_matches('/');
-                    staged.extend(tree::list(&repo, entry.id)?.into_iter().map(|below| Entry {
-                        path: format!("{folder}/{}", below.path),
-                        ..below
-                    }));
-                    continue;
-                }
+            let Some(mode) = mode_of(entry.mode) else {
+                // A sparse index holds whole folders outside of the checkout as one entry.
+                let folder = path.trim_end_matches('/');
+                staged.extend(tree::list(&repo, entry.id)?.into_iter().map(|below| Entry {
+                    path: format!("{folder}/{}", below.path),
+                    ..below
+                }));
+                continue;
             };
             staged.push(Entry {
                 path,
@@ -126,13 +130,10 @@ impl Repo {
         if let Some(known) = first.as_ref().filter(|_| once) {
             return Ok(Arc::clone(known));
         }
-        let head = match self.head()? {
-            Head::Commit { id, .. } => self.tree(&id)?,
-            Head::Unborn { .. } => Vec::new(),
-        };
         let changes = self.worktree_changes()?.into_iter();
+        let index = self.handle().index_or_empty();
         let checkout = Arc::new(Checkout {
-            head,
+            index: index.map_err(GitError::reading("the index"))?,
             changed: changes.map(|change| change.path).collect(),
         });
         *first = once.then(|| Arc::clone(&checkout));

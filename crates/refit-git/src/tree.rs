@@ -173,22 +173,37 @@ pub(crate) fn object<'repo>(
 
 /// Everything below a tree.
 pub(crate) fn list(repo: &gix::Repository, root: gix::ObjectId) -> Result<Vec<Entry>, GitError> {
+    // In the order of trees, which is that of whole paths: what lies behind a folder waits until all in it is listed.
     let mut entries = Vec::new();
-    let mut pending = vec![(String::new(), root)];
-    while let Some((prefix, tree)) = pending.pop() {
+    let mut pending = vec![Listed::Folder(String::new(), root)];
+    while let Some(next) = pending.pop() {
+        let (prefix, tree) = match next {
+            Listed::Entry(entry) => {
+                entries.push(entry);
+                continue;
+            }
+            Listed::Folder(prefix, tree) => (prefix, tree),
+        };
+        let before = pending.len();
         for entry in children(repo, tree)?.iter() {
-            let entry = entry.map_err(GitError::reading(format!("tree `{tree}`")))?;
+            let entry =
+                entry.map_err(|error| GitError::reading(format!("tree `{tree}`"))(error))?;
             let path = join(&prefix, entry.filename())?;
             let id = entry.object_id();
-            match mode(entry.mode().kind()) {
-                None => pending.push((path, id)),
-                Some(mode) => entries.push(Entry {
+            let listed = match mode(entry.mode().kind()) {
+                None => Listed::Folder(path, id),
+                Some(mode) => Listed::Entry(Entry {
                     path,
                     mode,
                     id: id::ours(id),
                 }),
+            };
+            match listed {
+                Listed::Entry(entry) if pending.len() == before => entries.push(entry),
+                listed => pending.push(listed),
             }
         }
+        pending[before..].reverse();
         if entries.len() + pending.len() > MAX_ENTRIES {
             return Err(GitError::TooLarge {
                 id: id::ours(root),
@@ -196,8 +211,17 @@ pub(crate) fn list(repo: &gix::Repository, root: gix::ObjectId) -> Result<Vec<En
             });
         }
     }
-    entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    // Only a tree that git would not have written is in another order.
+    if !entries.is_sorted_by(|a, b| a.path <= b.path) {
+        entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    }
     Ok(entries)
+}
+
+/// What a tree holds, as far as it is listed.
+enum Listed {
+    Entry(Entry),
+    Folder(String, gix::ObjectId),
 }
 
 pub(crate) fn children(

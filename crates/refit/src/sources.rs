@@ -1,6 +1,8 @@
 //! What of ours goes into an image: its Dockerfile, and the files of its context that an instruction can see.
 
-use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, thread,
+};
 
 use refit_context::{ContextEntry, EntryKind, Ignore, Location, select};
 use refit_deps::{
@@ -17,6 +19,34 @@ use crate::{
     error::CommandError,
     project::{Project, Snapshot},
 };
+
+/// How many images a thread gets at least: fewer are looked at before it runs.
+const LEAST_SHARE: usize = 32;
+
+/// The sources of all targets of many images, in their order.
+pub(crate) fn of_all(
+    project: &Project,
+    snapshot: &Snapshot,
+    images: &[&Image],
+) -> Vec<BTreeMap<Platform, Source>> {
+    let n_threads = thread::available_parallelism().map_or(1, usize::from);
+    let share = images.len().div_ceil(n_threads).max(LEAST_SHARE);
+    let of_share = |images: &[&Image]| -> Vec<_> {
+        let all = images.iter().map(|image| sources(project, snapshot, image));
+        all.collect()
+    };
+    let mut shares = images.chunks(share);
+    thread::scope(|threads| {
+        let own = shares.next().unwrap_or_default();
+        let of_share = &of_share;
+        let others: Vec<_> = shares.map(|s| threads.spawn(move || of_share(s))).collect();
+        let mut all = of_share(own);
+        for other in others {
+            all.extend(other.join().expect("listing never panics"));
+        }
+        all
+    })
+}
 
 /// The sources of all targets of an image. A target whose Dockerfile or context can't be read has none.
 pub(crate) fn sources(
@@ -353,7 +383,7 @@ fn dockerfile_id(
             let (repo, path) = (&project.repo, clean(&image.dockerfile));
             // To read a file as git would costs more than to look what git knows.
             match repo.checkout()?.unchanged(&path) {
-                Some(id) => Ok(id.clone()),
+                Some((_, id)) => Ok(id),
                 None => Ok(repo.hash_object(&root.join(&path), &path)?),
             }
         }

@@ -146,12 +146,12 @@ fn targets<'s>(
     detail: Detail,
 ) -> (Vec<Target<'s>>, bool) {
     let (mut targets, mut failed) = (Vec::new(), false);
-    for image in images {
+    let all = match detail {
+        Detail::Explained => vec![BTreeMap::new(); images.len()],
+        Detail::Id => sources::of_all(project, snapshot, images),
+    };
+    for (image, mut sources) in images.iter().zip(all) {
         let mut said = BTreeSet::new();
-        let mut sources = match detail {
-            Detail::Explained => BTreeMap::new(),
-            Detail::Id => sources::sources(project, snapshot, image),
-        };
         for platform in &image.platforms {
             let target = match (sources.remove(platform), detail) {
                 (Some(source), _) => Ok((source, None)),

@@ -18,10 +18,9 @@ pub(crate) type Touched<'s> = Vec<(&'s Image, BTreeMap<Platform, Source>)>;
 
 /// Every image that can be built.
 pub(super) fn all<'s>(project: &Project, snapshot: &'s Snapshot) -> Touched<'s> {
-    let images = snapshot.inventory.images.iter();
-    images
-        .map(|image| (image, sources::sources(project, snapshot, image)))
-        .collect()
+    let images: Vec<&Image> = snapshot.inventory.images.iter().collect();
+    let sources = sources::of_all(project, snapshot, &images);
+    images.into_iter().zip(sources).collect()
 }
 
 /// The images of which the commit's first parent has another source, or none. A commit that changes the configuration
