@@ -1,4 +1,4 @@
-//! Moves tags, image by image, a child's never before its parent's. A tag that holds something else than the plan
+//! Moves tags, a child's never before its parent's. A tag that holds something else than the plan
 //! expects stays where it is.
 
 mod index;
@@ -10,6 +10,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use futures_util::{StreamExt as _, stream};
 use refit_deps::{
     plan::{Plan, PlannedPublication, Step, outcome},
     publication,
@@ -24,6 +25,9 @@ pub use provenance::signed_tag;
 pub(super) use provenance::{PREDICATE_TYPE, named, package_url};
 use tags::{Moves, Tags};
 
+/// How many images are published at the same time: nearly all of that is waiting for registries.
+const AT_ONCE: usize = 8;
+
 /// Publishes every image of the plan whose targets came out well.
 pub(super) async fn all(
     plan: &Plan,
@@ -31,37 +35,95 @@ pub(super) async fn all(
     stuck: &mut BTreeSet<String>,
     site: &Site<'_>,
 ) -> Result<Vec<Published>, Failed> {
-    let mut published: Vec<Published> = Vec::new();
+    let mut steps: BTreeMap<&str, Vec<&Step>> = BTreeMap::new();
+    for step in &plan.steps {
+        steps.entry(&step.target.image).or_default().push(step);
+    }
+    let mut published: Vec<Option<Published>> = vec![None; plan.publications.len()];
     let mut records = Vec::new();
     let unreachable = Mutex::default();
-    for publication in &plan.publications {
-        let steps: Vec<&Step> = plan
-            .steps
-            .iter()
-            .filter(|s| s.target.image == publication.image)
-            .collect();
-        let names: BTreeSet<&str> = stuck.iter().map(String::as_str).collect();
-        let stuck_parent = outcome::stuck_parent(&steps, &names);
-        let image = Image {
-            publication,
-            steps: &steps,
-            results,
-            site,
-            unreachable: &unreachable,
-        };
-        let result = match stuck_parent {
-            Some(parent) => image.nothing(&format!("skipped: its parent {parent} did not move")),
-            None => image.publish(&mut records).await?,
-        };
-        if result.failed.is_some() {
-            stuck.insert(publication.image.clone());
+    let mut stopped = None;
+    // Decisions are kept one after the other, and the first that can't be is the end.
+    let is_decided = plan.publications.iter().any(|p| p.promotes.is_some());
+    let at_once = if is_decided { 1 } else { AT_ONCE };
+    'turns: for images in in_turn(plan, &steps) {
+        let before = stuck.clone();
+        let names: BTreeSet<&str> = before.iter().map(String::as_str).collect();
+        let unreachable = &unreachable;
+        let images = images.into_iter().map(|at| {
+            let publication = &plan.publications[at];
+            let steps = steps.get(publication.image.as_str());
+            let steps = steps.map_or(&[][..], Vec::as_slice);
+            let image = Image {
+                publication,
+                steps,
+                results,
+                site,
+                unreachable,
+            };
+            let stuck_parent = outcome::stuck_parent(steps, &names);
+            async move {
+                let mut records = Vec::new();
+                let result = match stuck_parent {
+                    Some(parent) => {
+                        Ok(image.nothing(&format!("skipped: its parent {parent} did not move")))
+                    }
+                    None => image.publish(&mut records).await,
+                };
+                (at, result, records)
+            }
+        });
+        let mut results = stream::iter(images).buffered(at_once);
+        while let Some((at, result, more)) = results.next().await {
+            records.extend(more);
+            match result {
+                Ok(result) => {
+                    if result.failed.is_some() {
+                        stuck.insert(result.image.clone());
+                    }
+                    published[at] = Some(result);
+                }
+                Err(failed) => stopped = stopped.or(Some(failed)),
+            }
+            if at_once == 1 && stopped.is_some() {
+                break 'turns;
+            }
         }
-        published.push(result);
+        if stopped.is_some() {
+            break;
+        }
     }
+    // What was published before is not undone by what stopped the rest.
     if !records.is_empty() {
         site.workshop.keep(&records)?;
     }
-    Ok(published)
+    match stopped {
+        None => Ok(published.into_iter().flatten().collect()),
+        Some(failed) => Err(failed),
+    }
+}
+
+/// The places of the images among the plan's publications: first those that are built on no other of them, then those that
+/// are built on them alone, and so on. What is in one part may be published at once.
+fn in_turn(plan: &Plan, steps: &BTreeMap<&str, Vec<&Step>>) -> Vec<Vec<usize>> {
+    let mut turns: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut all: Vec<Vec<usize>> = Vec::new();
+    for (at, publication) in plan.publications.iter().enumerate() {
+        let of_image = steps.get(publication.image.as_str());
+        let parents = of_image
+            .into_iter()
+            .flatten()
+            .flat_map(|s| outcome::parents(s));
+        // Parents come first in a plan.
+        let turns_of_parents = parents.filter_map(|parent| turns.get(parent.image.as_str()));
+        let turn = turns_of_parents.max().map_or(0, |turn| turn + 1);
+        turns.insert(&publication.image, turn);
+        if all.len() <= turn {
+            all.resize_with(turn + 1, Vec::new);
+        }
+        all[turn].push(at);
+    }
+    all
 }
 
 /// Why an image was not published.

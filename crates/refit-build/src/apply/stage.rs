@@ -1,6 +1,8 @@
 //! Pushes a finished target under its staging tag: layers the registry lacks, the config, then the manifest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use refit_deps::{
     image::Image,
@@ -14,6 +16,9 @@ use refit_registry::{BlobSource, Place};
 use super::{Failed, Site, attest, pinned};
 use crate::engine::{Built, BuiltLayer, LayerSource, PinnedBase};
 
+/// How many layers of a target are on their way at the same time. None is held in memory: files are streamed.
+const AT_ONCE: usize = 4;
+
 /// Pushes and tags; returns the manifest's digest.
 pub(super) async fn push(
     step: &Step,
@@ -24,9 +29,15 @@ pub(super) async fn push(
     site: &Site<'_>,
 ) -> Result<Digest, Failed> {
     let registry = site.registries.registry(step.repository.registry());
-    for layer in &built.layers {
-        push_layer(step, bases, layer, site).await?;
-    }
+    // Each once: two pushes of the same would both find it missing.
+    let mut known = BTreeSet::new();
+    let layers = built.layers.iter();
+    let layers = layers.filter(|layer| known.insert(&layer.descriptor.digest));
+    let on_their_way = layers.map(|layer| push_layer(step, bases, layer, site));
+    stream::iter(on_their_way)
+        .buffer_unordered(AT_ONCE)
+        .try_collect::<()>()
+        .await?;
     let config = Descriptor::of(media_type::OCI_CONFIG, &built.config);
     let pushed = registry
         .push_blob(&step.repository, &config, built.config.clone().into())
