@@ -39,6 +39,7 @@ pub(super) async fn build(
     log: &mut (dyn Write + Send),
 ) -> Result<Made, Broken> {
     let mut in_the_way = None;
+    let mut _turn = None;
     if let Action::Rebase(rebase) = &step.action {
         match rebase::rebase(step, rebase, (settled, pins), site, log).await {
             Ok(made) => return Ok(made),
@@ -49,6 +50,7 @@ pub(super) async fn build(
                     let _ = writeln!(log, "{line}");
                 }
                 in_the_way = Some(why);
+                _turn = waited.during(site.control.turn(site.slots)).await;
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -13,6 +13,7 @@ use refit_deps::{
     record::{FailureClass, FailureRecord, Record},
 };
 use refit_oci::Digest;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::{Failed, Site};
@@ -32,6 +33,8 @@ pub struct Control<'a> {
     failures: Option<Failures<'a>>,
     /// Set once something failed.
     failed: AtomicBool,
+    /// A permit for each target that may be built at the same time.
+    turns: OnceLock<Semaphore>,
 }
 
 impl<'a> Control<'a> {
@@ -68,6 +71,13 @@ impl<'a> Control<'a> {
     /// Something failed.
     pub(super) fn note_failure(&self) {
         self.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until fewer than `slots` targets are built. Others only move what is there, and wait for no turn.
+    pub(super) async fn turn(&self, slots: usize) -> Option<SemaphorePermit<'_>> {
+        let turns = self.turns.get_or_init(|| Semaphore::new(slots.max(1)));
+        // Nobody closes it.
+        turns.acquire().await.ok()
     }
 
     /// How long the image's targets may take.

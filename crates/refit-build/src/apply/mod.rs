@@ -314,6 +314,8 @@ pub struct Site<'a> {
     pub scratch: PathBuf,
     /// How many targets are built at once.
     pub slots: usize,
+    /// How many are under way at once, those that are built and those of which registries have all that it takes.
+    pub at_once: usize,
     /// How the run is steered.
     pub control: Control<'a>,
     /// The key that statements are signed with.
@@ -351,15 +353,17 @@ async fn build(
     for wave in 1..=waves {
         let steps: Vec<&Step> = plan.steps.iter().filter(|step| step.wave == wave).collect();
         let results = &way.results;
-        let builds = steps
-            .iter()
-            .map(|step| target::attempt(step, results, unmirrored, site));
-        let finished: Vec<target::Finished> = stream::iter(builds)
-            .buffered(site.slots.max(1))
+        let builds = steps.iter().enumerate().map(|(at, step)| async move {
+            (at, target::attempt(step, results, unmirrored, site).await)
+        });
+        let mut finished: Vec<(usize, target::Finished)> = stream::iter(builds)
+            .buffer_unordered(site.at_once.max(site.slots).max(1))
             .collect()
             .await;
+        // As the plan has them, whoever was the first.
+        finished.sort_unstable_by_key(|(at, _)| *at);
         let mut records = Vec::new();
-        for finished in finished {
+        for (_, finished) in finished {
             records.extend(finished.records);
             site.workshop.done(&finished.done);
             let target = finished.done.target.clone();

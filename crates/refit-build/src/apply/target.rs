@@ -37,6 +37,10 @@ pub(super) async fn attempt(
     unmirrored: &Unmirrored,
     site: &Site<'_>,
 ) -> Finished {
+    let _turn = match step.action {
+        Action::Rebuild => site.control.turn(site.slots).await,
+        Action::Rebase(_) | Action::Publish { .. } => None,
+    };
     if let Some(why) = site.control.stopped() {
         return skipped(step, site, why);
     }

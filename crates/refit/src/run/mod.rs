@@ -43,6 +43,8 @@ pub(crate) use shown::{announce, show_applied, show_plan, show_published};
 
 /// How many targets are built at the same time on this machine.
 const SLOTS: usize = 2;
+/// How many targets are under way at the same time, with those that are rebased or published as they are.
+const AT_ONCE: usize = 8;
 
 /// How often a sweep that has nothing to do records that it was there: the records of every quarter of an hour would
 /// outgrow those of builds.
@@ -137,6 +139,7 @@ pub(crate) async fn apply(
         clock: &clock,
         scratch: scratch.path().to_owned(),
         slots: steering.jobs.unwrap_or(SLOTS.max(engines.n_slots())),
+        at_once: steering.jobs.unwrap_or(AT_ONCE),
         control,
         signer: signer.as_ref(),
     };
