@@ -118,6 +118,17 @@ impl Bases {
         let unpinned = || BaseError::Unpinned(written.to_owned());
         let pin = self.pins.get(&found).ok_or_else(unpinned)?.clone();
         let image = Arc::new(self.handle.block_on(read_image(&pin))?);
+        self.know(found, &pin, &image);
+        Ok(image)
+    }
+
+    /// The same knowing one of the images, which was read before.
+    pub(crate) fn knowing(mut self, pin: &PinnedBase, image: &Arc<BaseImage>) -> Self {
+        self.know(pin.found_index, pin, image);
+        self
+    }
+
+    fn know(&mut self, found: usize, pin: &PinnedBase, image: &Arc<BaseImage>) {
         for (diff_id, descriptor) in image.config.rootfs.diff_ids.iter().zip(&image.layers) {
             let place = || Place {
                 registry: Arc::clone(&pin.registry),
@@ -126,8 +137,7 @@ impl Bases {
             };
             self.layers.entry(diff_id.clone()).or_insert_with(place);
         }
-        self.images.insert(found, Arc::clone(&image));
-        Ok(image)
+        self.images.insert(found, Arc::clone(image));
     }
 
     /// The tree of an image.

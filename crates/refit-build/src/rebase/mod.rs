@@ -142,7 +142,7 @@ impl Rebaser {
                 .iter()
                 .any(|step| step.makes != Makes::Nothing)
         {
-            self.prove_layers(subject, (&old, &new), &replays, &own)
+            self.prove_layers(subject, [&old, &new, &published], &replays, &own)
                 .await?;
         }
         Ok(assemble(&published.config, &own, replays, &new))
@@ -165,7 +165,7 @@ impl Rebaser {
     async fn prove_layers(
         &self,
         subject: &Subject,
-        (old, new): (&BaseImage, &BaseImage),
+        [old, new, published]: [&Arc<BaseImage>; 3],
         replays: &(Replay, Replay),
         own: &Own<'_>,
     ) -> Result<(), RebaseError> {
@@ -190,7 +190,8 @@ impl Rebaser {
         };
         let mut own_tables = BTreeMap::new();
         for diff_id in own.diff_ids {
-            own_tables.insert(diff_id, self.table(&subject.published, diff_id).await?);
+            let table = self.table((&subject.published, published), diff_id);
+            own_tables.insert(diff_id, table.await?);
         }
         let members = |diff_id: &Digest| own_tables.get(diff_id).cloned();
         Ok(proof::by_layers(bases, both, &own.made, &members)?)
@@ -218,14 +219,14 @@ impl Rebaser {
     async fn tree(
         &self,
         pin: &PinnedBase,
-        image: &BaseImage,
+        image: &Arc<BaseImage>,
     ) -> Result<Arc<FileTable>, RebaseError> {
         let trees = || self.trees.lock().unwrap_or_else(PoisonError::into_inner);
         let diff_ids = &image.config.rootfs.diff_ids;
         if let Some((_, tree)) = trees().iter().find(|(of, _)| of == diff_ids) {
             return Ok(Arc::clone(tree));
         }
-        let tree = self.read(pin, |bases| bases.tree(0, "the base")).await?;
+        let tree = { self.read(pin, image, |bases| bases.tree(0, "the base")) }.await?;
         let tree = Arc::new(tree);
         let mut trees = trees();
         if trees.len() == N_TREES {
@@ -238,24 +239,22 @@ impl Rebaser {
     /// The table of a layer of an image.
     async fn table(
         &self,
-        pin: &PinnedBase,
+        (pin, image): (&PinnedBase, &Arc<BaseImage>),
         diff_id: &Digest,
     ) -> Result<Arc<LayerTable>, RebaseError> {
         if let Some(table) = self.tables.get(diff_id) {
             return Ok(table);
         }
         let diff_id = diff_id.clone();
-        self.read(pin, move |bases| {
-            bases.image(0, "the published image")?;
-            bases.table(&diff_id)
-        })
-        .await
+        self.read(pin, image, move |bases| bases.table(&diff_id))
+            .await
     }
 
     /// Reads layers of an image, on a thread that may block.
     async fn read<T: Send + 'static>(
         &self,
         pin: &PinnedBase,
+        image: &Arc<BaseImage>,
         read: impl FnOnce(&mut Bases) -> Result<T, crate::native::bases::BaseError> + Send + 'static,
     ) -> Result<T, RebaseError> {
         let (handle, tables) = (Handle::current(), self.tables.clone());
@@ -263,7 +262,11 @@ impl Rebaser {
             found_index: 0,
             ..pin.clone()
         };
-        let done = task::spawn_blocking(move || read(&mut Bases::new(handle, tables, &[pin])));
+        let image = Arc::clone(image);
+        let done = task::spawn_blocking(move || {
+            let bases = Bases::new(handle, tables, std::slice::from_ref(&pin));
+            read(&mut bases.knowing(&pin, &image))
+        });
         let done = done.await.map_err(|e| RebaseError::Unreadable(e.into()))?;
         done.map_err(|e| RebaseError::Unreadable(e.into()))
     }
