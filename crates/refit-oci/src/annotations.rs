@@ -11,6 +11,13 @@ pub const REVISION: &str = "org.opencontainers.image.revision";
 /// OCI layouts: the name of an entry of `index.json`.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
+/// BuildKit, on an index's entry for what it attests: that it is such a one.
+pub const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+/// BuildKit, on the same: the manifest that the attestation is about.
+pub const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
+/// BuildKit, on a layer with a statement: the type of its predicate, which readers of attestations go by.
+pub const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
+
 /// On manifests and indexes: the image's name in its repository's inventory.
 pub const IMAGE: &str = "dev.refit.image";
 /// On manifests: the source id (`s1:…`).

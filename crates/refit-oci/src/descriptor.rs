@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Platform};
+use crate::{Digest, Platform, annotations};
 
 /// An OCI content descriptor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ impl Descriptor {
     /// BuildKit's attestation manifests sit in an index under the platform `unknown/unknown`.
     pub fn is_attestation(&self) -> bool {
         self.annotations
-            .get("vnd.docker.reference.type")
+            .get(annotations::REFERENCE_TYPE)
             .is_some_and(|t| t == "attestation-manifest")
             || self.platform.as_ref().is_some_and(|p| p.os == "unknown")
     }

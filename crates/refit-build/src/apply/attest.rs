@@ -7,18 +7,17 @@
 use std::collections::BTreeMap;
 
 use refit_deps::pin::Pin;
-use refit_oci::{Descriptor, Digest, Document, Exact, Manifest, Platform, Repository, media_type};
+use refit_oci::{
+    Descriptor, Digest, Document, Exact, Manifest, Platform, Repository, annotations, media_type,
+};
 use refit_registry::{Registry, RegistryError};
 use serde_json::{Value, json};
 
-use super::publish::{PREDICATE_TYPE, named, package_url};
+use super::publish::{named, package_url};
 use crate::engine::Attested;
 
 /// What BuildKit calls such a manifest.
 const ARTIFACT: &str = "application/vnd.docker.attestation.manifest.v1+json";
-/// BuildKit's keys of an index's entry for it.
-const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
-pub(super) const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 
 /// Attaches statements to a manifest that is about to be pushed.
 pub(super) async fn push(
@@ -34,7 +33,10 @@ pub(super) async fn push(
     for attested in attested {
         let statement = retold(attested, (repository, &manifest.digest), pins);
         let mut layer = Descriptor::of(media_type::IN_TOTO, &statement);
-        let kind = (PREDICATE_TYPE.to_owned(), attested.predicate_type.clone());
+        let kind = (
+            annotations::PREDICATE_TYPE.to_owned(),
+            attested.predicate_type.clone(),
+        );
         layer.annotations.extend([kind]);
         let source = statement.into();
         registry.push_blob(repository, &layer, source).await?;
@@ -78,8 +80,14 @@ pub(super) async fn entries(
         let mut entry = attestation.descriptor();
         entry.platform = Some(Platform::new("unknown", "unknown", None));
         entry.annotations = BTreeMap::from([
-            (REFERENCE_TYPE.to_owned(), "attestation-manifest".to_owned()),
-            (REFERENCE_DIGEST.to_owned(), manifest.to_string()),
+            (
+                annotations::REFERENCE_TYPE.to_owned(),
+                "attestation-manifest".to_owned(),
+            ),
+            (
+                annotations::REFERENCE_DIGEST.to_owned(),
+                manifest.to_string(),
+            ),
         ]);
         entries.push(entry);
     }

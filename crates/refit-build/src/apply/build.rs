@@ -39,6 +39,7 @@ pub(super) async fn build(
     log: &mut (dyn Write + Send),
 ) -> Result<Made, Broken> {
     let mut in_the_way = None;
+    // Held until it is built. A step that is a rebuild from the start has had its turn before.
     let mut _turn = None;
     if let Action::Rebase(rebase) = &step.action {
         match rebase::rebase(step, rebase, (settled, pins), site, log).await {

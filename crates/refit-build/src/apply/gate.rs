@@ -7,7 +7,7 @@ use std::{
 };
 
 use refit_deps::{
-    plan::Step,
+    plan::{Action, Step},
     record::{FailureClass, Record},
 };
 use refit_logs::{Outcome as LogOutcome, TargetRecord};
@@ -56,6 +56,14 @@ pub(super) async fn pass(step: &Step, finished: Finished, site: &Site<'_>) -> Fi
         Outcome::Kept(_) | Outcome::Failed(_) | Outcome::Skipped(_) => {
             return Finished { done, records };
         }
+    };
+    if !site.workshop.is_tested(step) {
+        return Finished { done, records };
+    }
+    // What was built has its turn still.
+    let _turn = match step.action {
+        Action::Rebuild => None,
+        Action::Rebase(_) | Action::Publish { .. } => site.control.turn(site.slots).await,
     };
     let printed = Mutex::new(Vec::new());
     let line = |text: &str| {

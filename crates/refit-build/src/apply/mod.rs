@@ -51,7 +51,7 @@ use crate::{
 pub use control::{Broken, Control, Failures, Timeouts};
 pub use found::{Staged, staged};
 pub use mirror::Mirrored;
-pub use publish::signed_tag;
+pub use publish::{copy_published, signed_tag};
 
 /// What a run needs of the world that this crate knows nothing of: git, the terminal, the notes.
 pub trait Workshop: Send + Sync {
@@ -65,6 +65,9 @@ pub trait Workshop: Send + Sync {
 
     /// The source of a step, its context packed into `work_dir`.
     fn prepare(&self, step: &Step, work_dir: &Path) -> Result<Prepared, Failed>;
+
+    /// Whether the image has a `test`.
+    fn is_tested(&self, step: &Step) -> bool;
 
     /// Runs the image's `test` on a built manifest that is about to be published; what it prints goes to `line`.
     fn test<'w>(
@@ -314,7 +317,8 @@ pub struct Site<'a> {
     pub scratch: PathBuf,
     /// How many targets are built at once.
     pub slots: usize,
-    /// How many are under way at once, those that are built and those of which registries have all that it takes.
+    /// How many are under way at once, with those of which registries have all that it takes; and how many images are
+    /// published at once. At least `slots`.
     pub at_once: usize,
     /// How the run is steered.
     pub control: Control<'a>,
@@ -357,7 +361,7 @@ async fn build(
             (at, target::attempt(step, results, unmirrored, site).await)
         });
         let mut finished: Vec<(usize, target::Finished)> = stream::iter(builds)
-            .buffer_unordered(site.at_once.max(site.slots).max(1))
+            .buffer_unordered(site.at_once.max(1))
             .collect()
             .await;
         // As the plan has them, whoever was the first.

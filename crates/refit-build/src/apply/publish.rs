@@ -22,11 +22,9 @@ use refit_platform::Target;
 use super::{Failed, Outcome, Published, Site, pinned};
 use provenance::Provenance;
 pub use provenance::signed_tag;
-pub(super) use provenance::{PREDICATE_TYPE, named, package_url};
+pub(super) use provenance::{named, package_url};
+pub use tags::copy_published;
 use tags::{Moves, Tags};
-
-/// How many images are published at the same time: nearly all of that is waiting for registries.
-const AT_ONCE: usize = 8;
 
 /// Publishes every image of the plan whose targets came out well.
 pub(super) async fn all(
@@ -43,10 +41,10 @@ pub(super) async fn all(
     let mut records = Vec::new();
     let unreachable = Mutex::default();
     let mut stopped = None;
-    // Decisions are kept one after the other, and the first that can't be is the end.
+    // Decisions are kept one after the other, and the first that can't be is the end: nothing else ends it.
     let is_decided = plan.publications.iter().any(|p| p.promotes.is_some());
-    let at_once = if is_decided { 1 } else { AT_ONCE };
-    'turns: for images in in_turn(plan, &steps) {
+    let at_once = if is_decided { 1 } else { site.at_once.max(1) };
+    for images in in_turn(plan, &steps) {
         let before = stuck.clone();
         let names: BTreeSet<&str> = before.iter().map(String::as_str).collect();
         let unreachable = &unreachable;
@@ -85,8 +83,8 @@ pub(super) async fn all(
                 }
                 Err(failed) => stopped = stopped.or(Some(failed)),
             }
-            if at_once == 1 && stopped.is_some() {
-                break 'turns;
+            if stopped.is_some() {
+                break;
             }
         }
         if stopped.is_some() {

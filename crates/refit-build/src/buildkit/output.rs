@@ -5,14 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use refit_oci::{Descriptor, Digest, Document, ImageConfig, Manifest, Platform, media_type};
+use refit_oci::{
+    Descriptor, Digest, Document, ImageConfig, Manifest, Platform, annotations, media_type,
+};
 use refit_platform::satisfies;
 use refit_registry::{RegistryError, loopback::Pushed};
 
 use crate::engine::{Attested, Built, BuiltLayer, EngineError, LayerSource, PinnedBase, Recipe};
-
-/// BuildKit's key for what kind of statement a layer is.
-const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 
 /// Configs above this many bytes are refused.
 const CONFIG_LIMIT: u64 = 4 << 20;
@@ -135,7 +134,7 @@ fn attested(pushed: &Pushed) -> Result<Vec<Attested>, EngineError> {
             attested.push(Attested {
                 predicate_type: layer
                     .annotations
-                    .get(PREDICATE_TYPE)
+                    .get(annotations::PREDICATE_TYPE)
                     .cloned()
                     .unwrap_or_default(),
                 statement: fs::read(sent).map_err(|source| io_error(sent, source))?,

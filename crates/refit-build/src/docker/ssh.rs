@@ -2,23 +2,20 @@
 //!
 //! `ssh` itself knows the keys, the agent, the known hosts and the user's `~/.ssh/config`; nothing of that is read here.
 
-use std::{
-    fmt,
-    future::Future,
-    io,
-    pin::Pin,
-    process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+mod connection;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, io, process::Stdio, time::Duration};
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
-    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
+    io::AsyncReadExt as _,
+    process::{Child, ChildStderr, Command},
     task::JoinHandle,
     time::timeout,
 };
+
+pub(crate) use connection::SshConnection;
 
 /// What Docker's client tells `ssh` as well: no connection that hangs, no terminal. And a host that is gone is noticed.
 const OPTIONS: [&str; 5] = [
@@ -34,9 +31,6 @@ const WORDS: usize = 4096;
 
 /// How long a forward may take.
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// How long `ssh` may take to end once its connection has. What a control master holds open for later is not waited for.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// `ssh://[user@]host[:port][/path/to/docker.sock]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,101 +199,6 @@ pub(crate) struct SshForward {
     _said: JoinHandle<()>,
 }
 
-/// A connection through one `ssh`, which ends with it.
-pub(crate) struct SshConnection {
-    stdin: ChildStdin,
-    stdout: ChildStdout,
-    end: End,
-}
-
-/// A process, and what it says.
-struct Running {
-    child: Child,
-    said: Arc<Mutex<Vec<u8>>>,
-    listening: JoinHandle<()>,
-}
-
-/// How `ssh` ends: with what it has said, unless all went well.
-enum End {
-    /// It runs.
-    Open(Option<Running>),
-    /// It is waited for.
-    Ending(Pin<Box<dyn Future<Output = Option<String>> + Send>>),
-    /// It said this.
-    Ended(Option<String>),
-}
-
-impl SshConnection {
-    fn spawn(mut command: Command) -> io::Result<Self> {
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        let mut child = command.spawn().map_err(|error| not_started(&error))?;
-        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        };
-        let said = Arc::default();
-        let listening = tokio::spawn(listen(stderr, Arc::clone(&said)));
-        Ok(Self {
-            stdin,
-            stdout,
-            end: End::Open(Some(Running {
-                child,
-                said,
-                listening,
-            })),
-        })
-    }
-
-    /// Nothing more can be read or written: an error with the words of `ssh`, unless all went well.
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            match &mut self.end {
-                End::Open(open) => {
-                    let Some(running) = open.take() else {
-                        return Poll::Ready(Ok(()));
-                    };
-                    self.end = End::Ending(Box::pin(last_words(running)));
-                }
-                End::Ending(ending) => self.end = End::Ended(ready!(ending.as_mut().poll(cx))),
-                End::Ended(None) => return Poll::Ready(Ok(())),
-                End::Ended(Some(words)) => {
-                    return Poll::Ready(Err(io::Error::other(words.clone())));
-                }
-            }
-        }
-    }
-}
-
-/// Keeps the end of what is said.
-async fn listen(mut stderr: ChildStderr, said: Arc<Mutex<Vec<u8>>>) {
-    let mut piece = [0; 1024];
-    while let Ok(read @ 1..) = stderr.read(&mut piece).await {
-        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.extend_from_slice(&piece[..read]);
-        let too_many = said.len().saturating_sub(WORDS);
-        said.drain(..too_many);
-    }
-}
-
-async fn last_words(running: Running) -> Option<String> {
-    let Running {
-        mut child,
-        said,
-        listening,
-    } = running;
-    let status = timeout(LAST_WORDS, child.wait()).await;
-    if matches!(&status, Ok(Ok(status)) if status.success()) {
-        return None;
-    }
-    let _ = timeout(LAST_WORDS, listening).await;
-    let said = said.lock().unwrap_or_else(PoisonError::into_inner);
-    Some(words(&said))
-}
-
 /// `ssh: me@host: Permission denied (publickey).`
 fn words(said: &[u8]) -> String {
     let said = String::from_utf8_lossy(said);
@@ -322,103 +221,4 @@ fn words(said: &[u8]) -> String {
 
 fn not_started(error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot run `ssh`: {error}"))
-}
-
-impl AsyncRead for SshConnection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stdout).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before || buffer.remaining() == 0 {
-            return Poll::Ready(Ok(()));
-        }
-        self.poll_end(cx)
-    }
-}
-
-impl AsyncWrite for SshConnection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match ready!(Pin::new(&mut self.stdin).poll_write(cx, bytes)) {
-            Ok(written) => Poll::Ready(Ok(written)),
-            // A pipe that broke says less than the one that let go of it.
-            Err(error) => match ready!(self.poll_end(cx)) {
-                Ok(()) => Poll::Ready(Err(error)),
-                Err(words) => Poll::Ready(Err(words)),
-            },
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stdin).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stdin).poll_shutdown(cx)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn arguments(text: &str) -> Result<Vec<String>, &'static str> {
-        let host = SshHost::parse(text)?;
-        assert_eq!(
-            host.to_string(),
-            format!("ssh://{}", text.trim_end_matches('/'))
-        );
-        let command = host.command(&[]);
-        let args = command.as_std().get_args().skip(OPTIONS.len());
-        Ok(args.map(|a| a.to_string_lossy().into_owned()).collect())
-    }
-
-    #[test]
-    fn a_host_is_an_operand_and_nothing_becomes_an_option() {
-        for (text, expect) in [
-            ("build-machine", Ok("-- build-machine")),
-            (
-                "me@build.example.com:2222/",
-                Ok("-l me -p 2222 -- build.example.com"),
-            ),
-            ("me@[fe80::1%eth0]:22", Ok("-l me -p 22 -- fe80::1%eth0")),
-            ("host/run/user/1000/docker.sock", Ok("-- host")),
-            ("-oProxyCommand=x", Err("it names no host")),
-            ("-oProxyCommand=x@host", Err("its user is no name")),
-            (
-                "me:secret@host",
-                Err("a password can't be given, `ssh` takes keys"),
-            ),
-            ("host:ssh", Err("its port is no number from 0 to 65535")),
-            ("host/$(reboot)", Err("its path is none of a socket")),
-            ("a b", Err("it names no host")),
-            ("[::1", Err("its `[` is never closed")),
-            ("", Err("it names no host")),
-        ] {
-            let args = arguments(text).map(|args| args.join(" "));
-            assert_eq!(args, expect.map(str::to_owned), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_port_over_there_is_read_from_what_ssh_says() {
-        let said =
-            "Warning: added\r\nAllocated port 39017 for remote forward to 127.0.0.1:5000\r\n";
-        assert_eq!(allocated(said), Some(39017));
-        assert_eq!(
-            allocated("Allocated port 39"),
-            None,
-            "the rest is under way"
-        );
-        assert_eq!(
-            words(b"ssh: connect to host x port 22: Connection refused\r\n"),
-            "`ssh` says: connect to host x port 22: Connection refused"
-        );
-    }
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
-use refit_oci::{Descriptor, Digest, Platform, Reference};
+use refit_oci::{Descriptor, Digest, Platform, Reference, annotations};
 use serde_json::Value;
 
 use super::Recipe;
@@ -16,8 +16,6 @@ use super::Recipe;
 pub const LIMIT: u64 = 16 << 20;
 /// The layers' media type in an attestation manifest.
 const IN_TOTO: &str = "application/vnd.in-toto+json";
-/// On such a layer: what the statement is about.
-const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 /// The predicates that are read.
 const PREDICATES: [&str; 2] = [
     "https://slsa.dev/provenance/v0.2",
@@ -52,7 +50,7 @@ pub struct Material {
 
 /// Whether a layer of an attestation manifest is a provenance statement.
 pub fn is_provenance(layer: &Descriptor) -> bool {
-    let about = layer.annotations.get(PREDICATE_TYPE);
+    let about = layer.annotations.get(annotations::PREDICATE_TYPE);
     layer.media_type == IN_TOTO && about.is_some_and(|about| PREDICATES.contains(&about.as_str()))
 }
 

@@ -14,8 +14,6 @@ use refit_oci::{Digest, Document, annotations};
 
 pub use known::{Known, Since, Window};
 
-/// What attestations of an index say of themselves, as BuildKit writes it.
-const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 /// How tags of what is attached to a document begin, before its hex digits.
 const ATTACHED: &str = "sha256-";
 /// How such tags end: the specification's list of referrers, and what cosign attaches.
@@ -71,7 +69,7 @@ impl Content {
                     .manifests
                     .iter()
                     .map(|held| {
-                        let about = held.annotations.get(REFERENCE_DIGEST);
+                        let about = held.annotations.get(annotations::REFERENCE_DIGEST);
                         let about = about.and_then(|digest| digest.parse().ok());
                         (held.digest.clone(), about)
                     })

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use refit_build::apply::copy_published;
 use refit_deps::{
     image::Image,
     record::{PublishRecord, Records},
 };
 use refit_oci::{Digest, Document, Reference, Repository};
-use refit_registry::{Place, Registries, RegistryError};
+use refit_registry::{Registries, RegistryError};
 
 use crate::error::{CommandError, chain};
 
@@ -132,7 +133,7 @@ impl<'a> Mover<'a> {
         ))
     }
 
-    /// Copies what the tags are to hold into every further repository.
+    /// Copies what the tags are to hold into every further repository, with what is said of it.
     pub(super) async fn fill_further(&self, to: &PublishRecord, tags: &mut Tags) {
         let further: BTreeSet<Repository> = tags
             .iter()
@@ -140,7 +141,10 @@ impl<'a> Mover<'a> {
             .map(|(tag, _)| tag.repository().clone())
             .collect();
         for repository in further {
-            let Err(error) = self.fill(&repository, &to.index).await else {
+            // Whoever published it may have signed it.
+            let between = (self.lead.repository(), &repository);
+            let filled = copy_published(self.registries, between, &to.index, true);
+            let Err(error) = filled.await else {
                 continue;
             };
             let of_repository = tags
@@ -148,23 +152,6 @@ impl<'a> Mover<'a> {
                 .filter(|(tag, _)| *tag.repository() == repository);
             of_repository.for_each(|(_, moves)| *moves = Err(behind(&error)));
         }
-    }
-
-    async fn fill(&self, to: &Repository, digest: &Digest) -> Result<(), RegistryError> {
-        let from = self.lead.repository();
-        let source = self.registries.registry(from.registry());
-        let target = self.registries.registry(to.registry());
-        let from = Place {
-            registry: source.as_ref(),
-            repository: from,
-        };
-        let to = Place {
-            registry: target.as_ref(),
-            repository: to,
-        };
-        refit_registry::copy_image(from, to, digest)
-            .await
-            .map(|_| ())
     }
 
     /// Moves them. The lead is read again first: what was decided on is what is moved.

@@ -43,7 +43,8 @@ pub(crate) use shown::{announce, show_applied, show_plan, show_published};
 
 /// How many targets are built at the same time on this machine.
 const SLOTS: usize = 2;
-/// How many targets are under way at the same time, with those that are rebased or published as they are.
+/// How many targets are under way at the same time, with those that are rebased or published as they are; and images whose
+/// tags move. Nearly all of that is waiting for registries.
 const AT_ONCE: usize = 8;
 
 /// How often a sweep that has nothing to do records that it was there: the records of every quarter of an hour would
@@ -130,6 +131,7 @@ pub(crate) async fn apply(
     if kind == RunKind::Sweep {
         control = control.recording(&failed_before);
     }
+    let slots = steering.jobs.unwrap_or(SLOTS.max(engines.n_slots()));
     let site = Site {
         registries: &observer.registries,
         engines: &engines,
@@ -138,8 +140,8 @@ pub(crate) async fn apply(
         run: &run,
         clock: &clock,
         scratch: scratch.path().to_owned(),
-        slots: steering.jobs.unwrap_or(SLOTS.max(engines.n_slots())),
-        at_once: steering.jobs.unwrap_or(AT_ONCE),
+        slots,
+        at_once: steering.jobs.unwrap_or(AT_ONCE.max(slots)),
         control,
         signer: signer.as_ref(),
     };

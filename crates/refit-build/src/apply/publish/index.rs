@@ -13,7 +13,7 @@ use refit_oci::{
 use refit_platform::Target;
 
 use super::{Failed, Image, Outcome, failed};
-use crate::apply::attest::{self, REFERENCE_DIGEST};
+use crate::apply::attest;
 
 impl Image<'_> {
     /// The index that takes the place of `old`.
@@ -201,6 +201,8 @@ fn attested<'i>(
 ) -> impl Iterator<Item = Descriptor> + use<'i> {
     let manifest = manifest.to_string();
     let held = index.into_iter().flat_map(|index| &index.value.manifests);
-    let about = move |held: &&Descriptor| held.annotations.get(REFERENCE_DIGEST) == Some(&manifest);
+    let about = move |held: &&Descriptor| {
+        held.annotations.get(annotations::REFERENCE_DIGEST) == Some(&manifest)
+    };
     held.filter(about).cloned()
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use refit_deps::{pin::Pin, plan::Step};
 use refit_oci::{
     Descriptor, Digest, Document, Exact, Index, Manifest, Platform, Reference, Repository,
-    media_type,
+    annotations, media_type,
 };
 use refit_registry::{Registry, RegistryError};
 use serde_json::{Value, json};
@@ -21,8 +21,6 @@ use crate::{apply::Failed, sign::Signer};
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 /// SLSA provenance, version 1.
 const PREDICATE: &str = "https://slsa.dev/provenance/v1";
-/// BuildKit's key for the predicate's type, which readers of attestations go by.
-pub(in crate::apply) const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 /// What the parameters and dependencies of our builds mean.
 const BUILD_TYPE: &str = "https://refit.dev/build/v1";
 /// Who builds; the engine's name is behind it.
@@ -44,7 +42,7 @@ impl Provenance {
         let statement = statement(image, repository, index);
         let statement = serde_json::to_vec(&statement).expect("a statement has only string keys");
         let mut layer = Descriptor::of(media_type::IN_TOTO, &statement);
-        let predicate = (PREDICATE_TYPE.to_owned(), PREDICATE.to_owned());
+        let predicate = (annotations::PREDICATE_TYPE.to_owned(), PREDICATE.to_owned());
         layer.annotations.extend([predicate.clone()]);
         let config = Descriptor::of(media_type::OCI_EMPTY, EMPTY);
         let manifest = Manifest {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use refit_deps::publication;
 use refit_oci::{Digest, Document, Exact, Index, Reference, Repository, annotations};
-use refit_registry::{Head, Place, RegistryError};
+use refit_registry::{Head, Place, Registries, RegistryError};
 
 use super::{Failed, Image, Stopped, provenance::signed_tag};
 
@@ -190,7 +190,10 @@ impl Image<'_> {
                 unfilled.insert(repository.clone(), why.clone());
                 continue;
             }
-            if let Err(error) = self.fill(lead, repository, digest).await {
+            let with_signature = self.site.signer.is_some();
+            let registries = self.site.registries;
+            let filled = copy_published(registries, (lead, repository), digest, with_signature);
+            if let Err(error) = filled.await {
                 let why = format!("behind: {}", Failed::of(&error).message);
                 if is_down(&error) {
                     self.unreachable().insert(host.to_owned(), why.clone());
@@ -200,43 +203,43 @@ impl Image<'_> {
         }
         unfilled
     }
+}
 
-    async fn fill(
-        &self,
-        from: &Repository,
-        to: &Repository,
-        digest: &Digest,
-    ) -> Result<(), RegistryError> {
-        let source = self.site.registries.registry(from.registry());
-        let target = self.site.registries.registry(to.registry());
-        let from = Place {
-            registry: source.as_ref(),
-            repository: from,
-        };
-        let to = Place {
-            registry: target.as_ref(),
-            repository: to,
-        };
-        refit_registry::copy_image(from, to, digest).await?;
-        // What is said of the index goes along.
-        for referrer in source.referrers(from.repository, digest).await? {
-            let copied = refit_registry::copy_image(from, to, &referrer.digest).await?;
-            if let Document::Manifest(manifest) = copied {
-                target.push_referrer(to.repository, &manifest).await?;
-            }
+/// Copies a published index from one repository to another, with all it holds and all that is said of it.
+pub async fn copy_published(
+    registries: &Registries,
+    (from, to): (&Repository, &Repository),
+    digest: &Digest,
+    with_signature: bool,
+) -> Result<(), RegistryError> {
+    let source = registries.registry(from.registry());
+    let target = registries.registry(to.registry());
+    let from = Place {
+        registry: source.as_ref(),
+        repository: from,
+    };
+    let to = Place {
+        registry: target.as_ref(),
+        repository: to,
+    };
+    refit_registry::copy_image(from, to, digest).await?;
+    for referrer in source.referrers(from.repository, digest).await? {
+        let copied = refit_registry::copy_image(from, to, &referrer.digest).await?;
+        if let Document::Manifest(manifest) = copied {
+            target.push_referrer(to.repository, &manifest).await?;
         }
-        if self.site.signer.is_some() {
-            let tag = signed_tag(digest);
-            let signed = from.repository.tagged(&tag);
-            let signed = signed.expect("hex digits and an ending are a valid tag");
-            if let Head::Found { digest, .. } = source.head(&signed).await? {
-                let copied = refit_registry::copy_image(from, to, &digest).await?;
-                let tagged = target.push_document(to.repository, &copied, Some(&tag));
-                tagged.await?;
-            }
-        }
-        Ok(())
     }
+    if with_signature {
+        let tag = signed_tag(digest);
+        let signed = from.repository.tagged(&tag);
+        let signed = signed.expect("hex digits and an ending are a valid tag");
+        if let Head::Found { digest, .. } = source.head(&signed).await? {
+            let copied = refit_registry::copy_image(from, to, &digest).await?;
+            let tagged = target.push_document(to.repository, &copied, Some(&tag));
+            tagged.await?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether asking the same host again would come to the same.

@@ -302,7 +302,7 @@ fn is_base(file: &ResolvedFile, pin: &Pin, parent: Option<&str>) -> bool {
 
 fn attestation<'i>(index: &'i Index, manifest: &Digest) -> Option<&'i Descriptor> {
     index.manifests.iter().find(|descriptor| {
-        let about = descriptor.annotations.get("vnd.docker.reference.digest");
+        let about = descriptor.annotations.get(annotations::REFERENCE_DIGEST);
         descriptor.is_attestation() && about.is_some_and(|about| about == manifest.as_str())
     })
 }
