@@ -4,6 +4,8 @@
 //! was there is touched. Only plain tools (git, skopeo, a browser, the emulator) are installed, and only where they are
 //! missing.
 
+mod frontend;
+
 use std::{
     fmt::Write as _,
     fs,
@@ -11,13 +13,15 @@ use std::{
     process::Command,
 };
 
+use frontend::BUILDKIT_FRONTEND;
+
 use crate::shell::{Failure, Outcome, has_program, io_failure, output, run, target};
 
 /// Changes when the lists below do, so that an older folder is filled anew.
 const RECIPE: &str = "1";
 
 /// Folder, Debian suite, packages. `runc` of the older suite serves both engines: the newer one needs a newer libc.
-const UNPACKED: [(&str, &str, &[&str]); 6] = [
+const UNPACKED: [(&str, &str, &[&str]); 7] = [
     (
         "docker20",
         "bookworm",
@@ -25,6 +29,19 @@ const UNPACKED: [(&str, &str, &[&str]); 6] = [
             "docker.io",
             "containerd",
             "runc",
+            "libdevmapper1.02.1",
+            "libseccomp2",
+        ],
+    ),
+    (
+        "podman",
+        "bookworm",
+        &[
+            "podman",
+            "conmon",
+            "libgpgme11",
+            "libassuan0",
+            "libsubid4",
             "libdevmapper1.02.1",
             "libseccomp2",
         ],
@@ -41,8 +58,9 @@ const UNPACKED: [(&str, &str, &[&str]); 6] = [
 ];
 
 /// A file that proves that a folder is complete.
-const PROOFS: [(&str, &str); 7] = [
+const PROOFS: [(&str, &str); 8] = [
     ("docker20", "usr/sbin/dockerd"),
+    ("podman", "usr/bin/podman"),
     ("registry", "usr/bin/docker-registry"),
     ("sshd", "usr/sbin/sshd"),
     ("docker26", "usr/sbin/dockerd"),
@@ -71,54 +89,6 @@ const TOOLS: [(&str, &str); 10] = [
     ("shellcheck", "shellcheck"),
 ];
 
-/// Go, and the sources of BuildKit's Dockerfile frontend with all that it uses: a peer of the benchmarks alone.
-const BUILDKIT_FRONTEND: [&str; 44] = [
-    "golang-1.24-go",
-    "golang-1.24-src",
-    "golang-github-agext-levenshtein-dev",
-    "golang-github-cespare-xxhash-dev",
-    "golang-github-containerd-containerd-dev",
-    "golang-github-containerd-continuity-dev",
-    "golang-github-containerd-errdefs-dev",
-    "golang-github-containerd-log-dev",
-    "golang-github-containerd-platforms-dev",
-    "golang-github-containerd-ttrpc-dev",
-    "golang-github-containerd-typeurl-dev",
-    "golang-github-distribution-reference-dev",
-    "golang-github-docker-docker-dev",
-    "golang-github-docker-go-connections-dev",
-    "golang-github-docker-go-units-dev",
-    "golang-github-go-logr-logr-dev",
-    "golang-github-go-logr-stdr-dev",
-    "golang-github-gogo-googleapis-dev",
-    "golang-github-gogo-protobuf-dev",
-    "golang-github-golang-protobuf-1-5-dev",
-    "golang-github-google-shlex-dev",
-    "golang-github-in-toto-in-toto-golang-dev",
-    "golang-github-klauspost-compress-dev",
-    "golang-github-moby-docker-image-spec-dev",
-    "golang-github-moby-locker-dev",
-    "golang-github-moby-patternmatcher-dev",
-    "golang-github-moby-sys-dev",
-    "golang-github-opencontainers-go-digest-dev",
-    "golang-github-opencontainers-image-spec-dev",
-    "golang-github-pkg-errors-dev",
-    "golang-github-secure-systems-lab-go-securesystemslib-dev",
-    "golang-github-shibumi-go-pathspec-dev",
-    "golang-github-sirupsen-logrus-dev",
-    "golang-github-tonistiigi-fsutil-dev",
-    "golang-golang-x-crypto-dev",
-    "golang-golang-x-net-dev",
-    "golang-golang-x-sync-dev",
-    "golang-golang-x-sys-dev",
-    "golang-golang-x-text-dev",
-    "golang-google-genproto-dev",
-    "golang-google-grpc-dev",
-    "golang-google-protobuf-dev",
-    "golang-opentelemetry-contrib-dev",
-    "golang-opentelemetry-otel-dev",
-];
-
 const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
 
 /// Where the engines are, or will be.
@@ -126,7 +96,7 @@ pub(crate) fn folder() -> PathBuf {
     target().join("engines")
 }
 
-/// Whether an unpacked engine (`docker20`, `docker26`, `registry`) is complete.
+/// Whether an unpacked engine (`docker20`, `docker26`, `podman`, `registry`) is complete.
 pub(crate) fn has(name: &str) -> bool {
     let proof = PROOFS.iter().find(|(folder, _)| *folder == name);
     proof.is_some_and(|(_, file)| folder().join(name).join(file).is_file())
@@ -134,7 +104,7 @@ pub(crate) fn has(name: &str) -> bool {
 
 /// Whether a private engine can be started, and execute RUN on both platforms.
 pub(crate) fn can_start(name: &str) -> bool {
-    // The newer engine borrows the older one's `runc`.
+    // The others borrow the oldest one's `runc`.
     let unpacked = has(name) && has("docker20") && has("busybox/amd64") && has("busybox/arm64");
     unpacked && is_root() && has_program("unshare") && has_emulation()
 }
@@ -306,8 +276,12 @@ fn private_apt(suite: &str) -> Outcome<PathBuf> {
     let sources = folder.join("sources.list");
     let line = format!("deb {signed}{} {suite} main\n", mirror()?);
     fs::write(&sources, line).map_err(io_failure(&sources))?;
+    // What the machine has installed, from another suite perhaps, is nobody's business.
+    let status = folder.join("status");
+    fs::write(&status, "").map_err(io_failure(&status))?;
     let mut text = String::new();
     for (key, value) in [
+        ("Dir::State::Status", status),
         ("Dir::Etc::SourceList", sources),
         ("Dir::Etc::SourceParts", PathBuf::from("/dev/null")),
         ("Dir::State::Lists", folder.join("lists")),

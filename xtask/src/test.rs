@@ -14,7 +14,7 @@ struct Need {
     is_met: fn() -> bool,
 }
 
-const NEEDS: [Need; 13] = [
+const NEEDS: [Need; 14] = [
     Need {
         mark: "needs_engine_docker20_",
         is_met: || engines::can_start("docker20"),
@@ -22,6 +22,10 @@ const NEEDS: [Need; 13] = [
     Need {
         mark: "needs_engine_docker26_",
         is_met: || engines::can_start("docker26"),
+    },
+    Need {
+        mark: "needs_engine_podman_",
+        is_met: || engines::can_start("podman"),
     },
     Need {
         mark: "needs_engine_busybox_",

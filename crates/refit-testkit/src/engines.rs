@@ -7,6 +7,7 @@ mod buildkitd;
 mod daemon;
 mod docker_registry;
 mod dockerd;
+mod podman;
 mod sshd;
 mod tls_front;
 
@@ -16,6 +17,7 @@ pub use base::{BaseImage, busybox_rootfs};
 pub use buildkitd::BuildKitd;
 pub use docker_registry::{DockerRegistry, Setup};
 pub use dockerd::{Dockerd, Version};
+pub use podman::Podman;
 pub use sshd::Sshd;
 pub use tls_front::TlsFront;
 

@@ -173,7 +173,7 @@ fn command(version: Version, home: &Path, config: &Path) -> Result<Command, Engi
 }
 
 /// The folders of a package tree that hold shared libraries (`lib/x86_64-linux-gnu`).
-fn libraries(root: &Path) -> Vec<String> {
+pub(super) fn libraries(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for parent in ["lib", "usr/lib"] {
         let entries = fs::read_dir(root.join(parent))
@@ -188,7 +188,7 @@ fn libraries(root: &Path) -> Vec<String> {
 }
 
 /// Whether the API answers a ping.
-fn answers(socket: &Path) -> bool {
+pub(super) fn answers(socket: &Path) -> bool {
     let ping = || {
         let mut stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
