@@ -9,6 +9,7 @@ mod large;
 mod memory;
 mod rebase;
 mod records;
+mod registries;
 mod runs;
 mod scan;
 mod site;
@@ -30,7 +31,7 @@ struct Measurement {
     measure: fn(&Site) -> Outcome<Figure>,
 }
 
-const MEASUREMENTS: [Measurement; 27] = [
+const MEASUREMENTS: [Measurement; 28] = [
     Measurement {
         name: "demo",
         measure: demo,
@@ -130,6 +131,10 @@ const MEASUREMENTS: [Measurement; 27] = [
     Measurement {
         name: "rebase-200",
         measure: rebase::many,
+    },
+    Measurement {
+        name: "rebase-200-docker-registry",
+        measure: rebase::many_real,
     },
     Measurement {
         name: "unchanged-1gb",

@@ -85,18 +85,46 @@ pub async fn copy_blob(
     to: Place<'_>,
     blob: &Descriptor,
 ) -> Result<(), RegistryError> {
-    if to.registry.has_blob(to.repository, &blob.digest).await? {
-        return Ok(());
+    let done = to.registry.has_blob(to.repository, &blob.digest).await?
+        || mount_blob(from, to, &blob.digest).await?;
+    if done {
+        Ok(())
+    } else {
+        send_blob(from, to, blob).await
     }
-    let same_registry = from.repository.registry() == to.repository.registry();
-    if same_registry {
-        let mount = to
-            .registry
-            .mount_blob(to.repository, from.repository, &blob.digest);
-        if mount.await? {
-            return Ok(());
-        }
+}
+
+/// The same for a blob that `to` will hardly have: a mount is one request, and says as much of a blob that is there.
+pub async fn copy_new_blob(
+    from: Place<'_>,
+    to: Place<'_>,
+    blob: &Descriptor,
+) -> Result<(), RegistryError> {
+    let done = mount_blob(from, to, &blob.digest).await?
+        || to.registry.has_blob(to.repository, &blob.digest).await?;
+    if done {
+        Ok(())
+    } else {
+        send_blob(from, to, blob).await
     }
+}
+
+/// Whether `to` has the blob of `from` now; never where they are two registries.
+async fn mount_blob(
+    from: Place<'_>,
+    to: Place<'_>,
+    digest: &Digest,
+) -> Result<bool, RegistryError> {
+    if from.repository.registry() != to.repository.registry() {
+        return Ok(false);
+    }
+    let mount = to
+        .registry
+        .mount_blob(to.repository, from.repository, digest);
+    mount.await
+}
+
+async fn send_blob(from: Place<'_>, to: Place<'_>, blob: &Descriptor) -> Result<(), RegistryError> {
     let file = from.registry.blob(from.repository, blob).await?;
     let source = BlobSource::from(file.path());
     let push = to.registry.push_blob(to.repository, blob, source);

@@ -35,7 +35,7 @@ mod registry;
 mod settings;
 mod verify;
 
-pub use copy::{Place, copy_blob, copy_image, copy_once};
+pub use copy::{Place, copy_blob, copy_image, copy_new_blob, copy_once};
 pub use credentials::{CredentialSources, Login};
 pub use error::RegistryError;
 pub use http::{Downloads, file_name};

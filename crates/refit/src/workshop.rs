@@ -164,7 +164,7 @@ impl Workshop for LineWorkshop<'_> {
         log: &'w mut (dyn io::Write + Send),
     ) -> BoxFuture<'w, Result<(), Broken>> {
         Box::pin(async move {
-            let described = self.try_describe(step).map_err(failed)?;
+            let described = describe(self.observer, step).map_err(failed)?;
             let Some(commit) = prepared_at(step, &described.image) else {
                 return Ok(());
             };
@@ -197,7 +197,7 @@ impl Workshop for LineWorkshop<'_> {
     }
 
     fn describe(&self, step: &Step) -> Result<Described, Failed> {
-        self.try_describe(step).map_err(failed)
+        describe(self.observer, step).map_err(failed)
     }
 
     fn keep(&self, records: &[Record]) -> Result<(), Failed> {
@@ -236,28 +236,6 @@ impl Workshop for LineWorkshop<'_> {
 }
 
 impl LineWorkshop<'_> {
-    fn try_describe(&self, step: &Step) -> Result<Described, CommandError> {
-        let project = self.observer.project;
-        let snapshot = self.observer.source(step.commit.as_ref())?;
-        let image = match self.observer.image_at(&snapshot, &step.target.image) {
-            Some(image) => image,
-            None => snapshot.image(&step.target.image)?.clone(),
-        };
-        let missing = || CommandError::new(format!("`{}` could not be read", image.dockerfile));
-        let file = image.file.clone().ok_or_else(missing)?;
-        let (platform, triggers) = (&step.target.platform, &step.triggers);
-        let scanned = scan::scan_with(&image, platform, project.build_platform(), triggers);
-        match scanned {
-            Some(Ok(resolved)) => Ok(Described {
-                image,
-                file,
-                resolved,
-            }),
-            Some(Err(problem)) => Err(CommandError::new(problem.to_string())),
-            None => Err(missing()),
-        }
-    }
-
     /// The user's SSH agent, for an image that asks for it. Where there is none, a mount that requires it says so.
     fn ssh_agent(&self, image: &Image) -> Option<SshAgent> {
         let socket = self.observer.project.environment.ssh_agent.clone()?;
@@ -270,7 +248,7 @@ impl LineWorkshop<'_> {
             image,
             file,
             resolved,
-        } = self.try_describe(step)?;
+        } = describe(self.observer, step)?;
         let project = self.observer.project;
         let snapshot = self.observer.source(step.commit.as_ref())?;
         let secrets = self.secrets.given(&image, &file, &resolved)?;
@@ -309,12 +287,35 @@ impl LineWorkshop<'_> {
     }
 }
 
+/// What a step's source says of how it is built.
+pub(crate) fn describe(observer: &Observer<'_>, step: &Step) -> Result<Described, CommandError> {
+    let project = observer.project;
+    let snapshot = observer.source(step.commit.as_ref())?;
+    let image = match observer.image_at(&snapshot, &step.target.image) {
+        Some(image) => image,
+        None => snapshot.image(&step.target.image)?.clone(),
+    };
+    let missing = || CommandError::new(format!("`{}` could not be read", image.dockerfile));
+    let file = image.file.clone().ok_or_else(missing)?;
+    let (platform, triggers) = (&step.target.platform, &step.triggers);
+    let scanned = scan::scan_with(&image, platform, project.build_platform(), triggers);
+    match scanned {
+        Some(Ok(resolved)) => Ok(Described {
+            image,
+            file,
+            resolved,
+        }),
+        Some(Err(problem)) => Err(CommandError::new(problem.to_string())),
+        None => Err(missing()),
+    }
+}
+
 /// The commit in whose checkout the image's `prepare` runs. A working tree is packed as it is.
 fn prepared_at<'s>(step: &'s Step, image: &Image) -> Option<&'s ObjectId> {
     step.commit.as_ref().filter(|_| !image.prepare.is_empty())
 }
 
-fn failed(error: CommandError) -> Failed {
+pub(crate) fn failed(error: CommandError) -> Failed {
     Failed {
         message: error.message,
         excerpt: None,

@@ -11,8 +11,8 @@ use super::{
     Figure, Peer,
     dockerd::{Builder, Dockerd},
     memory::peak,
+    registries::DockerRegistry,
     site::Site,
-    sweep::DockerRegistry,
 };
 use crate::shell::{Failure, Outcome, io_failure, output};
 

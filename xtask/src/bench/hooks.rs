@@ -4,8 +4,8 @@ use std::{fs, time::Duration};
 
 use super::{
     Figure, Peer,
+    registries::DockerRegistry,
     site::{N_BASES, Site},
-    sweep::DockerRegistry,
     timed,
 };
 use crate::shell::{Failure, Outcome, io_failure, output};

@@ -12,8 +12,11 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Figure, Peer, site::Site};
-use crate::shell::{Failure, Outcome, cargo, has_program, io_failure, output, run};
+use super::{
+    Figure, Peer,
+    site::{Site, built},
+};
+use crate::shell::{Failure, Outcome, cargo, has_program, io_failure, output};
 
 const N_IMAGES: usize = 10_000;
 const N_BASES: usize = 50;
@@ -146,7 +149,7 @@ fn with_large<T>(site: &Site, measure: impl FnOnce(&mut Large) -> Outcome<T>) ->
 impl Large {
     fn start(site: &Site) -> Outcome<Self> {
         let site = site.sub("large")?;
-        let mut command = Command::new(program()?);
+        let mut command = Command::new(built(&["--package=refit", "--bench=large"])?);
         command.arg(site.path("")?);
         command.args([N_IMAGES, N_BASES, N_LEVELS].map(|n| n.to_string()));
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -272,26 +275,6 @@ impl Large {
             wall,
         }))
     }
-}
-
-/// The program that makes the repository and serves its registry, built.
-fn program() -> Outcome<String> {
-    let build = [
-        "bench",
-        "--quiet",
-        "--package=refit",
-        "--bench=large",
-        "--no-run",
-    ];
-    run(&mut cargo(&build))?;
-    let told = output(cargo(&build).arg("--message-format=json"))?;
-    let artifacts = told
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok());
-    let program = artifacts
-        .filter(|artifact: &Value| artifact["target"]["name"] == "large")
-        .find_map(|artifact| artifact["executable"].as_str().map(str::to_owned));
-    program.ok_or_else(|| Failure("cargo did not say where `large` is".to_owned()))
 }
 
 /// The most memory that a process ever had, as it was shortly before its end.

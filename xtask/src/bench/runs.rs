@@ -6,8 +6,8 @@ use super::{
     Figure, Peer,
     dockerd::{Builder, Dockerd},
     rebase::{noise, patch, sweep},
+    registries::DockerRegistry,
     site::Site,
-    sweep::DockerRegistry,
 };
 use crate::{
     engines,

@@ -3,10 +3,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
-use crate::shell::{Outcome, io_failure, output, target};
+use serde_json::Value;
+
+use crate::shell::{Failure, Outcome, cargo, io_failure, output, target};
 
 /// How many images and bases a large repository has here.
 pub(super) const N_IMAGES: usize = 200;
@@ -136,4 +138,17 @@ impl Site {
         output(self.git().args(["add", "--all"]))?;
         output(self.git().args(["commit", "--quiet", "--message=all"])).map(drop)
     }
+}
+
+/// Where cargo puts a bench or an example of the release build.
+pub(super) fn built(target: &[&str]) -> Outcome<PathBuf> {
+    let mut build = cargo(&["build", "--release", "--message-format=json"]);
+    let told = output(build.stderr(Stdio::inherit()).args(target))?;
+    let artifacts = told
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let mut programs =
+        artifacts.filter_map(|artifact: Value| Some(artifact["executable"].as_str()?.into()));
+    let program = programs.next_back();
+    program.ok_or_else(|| Failure(format!("cargo did not say where `{}` is", target.join(" "))))
 }

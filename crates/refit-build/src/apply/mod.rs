@@ -8,6 +8,7 @@ mod caches;
 mod content;
 mod control;
 mod cutoff;
+mod foreseen;
 mod found;
 mod gate;
 mod mirror;
@@ -49,6 +50,7 @@ use crate::{
 };
 
 pub use control::{Broken, Control, Failures, Timeouts};
+pub use foreseen::{Foreseen, foresee};
 pub use found::{Staged, staged};
 pub use mirror::Mirrored;
 pub use publish::{copy_published, signed_tag};

@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use refit_deps::{
     image::Image,
     pin::{self, Pin},
-    plan::Step,
+    plan::{Action, Step},
 };
 use refit_dockerfile::Resolved;
 use refit_oci::{Descriptor, Digest, Document, Exact, Manifest, annotations, media_type};
@@ -99,9 +99,12 @@ async fn push_layer(
                 registry: registry.as_ref(),
                 repository: &step.repository,
             };
-            return refit_registry::copy_blob(from, to, descriptor)
-                .await
-                .map_err(|e| Failed::of(&e));
+            let copied = match step.action {
+                // What the published image has of it is not sent at all.
+                Action::Rebase(_) => refit_registry::copy_new_blob(from, to, descriptor).await,
+                _ => refit_registry::copy_blob(from, to, descriptor).await,
+            };
+            return copied.map_err(|e| Failed::of(&e));
         }
     };
     let pushed = registry

@@ -78,6 +78,10 @@ pub struct Rebased {
     pub layers: Vec<Descriptor>,
     /// How many of them are the base's.
     pub n_of_base: usize,
+    /// The published image's layers: they lie where its manifest does.
+    pub published: Vec<Descriptor>,
+    /// Whether the files are the published image's: it has the same diff ids.
+    pub has_same_files: bool,
 }
 
 /// Why there is no image on the other base.
@@ -145,7 +149,7 @@ impl Rebaser {
             self.prove_layers(subject, [&old, &new, &published], &replays, &own)
                 .await?;
         }
-        Ok(assemble(&published.config, &own, replays, &new))
+        Ok(assemble(&published, &own, replays, &new))
     }
 
     /// The image on the new base, its config merged key by key: what it says itself stays, what it had of the old base
@@ -159,7 +163,7 @@ impl Rebaser {
         let published = self.published(&subject.published).await?;
         let (diff_ids, layers) = published::behind(&published, &old.config)?;
         let image = merge::merge(&old.config, &published.config, &new.config, diff_ids)?;
-        Ok(rebased(image, &new, layers))
+        Ok(rebased(image, &published, &new, layers))
     }
 
     async fn prove_layers(
@@ -285,7 +289,7 @@ fn fits(base: &BaseImage, platform: &Platform) -> Result<(), Refused> {
 /// The config that was replayed, with the layers and the times of what is published: so that one image on one base is
 /// always the same bytes.
 fn assemble(
-    published: &ImageConfig,
+    published: &BaseImage,
     own: &Own<'_>,
     (old, new): (Replay, Replay),
     base: &BaseImage,
@@ -293,10 +297,11 @@ fn assemble(
     let n_inherited = new.n_inherited;
     let mut image = new.config;
     image.rootfs.diff_ids.extend_from_slice(own.diff_ids);
-    image.created.clone_from(&published.created);
-    if old.config.config.args_escaped != published.config.args_escaped {
+    let was = &published.config;
+    image.created.clone_from(&was.created);
+    if old.config.config.args_escaped != was.config.args_escaped {
         // Older engines than BuildKit's of today do not set it.
-        image.config.args_escaped = published.config.args_escaped;
+        image.config.args_escaped = was.config.args_escaped;
     }
     let lines = image.history[n_inherited..].iter_mut();
     for ((line, replayed), written) in lines.zip(old.own_history()).zip(own.history) {
@@ -308,12 +313,19 @@ fn assemble(
             line.created_by = created_by;
         }
     }
-    rebased(image, base, own.layers)
+    rebased(image, published, base, own.layers)
 }
 
-fn rebased(image: ImageConfig, base: &BaseImage, own: &[Descriptor]) -> Rebased {
+fn rebased(
+    image: ImageConfig,
+    published: &BaseImage,
+    base: &BaseImage,
+    own: &[Descriptor],
+) -> Rebased {
     Rebased {
         config: serde_json::to_vec(&image).expect("configs have only string keys"),
+        published: published.layers.clone(),
+        has_same_files: published.config.rootfs.diff_ids == image.rootfs.diff_ids,
         image,
         layers: base.layers.iter().chain(own).cloned().collect(),
         n_of_base: base.layers.len(),

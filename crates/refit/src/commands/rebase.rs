@@ -45,7 +45,7 @@ pub(crate) struct RebaseArgs {
     /// The base to put it on; without it what the Dockerfile's base resolves to now
     #[arg(long, value_name = "REF")]
     onto: Option<Reference>,
-    /// Show the plan, and change nothing
+    /// Show the plan and whether it is proven, and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]
@@ -77,14 +77,19 @@ pub(crate) async fn run(app: &App, args: &RebaseArgs) -> Result<Exit, CommandErr
         exit = exit.or(run::exit_of_build(&plan));
         let requests = || observer.registries.requests();
         if args.dry_run || plan.steps.is_empty() {
+            let foresight = run::foreseen::foresee(&observer, &plan).await;
+            exit = exit.or(run::foreseen::exit(&foresight));
             if json {
-                documents.push(if args.dry_run {
+                let mut document = if args.dry_run {
                     run::plan_json(&plan, "release", requests())
                 } else {
                     run::nothing_json(&plan, requests())
-                });
+                };
+                run::foreseen::annotate(&mut document, &plan, &foresight);
+                documents.push(document);
             } else {
                 run::show_plan(&app.ui, &plan);
+                run::foreseen::show(&app.ui, &foresight);
                 say_nothing(app, args, &plan);
             }
             continue;

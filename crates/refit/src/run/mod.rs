@@ -3,6 +3,7 @@
 mod engines;
 mod exit;
 mod explained;
+pub(crate) mod foreseen;
 mod json;
 mod shown;
 mod watch;

@@ -186,6 +186,19 @@ fn a_rebase_that_is_not_proven_is_refused_for_all_platforms() {
     bench
         .hub
         .put_index("base/os", "1", &[os(AMD64, "two"), moved]);
+    // A dry run says so before anything is done.
+    let foreseen = shop.refit(&["rebase", "base", "--dry-run"]).exits(1);
+    foreseen
+        .mentions("proven   base@linux/amd64")
+        .mentions("refused  base@linux/arm64  it stays as it is")
+        .mentions(
+            "error: base@linux/arm64: it can't be rebased: base/Dockerfile:2:1: `/etc/ssl` was",
+        );
+    let plan = ["rebase", "base", "--dry-run", "--format", "json"];
+    let plan = shop.refit(&plan).exits(1).json();
+    let proofs = plan["steps"].as_array().unwrap().iter();
+    let proofs: Vec<&serde_json::Value> = proofs.map(|step| &step["proof"]["state"]).collect();
+    assert_eq!(proofs, ["holds", "refused"]);
     shop.refit(&["rebase", "base"])
         .exits(1)
         .mentions("base@linux/arm64: it can't be rebased: base/Dockerfile:2:1: `/etc/ssl` was missing and is a file in the new base");
@@ -232,6 +245,11 @@ fn what_executes_is_rebased_by_the_users_word_alone() {
         keys("base"),
     );
     bench.hub.put_index("base/os", "1", &[image]);
+    shop.refit(&["rebase", "web", "--dry-run"])
+        .exits(0)
+        .mentions(
+            "merged  web@linux/amd64  there is no proof, and `rebase = \"always\"` needs none",
+        );
     shop.refit(&["sweep"])
         .exits(0)
         .mentions("web@linux/amd64: rebased");

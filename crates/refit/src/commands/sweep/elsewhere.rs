@@ -23,7 +23,7 @@ use refit_oci::Platform;
 use refit_platform::Target;
 
 use self::report::{Part, Report};
-use super::{Asked, SweepArgs, annotate_failures, emit, refuse_broken_inventory, tips};
+use super::{SweepArgs, annotate_failures, asked::Asked, emit, refuse_broken_inventory, tips};
 use crate::{
     commands::App,
     error::{CommandError, Exit},

@@ -1,24 +1,18 @@
 //! `refit sweep`: patch what is published, on every line.
 
+mod asked;
 mod elsewhere;
 mod emit;
 pub(crate) mod merge;
 mod nothing;
+mod planned;
 mod turn;
 mod unfit;
 
 use std::{collections::BTreeSet, path::PathBuf};
 
 use refit_build::apply::Outcome;
-use refit_deps::{
-    config::RebuildFrom,
-    graph::Node,
-    image::Image,
-    observe::Line,
-    plan::{self, Plan, ReleaseOptions, SweepOptions},
-    problem::nearest,
-    publication::claims::Claims,
-};
+use refit_deps::{graph::Node, observe::Line, problem::nearest, publication::claims::Claims};
 use refit_logs::RunKind;
 use refit_oci::{Reference, Repository};
 use serde_json::Value;
@@ -26,6 +20,7 @@ use serde_json::Value;
 pub(crate) use emit::GITHUB_RUNNER;
 
 use self::{
+    asked::Asked,
     elsewhere::ElsewhereArgs,
     turn::{Turn, TurnArgs},
 };
@@ -35,7 +30,6 @@ use crate::{
     error::{CommandError, Exit},
     lines,
     observe::Observer,
-    packages::{self, Insides},
     project::{Project, Snapshot},
     run, summary,
     ui::{Format, Severity, Ui},
@@ -76,7 +70,8 @@ pub(crate) struct SweepArgs {
     /// With `--dry-run`: also show the packages that changed inside of the bases; reads their layers
     #[arg(long, requires = "dry_run")]
     packages: bool,
-    /// With `--dry-run`: also why each step does that, by which engine, and why nothing cheaper
+    /// With `--dry-run`: also why each step does that, by which engine, and why nothing cheaper; tries the proofs of
+    /// rebases, which reads layers of the bases
     #[arg(long, requires = "dry_run")]
     explain: bool,
     /// Rebuild although nothing changed, without layers from a cache; new bases are not waited for
@@ -268,7 +263,7 @@ impl<'p> Sweep<'p, '_> {
             app.ui.note("no records here yet: what the images' own annotations say is taken, and rollbacks are unknown");
         }
         app.ui.unreadable_notes(observer.records.damaged);
-        let mut plan = self.asked().plan(&observer, &claimed.images).await?;
+        let mut plan = Asked::of(args).plan(&observer, &claimed.images).await?;
         plan.states.extend(claimed.states);
         plan.problems.clone_from(&observer.tip.problems);
         if !args.dry_run {
@@ -287,30 +282,7 @@ impl<'p> Sweep<'p, '_> {
             run::keep_seen(app, &observer, &plan, self.remote.clone())?;
         }
         let document = if only_plan || plan.steps.is_empty() {
-            let insides = if args.packages {
-                let moves = packages::moves(&plan);
-                packages::compare(project, &observer.registries, moves).await
-            } else {
-                Insides::new()
-            };
-            let requests = observer.registries.requests().since(asked_before);
-            if !json {
-                run::show_plan(&app.ui, &plan);
-                if args.explain {
-                    app.ui.data(&run::explained(&plan));
-                }
-                packages::show(&app.ui, &insides);
-                nothing::say(&app.ui, &plan, &observer.line, requests);
-            }
-            let mut document = if only_plan {
-                run::plan_json(&plan, rebuild_from(&observer), requests)
-            } else {
-                run::nothing_json(&plan, requests)
-            };
-            packages::annotate(&mut document, &insides);
-            if args.explain {
-                run::explain(&mut document, &plan);
-            }
+            let document = planned::show(&observer, &plan, args, (app, asked_before)).await;
             self.summary
                 .push_str(&summary::sweep(&observer.line.name, &plan, None));
             (Some(document), after)
@@ -350,88 +322,6 @@ impl<'p> Sweep<'p, '_> {
         self.observer = Some(observer);
         Ok(Some(document))
     }
-
-    fn asked(&self) -> Asked {
-        let args = self.args;
-        Asked {
-            images: args.images.iter().cloned().collect(),
-            base: args.base.clone(),
-            force: args.force,
-            with_adoptable: args.dry_run,
-            checks: true,
-            backs_off: args.images.is_empty(),
-            queues: args.images.is_empty(),
-            take_over: args.take_over,
-        }
-    }
-}
-
-/// What is to be planned.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent choices of the command line"
-)]
-struct Asked {
-    /// Images by name; empty: all.
-    images: BTreeSet<String>,
-    base: Option<Reference>,
-    force: bool,
-    with_adoptable: bool,
-    checks: bool,
-    backs_off: bool,
-    queues: bool,
-    take_over: bool,
-}
-
-impl Asked {
-    /// The plan of a line, without the images that it may not write.
-    async fn plan(
-        self,
-        observer: &Observer<'_>,
-        not_ours: &BTreeSet<String>,
-    ) -> Result<Plan, CommandError> {
-        let from_tip = observer.tip.inventory.sweep.rebuild_from() == RebuildFrom::Tip;
-        let named = |image: &&Image| {
-            if self.images.is_empty() {
-                return !(from_tip && image.tags.is_empty());
-            }
-            self.images.contains(&image.name)
-        };
-        let images = observer.tip.inventory.images.iter().filter(named);
-        let images = images.map(|image| image.name.clone());
-        let images: BTreeSet<String> = images.filter(|name| !not_ours.contains(name)).collect();
-        if images.is_empty() {
-            return Ok(Plan::default());
-        }
-        if from_tip {
-            let options = ReleaseOptions {
-                images,
-                push: true,
-                patient: !self.force,
-                backs_off: self.backs_off && !self.force,
-                queues: self.queues,
-                take_over: self.take_over,
-                ..ReleaseOptions::default()
-            };
-            return observer
-                .resolve(|ground| plan::release(ground, &options))
-                .await;
-        }
-        let options = SweepOptions {
-            images,
-            base: self.base,
-            force: self.force,
-            with_adoptable: self.with_adoptable,
-            checks: self.checks,
-            backs_off: self.backs_off,
-            queues: self.queues,
-            take_over: self.take_over,
-            ..SweepOptions::default()
-        };
-        observer
-            .resolve(|ground| plan::sweep(ground, &options))
-            .await
-    }
 }
 
 /// Shows what failed at the lines that name the bases, where the tip still has them.
@@ -448,14 +338,6 @@ fn annotate_failures(ui: &Ui, tip: &Snapshot, ran: &run::Ran) {
             let message = format!("{}: {message}", done.target);
             ui.annotate(Severity::Error, place, &message);
         }
-    }
-}
-
-/// Whether a line's tip is built, or what was released from it.
-fn rebuild_from(observer: &Observer<'_>) -> &'static str {
-    match observer.tip.inventory.sweep.rebuild_from() {
-        RebuildFrom::Tip => "tip",
-        RebuildFrom::Release => "release",
     }
 }
 
