@@ -2,11 +2,17 @@
 
 /// A parsed glob.
 pub(crate) struct Glob {
-    parts: Vec<Part>,
-    /// How many characters a path must have.
-    n_chars: usize,
-    /// What a path must begin with, and end with.
+    /// What a path must begin with, up to the first part that is no literal; all of the glob if none is.
     prefix: String,
+    /// What is between it and the suffix. None: it is the whole path.
+    between: Option<Between>,
+}
+
+struct Between {
+    parts: Vec<Part>,
+    /// How many characters it must have.
+    n_chars: usize,
+    /// What a path must end with, behind the last part that is no literal.
     suffix: String,
 }
 
@@ -46,29 +52,43 @@ impl Glob {
             Part::Literal(c) => Some(*c),
             _ => None,
         };
-        Self {
-            n_chars: parts.iter().filter(|part| part.is_one()).count(),
-            prefix: parts.iter().map_while(literal).collect(),
-            suffix: {
-                let reversed = parts.iter().rev().map_while(literal);
-                let mut suffix: Vec<char> = reversed.collect();
-                suffix.reverse();
-                suffix.into_iter().collect()
-            },
-            parts,
-        }
+        let prefix: String = parts.iter().map_while(literal).collect();
+        let begin = parts.iter().position(|part| literal(part).is_none());
+        let between = begin.map(|begin| {
+            let last = parts.iter().rposition(|part| literal(part).is_none());
+            let end = last.unwrap_or(begin) + 1;
+            let suffix = parts[end..].iter().filter_map(literal).collect();
+            let parts = parts[begin..end].to_vec();
+            Between {
+                n_chars: parts.iter().filter(|part| part.is_one()).count(),
+                parts,
+                suffix,
+            }
+        });
+        Self { prefix, between }
     }
 
     /// Whether the whole path matches. No way is tried after another: it takes at most the square of the path's length.
     pub(crate) fn matches(&self, path: &str) -> bool {
-        if !path.starts_with(&self.prefix) || !path.ends_with(&self.suffix) {
+        let Some(between) = &self.between else {
+            return path == self.prefix;
+        };
+        // Most paths do not end so.
+        let Some(rest) = path.strip_suffix(&between.suffix) else {
             return false;
-        }
-        let text: Vec<char> = path.chars().collect();
+        };
+        rest.strip_prefix(&self.prefix)
+            .is_some_and(|rest| between.matches(rest))
+    }
+}
+
+impl Between {
+    fn matches(&self, text: &str) -> bool {
+        let text: Vec<char> = text.chars().collect();
         if text.len() < self.n_chars {
             return false;
         }
-        // How many characters of the path the parts so far may have taken.
+        // How many characters of the text the parts so far may have taken.
         let mut taken = vec![false; text.len() + 1];
         taken[0] = true;
         for part in &self.parts {

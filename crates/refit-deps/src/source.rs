@@ -71,6 +71,9 @@ pub struct MissingInput {
     pub line: usize,
 }
 
+/// About as many bytes has the line of a file in the canonical list.
+const LINE: usize = 128;
+
 /// The source of a target: `entries` are the context's files that the ignore file keeps and that a reachable
 /// instruction can see, in any order.
 ///
@@ -81,21 +84,19 @@ pub fn source(image: &Image, dockerfile: &ObjectId, entries: &[SourceEntry]) -> 
     let settings = settings_list(image);
     let mut sorted: Vec<&SourceEntry> = entries.iter().collect();
     sorted.sort();
-    let mut context = String::new();
+    let mut context = Vec::with_capacity(sorted.len() * LINE);
     for entry in sorted {
-        writeln!(
-            context,
-            "{}",
-            json!(["file", entry.path, entry.mode.as_str(), entry.id])
-        )
-        .expect("writing to a string");
+        let line = ("file", &entry.path, entry.mode.as_str(), entry.id.as_str());
+        serde_json::to_writer(&mut context, &line).expect("writing to bytes");
+        context.push(b'\n');
     }
-    let whole = format!("{}\n{settings}{context}", json!(["dockerfile", dockerfile]));
+    let mut whole = format!("{}\n{settings}", json!(["dockerfile", dockerfile])).into_bytes();
+    whole.extend_from_slice(&context);
     Source {
-        id: SourceId(format!("s1:{}", Digest::sha256(whole.as_bytes()).hex())),
+        id: SourceId(format!("s1:{}", Digest::sha256(&whole).hex())),
         dockerfile: dockerfile.clone(),
         settings: Digest::sha256(settings.as_bytes()),
-        context: Digest::sha256(context.as_bytes()),
+        context: Digest::sha256(&context),
         missing: Vec::new(),
     }
 }

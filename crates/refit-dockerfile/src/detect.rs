@@ -1,5 +1,7 @@
 //! Which files are Dockerfiles, and which only become some.
 
+use std::borrow::Borrow;
+
 use crate::{Dockerfile, SyntaxError, parse};
 
 /// Endings of files that a template engine reads.
@@ -34,9 +36,24 @@ const SOURCES: [&str; 16] = [
     "vim",
 ];
 
+/// What a name begins or ends with, in any case.
+const STEMS: [&str; 2] = ["dockerfile", "containerfile"];
+
+/// Whether a name begins or ends with a word, in any case of its letters.
+fn is_around(name: &str, word: &str) -> bool {
+    let (name, word) = (name.as_bytes(), word.as_bytes());
+    let begins = || name[..word.len()].eq_ignore_ascii_case(word);
+    let ends = || name[name.len() - word.len()..].eq_ignore_ascii_case(word);
+    name.len() >= word.len() && (begins() || ends())
+}
+
 /// Whether a file's name says that it is a Dockerfile: `Dockerfile`, `Containerfile`, `*.Dockerfile`, `Dockerfile.*`,
 /// `Dockerfile-*` and the like. No ignore files, no templates.
 pub fn looks_like_dockerfile(file_name: &str) -> bool {
+    // Trees have many names, and this is asked of each.
+    if !STEMS.iter().any(|stem| is_around(file_name, stem)) {
+        return false;
+    }
     let lower = file_name.to_ascii_lowercase();
     let is_capital = file_name.starts_with(['D', 'C']);
     let extension = lower
@@ -45,8 +62,7 @@ pub fn looks_like_dockerfile(file_name: &str) -> bool {
     if matches!(extension, "dockerfile" | "containerfile") {
         return lower != format!(".{extension}");
     }
-    let stem = ["dockerfile", "containerfile"];
-    let Some(rest) = stem.iter().find_map(|stem| lower.strip_prefix(stem)) else {
+    let Some(rest) = STEMS.iter().find_map(|stem| lower.strip_prefix(stem)) else {
         return false;
     };
     let starts_well = rest.is_empty() || rest.starts_with(['.', '-', '_']);
@@ -66,7 +82,7 @@ pub fn is_template(path: &str, text: &str) -> bool {
 pub fn is_parsed_template(
     path: &str,
     text: &str,
-    parsed: &Result<Dockerfile, SyntaxError>,
+    parsed: &Result<impl Borrow<Dockerfile>, SyntaxError>,
 ) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
     let ending = name.rsplit_once('.').map(|(_, ending)| ending);
@@ -75,6 +91,7 @@ pub fn is_parsed_template(
     }
     match parsed {
         Ok(file) => {
+            let file: &Dockerfile = file.borrow();
             let mut froms = file
                 .stages
                 .iter()

@@ -4,12 +4,7 @@ use refit_oci::ObjectId;
 
 /// Our id for the library's.
 pub(crate) fn ours(id: impl AsRef<gix::oid>) -> ObjectId {
-    let mut hex = [0; gix::hash::Kind::longest().len_in_hex()];
-    let n = id.as_ref().hex_to_buf(&mut hex).len();
-    let hex = std::str::from_utf8(&hex[..n]);
-    hex.ok()
-        .and_then(|hex| hex.parse().ok())
-        .expect("a full id prints as lower-case hex")
+    ObjectId::from_bytes(id.as_ref().as_bytes()).expect("an id has 20 or 32 bytes")
 }
 
 /// The library's id for ours.

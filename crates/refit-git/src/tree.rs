@@ -89,16 +89,21 @@ impl Repo {
                     }),
                 }
             }
+            found.sort_by(|a, b| a.path.cmp(&b.path));
+            found.dedup_by(|a, b| a.path == b.path);
             let is_same = |entry: &&Entry| {
                 differing.binary_search(&entry.path).is_err()
                     && !folders.iter().any(|folder| entry.path.starts_with(folder))
             };
             let mut entries: Vec<Entry> = Vec::with_capacity(near.len() + found.len());
-            entries.extend(near.iter().filter(is_same).cloned());
+            let mut found = found.into_iter().peekable();
+            for same in near.iter().filter(is_same) {
+                while let Some(before) = found.next_if(|entry| entry.path < same.path) {
+                    entries.push(before);
+                }
+                entries.push(same.clone());
+            }
             entries.extend(found);
-            // Two sorted runs.
-            entries.sort_by(|a, b| a.path.cmp(&b.path));
-            entries.dedup_by(|a, b| a.path == b.path);
             Ok(entries)
         })
     }

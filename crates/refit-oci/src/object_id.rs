@@ -19,6 +19,18 @@ const LONGEST: usize = 64;
 pub struct ObjectIdError(pub String);
 
 impl ObjectId {
+    /// From the 20 bytes of a SHA-1, or the 32 of a SHA-256; none of any other number.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if !matches!(bytes.len(), 20 | 32) {
+            return None;
+        }
+        let mut digits = [0; LONGEST];
+        let digits = &mut digits[..2 * bytes.len()];
+        hex::encode_to_slice(bytes, digits).ok()?;
+        let digits = std::str::from_utf8(digits).ok()?;
+        ArrayString::from(digits).ok().map(Self)
+    }
+
     /// All hex digits.
     pub fn as_str(&self) -> &str {
         &self.0

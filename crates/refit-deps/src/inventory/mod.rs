@@ -6,7 +6,7 @@ mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use refit_dockerfile::{is_template, looks_like_dockerfile};
+use refit_dockerfile::{is_parsed_template, looks_like_dockerfile};
 
 use crate::{
     config::{self, CONFIG_PATH},
@@ -103,7 +103,7 @@ pub fn read_with(files: &Files<'_>, parsed: &Parsed) -> Inventory {
         policy = Policy::new(config.policy.clone(), &config.build_args, &text);
         config
     });
-    let found = dockerfiles(files);
+    let found = found(files, parsed);
     let mut images = match &config {
         Some(config) => reader.configured(config, &found),
         None => reader.scanned(&found),
@@ -161,12 +161,18 @@ pub fn read_with(files: &Files<'_>, parsed: &Parsed) -> Inventory {
 
 /// The Dockerfiles among the paths, templates left out.
 pub fn dockerfiles(files: &Files<'_>) -> Vec<String> {
+    found(files, &Parsed::default())
+}
+
+fn found(files: &Files<'_>, parsed: &Parsed) -> Vec<String> {
     let named = files
         .paths
         .iter()
         .filter(|path| looks_like_dockerfile(names::file_name(path)));
+    let is_template =
+        |path: &str, text: String| is_parsed_template(path, &text, &parsed.parse(&text));
     let real =
-        named.filter(|path| text_of(files, path).is_none_or(|text| !is_template(path, &text)));
+        named.filter(|path| !text_of(files, path).is_some_and(|text| is_template(path, text)));
     real.map(str::to_owned).collect()
 }
 
