@@ -20,6 +20,7 @@ mod ignore_file;
 
 mod entry;
 mod list;
+mod on_disk;
 mod select;
 
 mod tar_entry;

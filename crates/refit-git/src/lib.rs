@@ -16,6 +16,7 @@
 //! ```
 
 mod bulk;
+mod checkout;
 mod child;
 mod config;
 mod environment;
@@ -25,6 +26,7 @@ mod filter;
 mod handles;
 mod history;
 mod id;
+mod look;
 pub mod notes;
 mod pack;
 mod promised;
@@ -35,6 +37,7 @@ mod status;
 mod tree;
 mod version;
 
+pub use checkout::{Checkout, InFolder, OnDisk};
 pub use child::ChildError;
 pub use config::ConfigError;
 pub use environment::Environment;
@@ -43,6 +46,6 @@ pub use fetch::FetchError;
 pub use filter::FilterError;
 pub use refs::{Head, RevError};
 pub use repo::{OpenError, Repo};
-pub use status::{Change, ChangeKind, Checkout};
+pub use status::{Change, ChangeKind};
 pub use tree::{Entry, Mode};
 pub use version::git_version;

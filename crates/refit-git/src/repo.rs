@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    Change, Checkout, Environment,
+    Checkout, Environment,
     filter::Checkouts,
     handles::{Handle, Pool},
 };
@@ -34,10 +34,8 @@ pub struct Repo {
     environment: Environment,
     signs_notes: bool,
     pub(crate) checkouts: Checkouts,
-    /// What differed at the first look, if that is what counts.
-    pub(crate) first_changes: Option<Mutex<Option<Vec<Change>>>>,
-    /// The same of [`Repo::checkout`].
-    pub(crate) first_checkout: Mutex<Option<Arc<Checkout>>>,
+    /// What was there at the first look, if that is what counts.
+    pub(crate) first_checkout: Option<Mutex<Option<Arc<Checkout>>>>,
 }
 
 /// Why a repository can't be opened.
@@ -117,8 +115,7 @@ impl Repo {
             pool: RwLock::new(Pool::new(shared)),
             environment,
             signs_notes: false,
-            first_changes: None,
-            first_checkout: Mutex::default(),
+            first_checkout: None,
             checkouts: Checkouts::default(),
         })
     }
@@ -195,6 +192,8 @@ fn open(dir: &Path, environment: Environment) -> Result<gix::ThreadSafeRepositor
     };
     // Like git, and unlike the library's default: nothing of an untrusted repository is used.
     let options = options.bail_if_untrusted(true);
+    // Git reads indexes without checking their sums, and of a large one the sum takes longer than all else.
+    let options = options.config_overrides(["index.skipHash=true"]);
     let mut upwards = gix::discover::upwards::Options {
         match_ceiling_dir_or_error: false,
         ..Default::default()

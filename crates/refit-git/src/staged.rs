@@ -11,7 +11,7 @@ use gix::{
     objs::tree::EntryMode,
 };
 
-use crate::{GitError, Head, Repo, tree};
+use crate::{ChangeKind, GitError, Head, Repo, tree};
 
 impl Repo {
     /// The paths at which the index differs from HEAD, in bytewise order: what the next commit would change
@@ -21,33 +21,42 @@ impl Repo {
         let index = repo
             .index_or_empty()
             .map_err(GitError::reading("the index"))?;
-        let head = match self.head()? {
-            Head::Commit { id, .. } => Some(tree::tree_of(&repo, &id)?),
-            Head::Unborn { .. } => None,
-        };
-        let mut differences = Differences {
-            repo: &repo,
-            index: &index,
-            paths: Vec::new(),
-        };
-        differences.folder(b"", index.entries(), head, index.tree())?;
-        let mut paths = Vec::new();
-        for path in differences.paths {
-            let path = String::from_utf8(path).map_err(|e| {
-                GitError::NotUtf8(String::from_utf8_lossy(e.as_bytes()).into_owned())
-            })?;
-            paths.push(path);
-        }
-        paths.sort_unstable();
-        paths.dedup();
-        Ok(paths)
+        let differences = differences(self, &repo, &index)?.into_iter();
+        Ok(differences.map(|(path, _)| path).collect())
     }
+}
+
+/// The paths at which an index differs from HEAD, each once and in bytewise order, and how.
+pub(crate) fn differences(
+    git: &Repo,
+    repo: &gix::Repository,
+    index: &gix::index::State,
+) -> Result<Vec<(String, ChangeKind)>, GitError> {
+    let head = match git.head()? {
+        Head::Commit { id, .. } => Some(tree::tree_of(repo, &id)?),
+        Head::Unborn { .. } => None,
+    };
+    let mut differences = Differences {
+        repo,
+        index,
+        found: Vec::new(),
+    };
+    differences.folder(b"", index.entries(), head, index.tree())?;
+    let mut found = Vec::with_capacity(differences.found.len());
+    for (path, kind) in differences.found {
+        let path = String::from_utf8(path)
+            .map_err(|e| GitError::NotUtf8(String::from_utf8_lossy(e.as_bytes()).into_owned()))?;
+        found.push((path, kind));
+    }
+    found.sort_unstable();
+    found.dedup_by(|later, first| later.0 == first.0);
+    Ok(found)
 }
 
 struct Differences<'r> {
     repo: &'r gix::Repository,
     index: &'r gix::index::State,
-    paths: Vec<Vec<u8>>,
+    found: Vec<(Vec<u8>, ChangeKind)>,
 }
 
 impl Differences<'_> {
@@ -98,7 +107,8 @@ impl Differences<'_> {
             let head = match there.remove(name) {
                 Some((mode, id)) if mode.is_tree() => Some(id),
                 Some(_) => {
-                    self.paths.push([prefix, name].concat());
+                    self.found
+                        .push(([prefix, name].concat(), ChangeKind::Deleted));
                     None
                 }
                 None => None,
@@ -113,7 +123,7 @@ impl Differences<'_> {
             if mode.is_tree() {
                 self.folder(&[&path[..], b"/"].concat(), &[], Some(id), None)?;
             } else {
-                self.paths.push(path);
+                self.found.push((path, ChangeKind::Deleted));
             }
         }
         Ok(())
@@ -131,7 +141,13 @@ impl Differences<'_> {
         };
         // `git commit` would take a path away of which only the name is staged.
         if !same || (is_left_out && head.is_some()) {
-            self.paths.push(path);
+            let was_file = head.is_some_and(|(mode, _)| !mode.is_tree());
+            let kind = if was_file {
+                ChangeKind::Modified
+            } else {
+                ChangeKind::Added
+            };
+            self.found.push((path, kind));
         }
     }
 

@@ -15,6 +15,7 @@ mod nodes;
 mod observe;
 mod outline;
 mod packages;
+mod paths;
 mod policy;
 mod program;
 mod project;

@@ -19,7 +19,7 @@ use refit_deps::{
     scan::Scans,
 };
 use refit_dockerfile::Kind;
-use refit_git::{ChangeKind, Entry, Head, Mode, Repo, notes};
+use refit_git::{Entry, Head, Mode, Repo, notes};
 use refit_oci::{Digest, ObjectId, Platform};
 use refit_platform::Target;
 use refit_registry::{Registries, Settings};
@@ -28,12 +28,15 @@ use crate::{
     engines,
     environment::Environment,
     error::CommandError,
+    paths::{Listed, OnDisk},
     recorded::{self, Recorded},
     secrets,
     trust::Trust,
     ui::Place,
     user_config::{self, UserConfig},
 };
+
+pub(crate) use crate::paths::entry_at;
 
 /// A repository, and the user's settings.
 pub(crate) struct Project {
@@ -57,8 +60,6 @@ pub(crate) struct Snapshot {
     pub(crate) revision: Option<ObjectId>,
     /// The digest of the configuration, where there is one: what `refit trust` accepts.
     pub(crate) config: Option<Digest>,
-    /// Every path that git would know of a working tree; `entries` has those of a commit and the index.
-    pub(crate) paths: BTreeSet<String>,
     /// Every entry of the commit or the index; none of the working tree.
     pub(crate) entries: Vec<Entry>,
     /// These are the index's files: what the next commit would hold.
@@ -178,36 +179,28 @@ impl Project {
                 }
             };
         };
-        let mut paths: BTreeSet<String> = self
-            .repo
-            .staged()?
-            .into_iter()
-            .filter(|e| e.mode != Mode::Submodule)
-            .map(|e| e.path)
-            .collect();
-        let changes = self.repo.worktree_changes()?;
+        let checkout = self.repo.checkout()?;
         let revision = match self.repo.head()? {
-            Head::Commit { id, .. } if changes.is_empty() => Some(id),
+            Head::Commit { id, .. } if checkout.changes().is_empty() => Some(id),
             Head::Commit { .. } | Head::Unborn { .. } => None,
         };
-        for change in changes {
-            match change.kind {
-                ChangeKind::Deleted if !root.join(&change.path).is_file() => {
-                    paths.remove(&change.path);
-                }
-                ChangeKind::Added | ChangeKind::Modified | ChangeKind::Deleted => {}
-                ChangeKind::Untracked => {
-                    paths.insert(change.path);
-                }
-            }
-        }
+        let paths = OnDisk::of(&self.repo, &checkout, &root)?;
         let read = |path: &str| std::fs::read(root.join(path)).ok();
         let snapshot = self.snapshot(None, &paths, &read, &self.current_line()?);
         Ok(Snapshot {
             revision,
-            paths,
             ..snapshot
         })
+    }
+
+    /// Every path that git would know of the working tree.
+    pub(crate) fn working_paths(&self) -> Result<BTreeSet<String>, CommandError> {
+        let Some(root) = self.repo.work_dir() else {
+            return Ok(BTreeSet::new());
+        };
+        let checkout = self.repo.checkout()?;
+        let paths = OnDisk::of(&self.repo, &checkout, root)?;
+        Ok(paths.iter().map(str::to_owned).collect())
     }
 
     /// The images of the index: what the next commit would hold.
@@ -240,10 +233,12 @@ impl Project {
     /// The images at HEAD, whose `commit` it is: right after a commit the index is near, and read at once.
     pub(crate) fn at_head(&self, commit: &ObjectId) -> Result<Snapshot, CommandError> {
         let repo = &self.repo;
-        let near = repo.staged().and_then(|staged| {
-            let differing = repo.staged_paths()?;
-            repo.tree_beside(&staged, &differing, commit)
-        });
+        let near = repo
+            .staged()
+            .and_then(|staged| match repo.staged_paths()?.as_slice() {
+                [] => Ok(staged),
+                differing => repo.tree_beside(&staged, differing, commit),
+            });
         match near {
             Ok(entries) => {
                 Ok(self.of_entries(Some(commit.clone()), entries, &self.current_line()?))
@@ -317,7 +312,6 @@ impl Project {
             revision: commit.clone(),
             commit,
             config,
-            paths: BTreeSet::new(),
             entries: Vec::new(),
             is_index: false,
             inventory,
@@ -357,26 +351,6 @@ impl Project {
             spool_dir: None,
             patience,
         }
-    }
-}
-
-/// The entry of a path, out of those of a whole commit or index.
-pub(crate) fn entry_at<'e>(entries: &'e [Entry], path: &str) -> Option<&'e Entry> {
-    let at = entries.binary_search_by(|entry| entry.path.as_str().cmp(path));
-    at.ok().map(|at| &entries[at])
-}
-
-/// The files of a commit or the index.
-struct Listed<'e>(&'e [Entry]);
-
-impl Paths for Listed<'_> {
-    fn contains(&self, path: &str) -> bool {
-        entry_at(self.0, path).is_some_and(|entry| entry.mode != Mode::Submodule)
-    }
-
-    fn iter(&self) -> Box<dyn Iterator<Item = &str> + '_> {
-        let files = self.0.iter().filter(|e| e.mode != Mode::Submodule);
-        Box::new(files.map(|entry| entry.path.as_str()))
     }
 }
 

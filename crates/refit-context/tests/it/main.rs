@@ -5,6 +5,7 @@
     reason = "a test says by stopping what it did not expect"
 )]
 
+mod dirty;
 mod git;
 mod ignore;
 mod layer;

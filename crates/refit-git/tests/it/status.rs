@@ -363,3 +363,103 @@ proptest::proptest! {
         proptest::prop_assert_eq!(beside.unwrap(), repo.tree(&old).unwrap());
     }
 }
+
+/// What is done to a checkout, and where.
+#[derive(Debug, Clone, Copy)]
+enum Deed {
+    Write(&'static str),
+    Touch,
+    Execute,
+    Link,
+    Folder,
+    Repository,
+    Pipe,
+    Remove,
+    Stage,
+    StageName,
+    Unstage,
+}
+
+fn deed() -> impl proptest::strategy::Strategy<Value = (Deed, String)> {
+    use Deed::{
+        Execute, Folder, Link, Pipe, Remove, Repository, Stage, StageName, Touch, Unstage, Write,
+    };
+    let deeds = [
+        Write("1"),
+        Write("2"),
+        Write("*.o\n"),
+        Touch,
+        Execute,
+        Link,
+        Folder,
+        Repository,
+        Pipe,
+        Remove,
+        Stage,
+        StageName,
+        Unstage,
+    ];
+    let path = "(([abx]|a-|a\\.o)/){0,2}([abx]|a-|a\\.o|\\.gitignore)";
+    (proptest::sample::select(deeds.to_vec()), path)
+}
+
+impl Deed {
+    /// Does it, where that is possible.
+    fn on(self, fixture: &Fixture, path: &str) {
+        let dir = fixture.path();
+        let file = dir.join(path);
+        let quietly = |args: &[&str]| {
+            succeeds(&dir, args);
+        };
+        let _ = fs::create_dir_all(file.parent().unwrap());
+        let is_other = fs::symlink_metadata(&file).is_ok_and(|there| !there.is_file());
+        match self {
+            // Nobody reads what is written to a pipe.
+            Self::Write(_) | Self::Touch if is_other => {}
+            Self::Write(text) => drop(fs::write(&file, text)),
+            Self::Touch => drop(fs::read(&file).and_then(|bytes| {
+                fs::remove_file(&file)?;
+                fs::write(&file, bytes)
+            })),
+            Self::Execute if file.is_file() => {
+                fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+            }
+            Self::Execute => {}
+            Self::Link => drop(std::os::unix::fs::symlink("a", &file)),
+            Self::Folder => drop(fs::create_dir(&file)),
+            Self::Repository => quietly(&["init", "--quiet", path]),
+            // Git waits for whoever writes its rules.
+            Self::Pipe if path.ends_with(".gitignore") => {}
+            Self::Pipe => drop(std::process::Command::new("mkfifo").arg(&file).output()),
+            Self::Remove => drop(fs::remove_dir_all(&file).or_else(|_| fs::remove_file(&file))),
+            Self::Stage => quietly(&["add", "--", path]),
+            Self::StageName => quietly(&["add", "--intent-to-add", "--", path]),
+            Self::Unstage => quietly(&["rm", "-rq", "--cached", "--", path]),
+        }
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    #[test]
+    fn whatever_is_done_to_a_checkout_one_look_tells_what_the_library_tells(
+        before in proptest::collection::vec(deed(), 0..12),
+        after in proptest::collection::vec(deed(), 0..12),
+    ) {
+        let fixture = Fixture::with("//- .gitignore\nx\n//- a/b\n1//- b\n1//- x/a\n1");
+        for (deed, path) in before {
+            deed.on(&fixture, &path);
+        }
+        succeeds(&fixture.path(), &["add", "--all"]);
+        fixture.git(&["commit", "--quiet", "--allow-empty", "--message=before"]);
+        for (deed, path) in after {
+            deed.on(&fixture, &path);
+        }
+        let looked = fixture.repo().worktree_changes().unwrap();
+        let git = fixture.git(&["status", "--porcelain", "--untracked-files=all"]);
+        proptest::prop_assert_eq!(looked.is_empty(), git.is_empty(), "{}", git);
+        // Names of other spellings may be meant: that is left to the library.
+        fixture.git(&["config", "core.precomposeUnicode", "true"]);
+        proptest::prop_assert_eq!(looked, fixture.repo().worktree_changes().unwrap(), "{}", git);
+    }
+}

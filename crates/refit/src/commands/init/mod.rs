@@ -175,9 +175,10 @@ fn config(
         }
         return Ok(None);
     }
+    let paths = project.working_paths()?;
     let read = |path: &str| std::fs::read(root.join(path)).ok();
     let source = Source {
-        paths: &snapshot.paths,
+        paths: &paths,
         read: &read,
         github: github(project),
         branch: match project.repo.default_branch()? {
@@ -206,6 +207,7 @@ fn config(
     let line = project.current_line()?;
     let place = draft::Place {
         snapshot,
+        paths: &paths,
         read: &read,
         name: &project.name(),
         line: &line,

@@ -38,7 +38,6 @@ fn snapshot(files: &[(&str, String)]) -> Snapshot {
         commit: None,
         revision: None,
         config: None,
-        paths,
         entries: Vec::new(),
         is_index: false,
         inventory,

@@ -37,6 +37,8 @@ pub(super) struct Draft {
 /// Where a draft is read again.
 pub(super) struct Place<'a> {
     pub(super) snapshot: &'a Snapshot,
+    /// Every path of the repository.
+    pub(super) paths: &'a BTreeSet<String>,
     pub(super) read: &'a dyn Fn(&str) -> Option<Vec<u8>>,
     /// The repository's name.
     pub(super) name: &'a str,
@@ -76,7 +78,7 @@ pub(super) fn write(place: &Place<'_>, merged: Merged) -> Draft {
         forget_local(place, &merged.local, &text, &mut entries);
         text.defaults = Defaults::of(&mut entries);
     }
-    let (groups, singles) = group(&entries, &snapshot.paths);
+    let (groups, singles) = group(&entries, place.paths);
     let everything: BTreeSet<String> = entries.iter().map(|entry| entry.name.clone()).collect();
     let (plain, plain_graph) = place.again(&text.write(&entries, &[], &everything));
     text.unset = unset(&plain);
@@ -156,7 +158,7 @@ impl Place<'_> {
     }
 
     fn all(&self, text: &str) -> (Inventory, Scans, Graph) {
-        let mut paths = self.snapshot.paths.clone();
+        let mut paths = self.paths.clone();
         paths.insert(CONFIG_PATH.to_owned());
         let read = |path: &str| {
             if path == CONFIG_PATH {

@@ -54,7 +54,6 @@ fn written(files: &Texts) -> String {
         commit: None,
         revision: None,
         config: None,
-        paths: files.keys().cloned().collect(),
         problems: Vec::new(),
         entries: Vec::new(),
         is_index: false,
@@ -63,8 +62,10 @@ fn written(files: &Texts) -> String {
         edges,
         graph,
     };
+    let paths: BTreeSet<String> = files.keys().cloned().collect();
     let place = Place {
         snapshot: &snapshot,
+        paths: &paths,
         read: &|path| files.get(path).map(|text| text.clone().into_bytes()),
         name: "shop",
         line: "main",
