@@ -93,6 +93,13 @@ fn told(what: &str, ms: f64, peer: &str, peer_ms: f64) {
     println!("{{\"what\":\"{what}\",\"ms\":{ms:.1},\"peer\":\"{peer}\",\"peer_ms\":{peer_ms:.1}}}");
 }
 
+/// The same, with the size of the notes' text.
+fn told_with_size(what: &str, ms: f64, (peer, peer_ms): (&str, f64), bytes: usize) {
+    println!(
+        "{{\"what\":\"{what}\",\"ms\":{ms:.1},\"peer\":\"{peer}\",\"peer_ms\":{peer_ms:.1},\"bytes\":{bytes}}}"
+    );
+}
+
 fn load(dir: &Path) -> Records {
     let repo = Repo::discover_with(dir, Environment::Isolated).unwrap();
     let notes = repo.notes_by(RECORDS, KEYS).unwrap();
@@ -190,13 +197,15 @@ fn main() {
         timed(|| git(dir, &["fast-import", "--quiet"], &stream))
     });
     let name = "git fast-import, without reading what is there";
-    told("records-commit-1000-more", commit, name, peer);
+    let bytes = N_RECORDS * (record(N_RECORDS).len() + 1);
+    told_with_size("records-commit-1000-more", commit, (name, peer), bytes);
 
     let first = best(|| {
         time += 1;
         git(dir, &["update-ref", "-d", RECORDS], b"");
         append(dir, time)
     });
-    told("records-commit-1000", first, name, peer);
+    let bytes = N_NOTES * (record(N_RECORDS).len() + 1);
+    told_with_size("records-commit-1000", first, (name, peer), bytes);
     git(dir, &["fsck", "--strict", "--no-dangling"], b"");
 }

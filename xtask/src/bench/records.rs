@@ -61,6 +61,14 @@ fn figure(what: &str, peer: &'static str) -> Outcome<Figure> {
             name: peer,
             wall: ms("peer_ms")?,
         }),
-        detail: "100,000 records on 1,000 objects".to_owned(),
+        detail: match line["bytes"].as_u64() {
+            Some(bytes) => format!("{:.1} MB of records on 1,000 objects", mega(bytes)),
+            None => "100,000 records on 1,000 objects".to_owned(),
+        },
     })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn mega(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
 }

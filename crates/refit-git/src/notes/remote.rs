@@ -114,7 +114,7 @@ fn unite(
         .map(|(annotated, text)| (annotated, lines::of(text)));
     let united = match write::tree(git, repo, Some(tip), rule, new)? {
         Some(tree) => tree,
-        None => tree::tree_of(repo, &ours)?,
+        None => tree::tree_of(repo, &ours)?.into(),
     };
     Ok(Some(Next::Commit {
         tree: united,

@@ -1,6 +1,9 @@
 //! The objects of new notes: blobs, the tree that names them, the commit.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use gix::{
     note::plumbing::State,
@@ -14,7 +17,11 @@ use super::{
     lines::{self, Rule},
     read, sign,
 };
-use crate::{GitError, Repo, bulk, id, pack, tree};
+use crate::{
+    GitError, Repo, bulk, id,
+    pack::{self, New, Object},
+    tree,
+};
 
 /// From this many objects on they go into one pack rather than a file each: an order of magnitude fewer system calls.
 const PACK_FROM: usize = 500;
@@ -26,7 +33,7 @@ pub(super) fn tree<'a, L: Iterator<Item = &'a [u8]>>(
     tip: Option<gix::ObjectId>,
     rule: Rule,
     new: impl Iterator<Item = (&'a ObjectId, L)>,
-) -> Result<Option<gix::ObjectId>, NotesError> {
+) -> Result<Option<Tree>, NotesError> {
     let root = match tip {
         Some(tip) => tree::tree_of(repo, &id::ours(tip))?,
         None => gix::ObjectId::empty_tree(repo.object_hash()),
@@ -48,16 +55,31 @@ pub(super) fn tree<'a, L: Iterator<Item = &'a [u8]>>(
     if changed.is_empty() {
         return Ok(None);
     }
-    for (key, note) in changed {
-        let writing = || NotesError::writing("a note");
-        let blob = repo
-            .objects
-            .write_buf_with_known_id(Kind::Blob, &note.text, note.id);
-        let blob = blob.map_err(writing())?;
-        state.edit(key, Some(blob), repo).map_err(writing())?;
+    for (key, note) in &changed {
+        let edited = state.edit(*key, Some(note.id), repo);
+        edited.map_err(NotesError::writing("a note"))?;
     }
     let tree = state.write(repo);
-    Ok(Some(tree.map_err(NotesError::writing("the notes tree"))?))
+    Ok(Some(Tree {
+        id: tree.map_err(NotesError::writing("the notes tree"))?,
+        notes: changed.into_values().collect(),
+    }))
+}
+
+/// A tree of notes, with those that are not written yet.
+pub(super) struct Tree {
+    id: gix::ObjectId,
+    notes: Vec<NewNote>,
+}
+
+impl From<gix::ObjectId> for Tree {
+    /// One that is there.
+    fn from(id: gix::ObjectId) -> Self {
+        Self {
+            id,
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// Lines for one object.
@@ -71,14 +93,37 @@ struct Adding<'a> {
 /// A note's blob that is not written yet.
 struct NewNote {
     id: gix::ObjectId,
-    text: Vec<u8>,
+    text: Text,
+}
+
+/// The lines of a note.
+enum Text {
+    Plain(Vec<u8>),
+    /// As packs have it: of many large notes, none is held as it is.
+    Packed(pack::Entry),
 }
 
 impl NewNote {
     fn of(text: Vec<u8>, hash: gix::hash::Kind) -> Result<Self, NotesError> {
         let id = gix::objs::compute_hash(hash, Kind::Blob, &text);
         let id = id.map_err(NotesError::writing("a note"))?;
+        let text = Text::Plain(text);
         Ok(Self { id, text })
+    }
+
+    fn packed(self) -> Self {
+        let text = match self.text {
+            Text::Plain(text) => Text::Packed(pack::Entry::of(Kind::Blob, &text)),
+            packed @ Text::Packed(_) => packed,
+        };
+        Self { text, ..self }
+    }
+
+    fn text(&self) -> Cow<'_, [u8]> {
+        match &self.text {
+            Text::Plain(text) => Cow::Borrowed(text),
+            Text::Packed(entry) => Cow::Owned(entry.object()),
+        }
     }
 }
 
@@ -97,6 +142,15 @@ fn changed(
         .collect();
     let blobs: Vec<gix::ObjectId> = noted.iter().map(|(blob, _)| *blob).collect();
     git.fetch_promised(&blobs.iter().map(id::ours).collect::<Vec<_>>())?;
+    let is_many = adding.len() >= PACK_FROM;
+    let new = |text| {
+        let note = NewNote::of(text, hash);
+        if is_many {
+            note.map(NewNote::packed)
+        } else {
+            note
+        }
+    };
     // None: it is not as it was written.
     let united = bulk::blobs(git, &blobs, |at, text| {
         let (blob, adding) = &noted[at];
@@ -104,7 +158,7 @@ fn changed(
             .ok()
             .filter(|text| damage::is_whole(hash, *blob, text))?;
         let united = lines::add(rule, &text, adding.lines.iter().copied());
-        Some(united.map(|text| NewNote::of(text, hash)).transpose())
+        Some(united.map(new).transpose())
     });
     let mut changed = BTreeMap::new();
     let mut damaged: Vec<&Adding<'_>> = Vec::new();
@@ -117,10 +171,8 @@ fn changed(
     let absent = adding.iter().filter(|adding| adding.there.is_none());
     for adding in absent.chain(damaged) {
         let (key, there) = there(git, repo, state, adding.key)?;
-        let there = changed
-            .get(&key)
-            .map_or(&there, |note: &NewNote| &note.text);
-        if let Some(note) = lines::add(rule, there, adding.lines.iter().copied()) {
+        let there = changed.get(&key).map_or(Cow::Owned(there), NewNote::text);
+        if let Some(note) = lines::add(rule, &there, adding.lines.iter().copied()) {
             changed.insert(key, NewNote::of(note, hash)?);
         }
     }
@@ -209,14 +261,25 @@ pub(super) fn in_memory(repo: &mut gix::Repository) {
     repo.objects.enable_object_memory();
 }
 
-/// Writes what a handle has in memory.
-fn flush(repo: &mut gix::Repository) -> Result<(), NotesError> {
+/// Writes notes, and what a handle has in memory.
+fn flush(repo: &mut gix::Repository, notes: &[NewNote]) -> Result<(), NotesError> {
     let memory = repo.objects.take_object_memory().unwrap_or_default();
-    let new = memory
-        .iter()
-        .filter(|(id, _)| !repo.objects.exists_without_refresh(id));
-    let mut new: Vec<_> = new
-        .map(|(id, (kind, bytes))| (*id, *kind, bytes.as_slice()))
+    let memory = memory.iter().map(|(id, (kind, bytes))| New {
+        id: *id,
+        kind: *kind,
+        object: Object::Plain(bytes),
+    });
+    let notes = notes.iter().map(|note| New {
+        id: note.id,
+        kind: Kind::Blob,
+        object: match &note.text {
+            Text::Plain(text) => Object::Plain(text),
+            Text::Packed(entry) => Object::Packed(entry),
+        },
+    });
+    let mut new: Vec<New<'_>> = notes
+        .chain(memory)
+        .filter(|new| !repo.objects.exists_without_refresh(&new.id))
         .collect();
     // Objects are in place before what names them.
     let rank = |kind| match kind {
@@ -224,13 +287,19 @@ fn flush(repo: &mut gix::Repository) -> Result<(), NotesError> {
         Kind::Tree => 1,
         Kind::Commit | Kind::Tag => 2,
     };
-    new.sort_unstable_by_key(|(id, kind, _)| (rank(*kind), *id));
+    new.sort_unstable_by_key(|new| (rank(new.kind), new.id));
+    // Two objects may have the same note.
+    new.dedup_by_key(|new| new.id);
     if new.len() >= PACK_FROM {
         let folder = repo.objects.store_ref().path().join("pack");
         return pack::write(&folder, repo.object_hash(), &new);
     }
-    for (id, kind, bytes) in new {
-        let written = repo.objects.write_buf_with_known_id(kind, bytes, id);
+    for New { id, kind, object } in new {
+        let bytes = match object {
+            Object::Plain(bytes) => Cow::Borrowed(bytes),
+            Object::Packed(entry) => Cow::Owned(entry.object()),
+        };
+        let written = repo.objects.write_buf_with_known_id(kind, &bytes, id);
         written.map_err(NotesError::writing(format!("{kind} `{id}`")))?;
     }
     Ok(())
@@ -240,7 +309,7 @@ fn flush(repo: &mut gix::Repository) -> Result<(), NotesError> {
 pub(super) enum Next {
     /// To a commit that is to be made.
     Commit {
-        tree: gix::ObjectId,
+        tree: Tree,
         parents: Vec<gix::ObjectId>,
         message: String,
     },
@@ -257,7 +326,7 @@ impl Next {
     ) -> Result<gix::ObjectId, NotesError> {
         let (tree, parents, message) = match self {
             Self::There(commit) => {
-                flush(repo)?;
+                flush(repo, &[])?;
                 return Ok(commit);
             }
             Self::Commit {
@@ -267,11 +336,11 @@ impl Next {
             } => (tree, parents, format!("{}\n", message.trim_end())),
         };
         if git.signs_notes() {
-            flush(repo)?;
-            return sign::commit(git, tree, &parents, message);
+            flush(repo, &tree.notes)?;
+            return sign::commit(git, tree.id, &parents, message);
         }
-        let commit = commit(repo, &message, tree, parents)?;
-        flush(repo)?;
+        let commit = commit(repo, &message, tree.id, parents)?;
+        flush(repo, &tree.notes)?;
         Ok(commit)
     }
 }
