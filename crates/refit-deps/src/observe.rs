@@ -147,7 +147,7 @@ pub struct Release {
     /// The image's entry at that commit.
     pub image: Image,
     /// Its source, by platform.
-    pub sources: BTreeMap<Platform, Source>,
+    pub sources: BTreeMap<Platform, Arc<Source>>,
     /// How the commit stands to the line's tip.
     pub relation: Relation,
 }

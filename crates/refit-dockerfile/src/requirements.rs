@@ -130,7 +130,7 @@ pub fn requirements(file: &Dockerfile, resolved: &Resolved) -> Vec<Requirement> 
             .map_or(0..0, |syntax| syntax.span.clone());
         asked.push((Feature::Frontend, span));
     }
-    for (&stage, view) in &resolved.views {
+    for (stage, view) in resolved.views() {
         of_stage(file, stage, view, &mut asked);
     }
     for link in &resolved.links {

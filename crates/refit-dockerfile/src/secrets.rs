@@ -22,7 +22,7 @@ pub struct SecretMount {
 /// Every secret mount whose id does not depend on a variable, by place.
 pub fn secret_mounts(file: &Dockerfile, resolved: &Resolved) -> Vec<SecretMount> {
     let mut found = Vec::new();
-    for (&stage, view) in &resolved.views {
+    for (stage, view) in resolved.views() {
         let stage = &file.stages[stage];
         let mut of = |instruction: &Instruction, place: Option<&Range<usize>>| {
             found.extend(instruction.mounts.iter().filter_map(|mount| {

@@ -1,6 +1,9 @@
 //! Which images have another source than before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use refit_context::ignore_candidates;
 use refit_deps::{
@@ -40,7 +43,7 @@ pub(crate) struct Change<'s> {
     /// The image as it is now.
     pub(crate) image: &'s Image,
     /// The sources of the targets that differ.
-    pub(crate) sources: BTreeMap<Platform, Source>,
+    pub(crate) sources: BTreeMap<Platform, Arc<Source>>,
     /// Why.
     pub(crate) causes: BTreeSet<Cause>,
 }

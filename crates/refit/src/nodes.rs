@@ -96,6 +96,17 @@ pub(crate) fn of_kind<'s>(
     nodes.filter(|node| node.kind() == kind).collect()
 }
 
+/// The names of those that may be given a platform, as far as the configuration says it.
+pub(crate) fn names_for<'s>(
+    (kind, platform): (EngineKind, &Platform),
+    environment: &Environment,
+    user: &'s EngineSettings,
+) -> Vec<&'s str> {
+    let nodes = of_kind(kind, environment, user).into_iter();
+    let nodes = nodes.filter(|node| node.is_for(&BTreeSet::from([platform.clone()])));
+    nodes.map(|node| node.name.as_str()).collect()
+}
+
 impl NodeSettings {
     pub(crate) fn kind(&self) -> EngineKind {
         match self.engine {

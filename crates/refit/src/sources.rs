@@ -28,7 +28,7 @@ pub(crate) fn of_all(
     project: &Project,
     snapshot: &Snapshot,
     images: &[&Image],
-) -> Vec<BTreeMap<Platform, Source>> {
+) -> Vec<BTreeMap<Platform, Arc<Source>>> {
     let n_threads = thread::available_parallelism().map_or(1, usize::from);
     let share = images.len().div_ceil(n_threads).max(LEAST_SHARE);
     let of_share = |images: &[&Image]| -> Vec<_> {
@@ -53,9 +53,9 @@ pub(crate) fn sources(
     project: &Project,
     snapshot: &Snapshot,
     image: &Image,
-) -> BTreeMap<Platform, Source> {
+) -> BTreeMap<Platform, Arc<Source>> {
     // Most platforms read the same of the context.
-    let mut read: Vec<(Arc<Resolved>, Option<Source>)> = Vec::new();
+    let mut read: Vec<(Arc<Resolved>, Option<Arc<Source>>)> = Vec::new();
     let mut sources = BTreeMap::new();
     for platform in &image.platforms {
         let scanned = snapshot.scans.scan(image, platform, &Triggers::new());
@@ -67,7 +67,7 @@ pub(crate) fn sources(
             let listed = visible(project, snapshot, (image, &file));
             let ours = listed.and_then(|listed| Ours::of(project, snapshot, image, listed));
             let source = ours.map(|ours| ours.source(project, snapshot, (image, &file)));
-            let source = source.ok();
+            let source = source.ok().map(Arc::new);
             read.push((file, source.clone()));
             source
         };

@@ -125,7 +125,7 @@ pub(super) async fn check_triggers(
     settled: &[Settled],
     step: &Step,
 ) -> Result<(), Failed> {
-    for (stage, view) in resolved.views.iter().filter(|(_, view)| !view.replaced) {
+    for (stage, view) in resolved.views().filter(|(_, view)| !view.replaced) {
         let Source::Found(found) = view.from else {
             continue;
         };
@@ -134,7 +134,7 @@ pub(super) async fn check_triggers(
             continue; // its config was read when the plan was made
         };
         let config = config(registries, base).await?;
-        let planned = step.triggers.get(stage).map_or(&[][..], Vec::as_slice);
+        let planned = step.triggers.get(&stage).map_or(&[][..], Vec::as_slice);
         if config.config.on_build != planned {
             return Err(Failed {
                 message: format!(

@@ -141,13 +141,7 @@ fn chmod(recipe: &Recipe, abilities: &Abilities<'_>) -> Option<Refusal> {
         return None;
     }
     let stages = recipe.resolved.stages.iter();
-    let live = stages.filter(|stage| {
-        recipe
-            .resolved
-            .views
-            .get(stage)
-            .is_some_and(|v| !v.replaced)
-    });
+    let live = stages.filter(|stage| recipe.resolved.view(**stage).is_some_and(|v| !v.replaced));
     let instructions = live.flat_map(|&stage| &recipe.file.stages[stage].instructions);
     let mut modes = instructions.flat_map(|i| i.flag_values("chmod"));
     let ignored = modes.find(|mode| u32::from_str_radix(&mode.value, 8).is_err())?;
@@ -162,7 +156,7 @@ fn chmod(recipe: &Recipe, abilities: &Abilities<'_>) -> Option<Refusal> {
 /// RUN for a platform that the engine's machine has no emulator for.
 fn platforms(recipe: &Recipe, abilities: &Abilities<'_>) -> Option<Refusal> {
     recipe.resolved.executes.iter().find_map(|execution| {
-        let platform = &recipe.resolved.views.get(&execution.stage)?.platform;
+        let platform = &recipe.resolved.view(execution.stage)?.platform;
         if runs_on(platform, abilities.native, abilities.emulated) != Placement::No {
             return None;
         }

@@ -111,8 +111,7 @@ struct Step<'a> {
 impl Builder<'_> {
     fn stage(&mut self, stage: usize) -> Result<Draft, EngineError> {
         let job = self.job;
-        let (Some(view), Some(parsed)) =
-            (job.resolved.views.get(&stage), job.file.stages.get(stage))
+        let (Some(view), Some(parsed)) = (job.resolved.view(stage), job.file.stages.get(stage))
         else {
             return Err(failed("a stage was not resolved"));
         };

@@ -81,7 +81,7 @@ fn reaches(resolved: &Resolved, stage: usize, found: usize) -> bool {
         if !seen.insert(stage) {
             continue;
         }
-        let from = resolved.views.get(&stage).map(|view| &view.from);
+        let from = resolved.view(stage).map(|view| &view.from);
         let links = resolved.links.iter().filter(|link| link.stage == stage);
         for source in from.into_iter().chain(links.map(|link| &link.source)) {
             match source {

@@ -80,8 +80,7 @@ pub(super) fn replay(
     let mut steps = Vec::new();
     let mut n_inherited = 0;
     for stage in resolved.chain.iter().rev() {
-        let (Some(view), Some(parsed)) = (resolved.views.get(stage), file.stages.get(*stage))
-        else {
+        let (Some(view), Some(parsed)) = (resolved.view(*stage), file.stages.get(*stage)) else {
             return Err(Refused::of("a stage was not resolved"));
         };
         let from = &parsed.from.span;

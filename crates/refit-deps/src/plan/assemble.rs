@@ -263,9 +263,9 @@ impl Evaluator<'_> {
         role.or(self.scope.unpublished) == Some(Role::Local)
     }
 
-    fn last_moved(&self, image: &Image) -> BTreeMap<Reference, Digest> {
+    fn last_moved(&self, image: &Image) -> Vec<(Reference, Digest)> {
         let Some(lead) = image.lead_tag() else {
-            return BTreeMap::new();
+            return Vec::new();
         };
         let records = self.lookup.ground.records;
         let moved = image.moving_tags().into_iter().filter_map(|tag| {

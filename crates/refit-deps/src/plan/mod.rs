@@ -206,7 +206,7 @@ pub struct PlannedPublication {
     /// The commit that `expects` was released from, by the records.
     pub released: Option<ObjectId>,
     /// What further tags were moved to last, by the records: one that still holds that was left behind, and moves on.
-    pub last_moved: BTreeMap<Reference, Digest>,
+    pub last_moved: Vec<(Reference, Digest)>,
     /// Manifests that stay, by platform.
     pub kept: BTreeMap<Platform, Digest>,
     /// The publish record that this one follows.

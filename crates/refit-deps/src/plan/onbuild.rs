@@ -323,9 +323,9 @@ impl Evaluator<'_> {
 
 /// The images that the reached stages start from.
 fn bases<'p>(file: &ResolvedFile, pins: &'p [PlannedPin]) -> Vec<(usize, &'p PlannedPin)> {
-    let live = file.views.iter().filter(|(_, view)| !view.replaced);
+    let live = file.views().filter(|(_, view)| !view.replaced);
     let bases = live.filter_map(|(stage, view)| match view.from {
-        From::Found(found) => Some((*stage, pins.get(found)?)),
+        From::Found(found) => Some((stage, pins.get(found)?)),
         From::Stage(_) | From::Scratch | From::Files(_) => None,
     });
     bases.collect()

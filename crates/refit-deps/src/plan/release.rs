@@ -302,7 +302,7 @@ impl Evaluator<'_> {
         &self,
         image: &Image,
         platform: &Platform,
-    ) -> Answered<(Arc<Release>, Source, Arc<refit_dockerfile::Resolved>)> {
+    ) -> Answered<(Arc<Release>, Arc<Source>, Arc<refit_dockerfile::Resolved>)> {
         let broken = |message: String| Some(Err(StateKind::Broken { message }));
         let file = match self.scanned(image, platform, &Triggers::new()) {
             Ok(file) => file,
@@ -310,7 +310,7 @@ impl Evaluator<'_> {
         };
         match self.lookup.release(&image.name, None)? {
             Answer::Found(tip) => match tip.sources.get(platform) {
-                Some(source) => Some(Ok((tip.clone(), source.clone(), file))),
+                Some(source) => Some(Ok((tip.clone(), Arc::clone(source), file))),
                 None => broken(format!(
                     "the context `{}` could not be listed",
                     image.context

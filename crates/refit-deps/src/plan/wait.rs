@@ -85,7 +85,7 @@ impl<'a> Evaluator<'a> {
         found: &Comparison,
     ) -> Option<Result<(Vec<PlannedPin>, bool), StateKind>> {
         let nearest = found.nearest.map(|at| &target.candidates[at]);
-        let mut taken = Vec::new();
+        let mut taken = Vec::with_capacity(pins.len());
         let mut any_waits = false;
         let mut blocked = None;
         let mut complete = Some(());

@@ -111,6 +111,9 @@ impl Records {
             Record::Build(build) => {
                 let known = self.builds.entry(build.manifest.clone()).or_default();
                 if !known.contains(&build) {
+                    if known.is_empty() {
+                        known.reserve_exact(1); // nearly all stay alone
+                    }
                     known.push(build);
                 }
             }
@@ -121,6 +124,9 @@ impl Records {
                     .published
                     .insert((publish.id.clone(), publish.index.clone()));
                 if is_new || !known.contains(&publish) {
+                    if known.is_empty() {
+                        known.reserve_exact(1);
+                    }
                     known.push(publish);
                 }
             }

@@ -137,6 +137,11 @@ impl Dockerfile {
             };
             return Err(SyntaxError::new(&text, 0..0, message));
         }
+        // They are kept for as long as anything is: thousands of files at once.
+        self.stages.shrink_to_fit();
+        for stage in &mut self.stages {
+            stage.instructions.shrink_to_fit();
+        }
         Ok(())
     }
 }

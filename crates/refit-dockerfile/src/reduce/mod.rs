@@ -35,7 +35,7 @@ pub fn reduce(
     let counted = |link: &&Link| link.trigger.is_some() && link.by_index;
     let keep_numbers = resolved.links.iter().any(|link| counted(&link));
     for stage in &file.stages {
-        match resolved.views.get(&stage.index) {
+        match resolved.view(stage.index) {
             None => edits.remove_stage(stage, keep_numbers),
             Some(view) if view.replaced => edits.replace_stage(stage, view),
             Some(_) => {}

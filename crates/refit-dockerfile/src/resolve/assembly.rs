@@ -55,7 +55,7 @@ impl Assembly<'_> {
             stage: target,
             ..found
         }));
-        let mut views = BTreeMap::new();
+        let mut views = Vec::with_capacity(self.triggered.len());
         let mut effects = Effects::new(self.file, self.settings, &globals);
         for (&stage, triggered) in &self.triggered {
             let base = &self.bases[stage];
@@ -79,9 +79,11 @@ impl Assembly<'_> {
                 effects.apply(&place, instruction)?;
             }
             self.collect_own(stage, &view, &mut collected, &mut effects)?;
-            views.insert(stage, view);
+            views.push(view);
         }
-        let base = match &views[&root].from {
+        let stages: Vec<usize> = self.triggered.keys().copied().collect();
+        let of_root = stages.iter().position(|stage| *stage == root);
+        let base = match &views[of_root.expect("a target reaches its root")].from {
             Source::Found(found) => StageBase::External(*found),
             Source::Files(name) => StageBase::Files(name.clone()),
             Source::Scratch | Source::Stage(_) => StageBase::Scratch,
@@ -89,7 +91,7 @@ impl Assembly<'_> {
         let effects = effects.finish();
         Ok(Resolved {
             target,
-            stages: views.keys().copied().collect(),
+            stages,
             chain: self.chain,
             found: collected.found,
             inputs: effects.inputs,

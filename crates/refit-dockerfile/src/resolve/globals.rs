@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    sync::Arc,
 };
 
 use refit_oci::Platform;
@@ -20,7 +21,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GlobalScope {
     /// ARGs before the first FROM, and the predefined ones that build arguments override though no ARG declares them.
-    declared: BTreeMap<String, String>,
+    declared: Arc<BTreeMap<String, String>>,
     platform: Platform,
     build_platform: Platform,
     /// `TARGETSTAGE`.
@@ -56,7 +57,7 @@ impl GlobalScope {
         };
         let given = predefined().filter_map(|name| settings.build_args.get_key_value(name));
         Self {
-            declared: given.map(|(k, v)| (k.clone(), v.clone())).collect(),
+            declared: Arc::new(given.map(|(k, v)| (k.clone(), v.clone())).collect()),
             platform: settings.platform.clone(),
             build_platform: settings.build_platform.clone(),
             stage,
@@ -66,7 +67,7 @@ impl GlobalScope {
     /// Nothing is set, and the platforms are those.
     pub(super) fn empty(settings: &Settings<'_>) -> Self {
         Self {
-            declared: BTreeMap::new(),
+            declared: Arc::default(),
             platform: settings.platform.clone(),
             build_platform: settings.build_platform.clone(),
             stage: None,
@@ -137,7 +138,7 @@ impl Globals {
                     .map_err(|e| SyntaxError::new(&file.text, arg.span.clone(), e.to_string()))?,
                 (None, None) => continue,
             };
-            globals.scope.declared.insert(arg.name.clone(), value);
+            Arc::make_mut(&mut globals.scope.declared).insert(arg.name.clone(), value);
         }
         Ok(globals)
     }

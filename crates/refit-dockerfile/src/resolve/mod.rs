@@ -107,8 +107,7 @@ pub fn resolve_with_triggers(
 /// are executed, and not handed on.
 pub fn on_build(file: &Dockerfile, resolved: &Resolved) -> Vec<String> {
     let live = resolved
-        .views
-        .get(&resolved.target)
+        .view(resolved.target)
         .is_some_and(|view| !view.replaced);
     let target = file.stages.get(resolved.target).filter(|_| live);
     let instructions = target.map_or(&[][..], |stage| &stage.instructions);

@@ -48,8 +48,8 @@ pub struct Resolved {
     pub executes: Vec<Execution>,
     /// The root of the target's chain.
     pub base: StageBase,
-    /// The reached stages one by one.
-    pub views: BTreeMap<usize, StageView>,
+    /// The reached stages one by one, as `stages` names them.
+    pub(super) views: Vec<StageView>,
     /// What each `COPY --from` and each mount's `from` of the reached stages means.
     pub links: Vec<Link>,
     /// The variables that FROM sees, and that an ARG without default takes over.
@@ -74,7 +74,7 @@ impl Resolved {
             remote: Vec::new(),
             executes: Vec::new(),
             base: StageBase::Opaque,
-            views: BTreeMap::new(),
+            views: Vec::new(),
             links: Vec::new(),
             globals: GlobalScope::empty(settings),
             any_platform: true,
@@ -94,10 +94,21 @@ impl Resolved {
             .iter_mut()
             .filter(|found| found.kind != Kind::Frontend);
         of_target.for_each(|found| found.platform = platform.clone());
-        let views = on.views.values_mut();
+        let views = on.views.iter_mut();
         views.for_each(|view| view.platform = platform.clone());
         on.globals = on.globals.on(platform);
         Some(on)
+    }
+
+    /// A stage that the target reaches.
+    pub fn view(&self, stage: usize) -> Option<&StageView> {
+        let at = self.stages.binary_search(&stage).ok()?;
+        self.views.get(at)
+    }
+
+    /// The stages that the target reaches, by number, in file order.
+    pub fn views(&self) -> impl Iterator<Item = (usize, &StageView)> {
+        self.stages.iter().copied().zip(&self.views)
     }
 }
 

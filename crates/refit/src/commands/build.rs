@@ -119,13 +119,13 @@ pub(crate) async fn run(app: &App, args: &BuildArgs) -> Result<Exit, CommandErro
             let requests = observer.registries.requests();
             let mut document = run::plan_json(&plan, "tip", requests);
             if args.explain {
-                run::explain(&mut document, &plan);
+                run::explain(&mut document, &plan, (app, &project));
             }
             app.ui.json(&document);
         } else {
             run::show_plan(&app.ui, &plan);
             if args.explain {
-                app.ui.data(&run::explained(&plan));
+                app.ui.data(&run::explained(&plan, (app, &project)));
             }
             nothing_to_build(app, &plan);
         }

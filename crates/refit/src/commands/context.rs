@@ -1,6 +1,9 @@
 //! `refit context …`: what of ours goes into an image.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use anstyle::Style;
 use clap::{Args, Subcommand};
@@ -154,7 +157,7 @@ fn targets<'s>(
         let mut said = BTreeSet::new();
         for platform in &image.platforms {
             let target = match (sources.remove(platform), detail) {
-                (Some(source), _) => Ok((source, None)),
+                (Some(source), _) => Ok((Arc::unwrap_or_clone(source), None)),
                 // Once more, for the reason.
                 (None, Detail::Id) => {
                     let none = Triggers::new();

@@ -9,14 +9,36 @@ use refit_deps::{
 };
 use serde_json::{Value, json};
 
+use crate::{commands::App, nodes, project::Project, ui::sentence_list};
+
 /// For people: a paragraph for each step.
-pub(crate) fn explained(plan: &Plan) -> String {
-    let paragraphs = plan.steps.iter().map(paragraph);
+pub(crate) fn explained(plan: &Plan, (app, project): (&App, &Project)) -> String {
+    let paragraphs = plan.steps.iter().map(|step| {
+        let nodes = nodes_of(step, app, project);
+        paragraph(step, &nodes)
+    });
     paragraphs.collect::<Vec<_>>().join("\n")
 }
 
-fn paragraph(step: &Step) -> String {
+/// The nodes that share what is executed, as far as they may get the step; none where there is but one engine.
+fn nodes_of<'p>(step: &Step, app: &App, project: &'p Project) -> Vec<&'p str> {
+    if step.action != Action::Rebuild {
+        return Vec::new();
+    }
+    let of = (step.engine, &step.target.platform);
+    nodes::names_for(of, &app.environment, &project.user.engines)
+}
+
+fn paragraph(step: &Step, nodes: &[&str]) -> String {
     let mut text = format!("{}: {}\n", step.target, done(step));
+    if !nodes.is_empty() {
+        let quoted: Vec<String> = nodes.iter().map(|name| format!("`{name}`")).collect();
+        let node = match nodes {
+            [_] => "node",
+            _ => "the least busy of the nodes",
+        };
+        let _ = writeln!(text, "  on {node} {}", sentence_list(&quoted));
+    }
     for NotTaken { what, why } in step.not_taken() {
         let place = why.place().map(place).unwrap_or_default();
         let _ = writeln!(text, "  no {}: {place}{why}", what.as_str());
@@ -52,12 +74,13 @@ fn place(problem: &Problem) -> String {
 }
 
 /// The same in the plan's JSON: `explanation` of each step.
-pub(crate) fn annotate(document: &mut Value, plan: &Plan) {
+pub(crate) fn annotate(document: &mut Value, plan: &Plan, (app, project): (&App, &Project)) {
     let Some(steps) = document["steps"].as_array_mut() else {
         return;
     };
     for (value, step) in steps.iter_mut().zip(&plan.steps) {
         value["explanation"] = explanation(step);
+        value["explanation"]["nodes"] = json!(nodes_of(step, app, project));
     }
 }
 

@@ -1,5 +1,7 @@
 //! `--explain`: what is cheapest of what is possible, and what is in the way of the cheaper.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -35,9 +37,9 @@ fn every_step_says_why_nothing_cheaper() {
          no native: shop/Dockerfile:3:1: RUN takes more than files and images\n    \
          3 | RUN echo  bought\n      | ^^^^^^^^^^^^^^^^\n",
     );
-    let mut json = explain.to_vec();
-    json.extend(["--format", "json"]);
-    let plan = shop.refit_with(&[("REFIT_ENGINE", "buildkit")], &json);
+    let mut as_json = explain.to_vec();
+    as_json.extend(["--format", "json"]);
+    let plan = shop.refit_with(&[("REFIT_ENGINE", "buildkit")], &as_json);
     let plan = plan.exits(0).json();
     let step = &plan["steps"][0];
     assert_eq!(step["engine"], "buildkit", "{step}");
@@ -56,6 +58,28 @@ fn every_step_says_why_nothing_cheaper() {
         json!(1),
     ];
     assert_eq!(place, expect.each_ref());
+
+    // Where nodes share what is executed, those that may get it are named.
+    let node = |name: &str, more: &str| {
+        format!(
+            "[[node]]\nname = \"{name}\"\nendpoint = \"tcp://127.0.0.1:9\"\nengine = \"buildkit\"\n{more}\n"
+        )
+    };
+    let nodes = [
+        node("all", ""),
+        node("amd", "platforms = [\"linux/amd64\"]"),
+        node("arm", "platforms = [\"linux/arm64\"]"),
+    ];
+    fs::write(bench.user_config(), nodes.concat()).unwrap();
+    let buildkit = [("REFIT_ENGINE", "buildkit")];
+    let said = shop.refit_with(&buildkit, &explain).exits(0);
+    said.mentions(
+        "shop@linux/amd64: rebuild by buildkit, for RUN\n  \
+         on the least busy of the nodes `all` and `amd`\n",
+    );
+    let plan = shop.refit_with(&buildkit, &as_json).exits(0).json();
+    let named = &plan["steps"][0]["explanation"]["nodes"];
+    assert_eq!(*named, json!(["all", "amd"]));
 }
 
 #[test]

@@ -128,7 +128,8 @@ impl Image<'_> {
             return Ok(());
         };
         let now = self.holds(tag).await.map_err(|failed| failed.message)?;
-        let last = self.publication.last_moved.get(tag);
+        let mut moved = self.publication.last_moved.iter();
+        let last = moved.find(|(of, _)| of == tag).map(|(_, index)| index);
         let ours = match &now {
             Some(_) => now == self.publication.expects || now.as_ref() == last,
             // Nobody ever had it; or somebody removed it, and only a release brings it back.

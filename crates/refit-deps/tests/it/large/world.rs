@@ -6,6 +6,7 @@ use refit_deps::{
     graph::Graph,
     observe::{Answer, Answers, Ground, Line, Needs, Relation, Release, Resolved},
     record::Records,
+    source::Source,
 };
 use refit_oci::{
     Descriptor, Digest, Document, Exact, ImageConfig, Index, ObjectId, Platform, Reference,
@@ -25,6 +26,8 @@ pub(crate) struct World {
     pub(crate) answers: Answers,
     graph: Graph,
     line: Line,
+    /// By the image's name.
+    sources: BTreeMap<String, Arc<Source>>,
 }
 
 /// Digests made of names.
@@ -49,7 +52,11 @@ impl World {
             bases_moved: false,
             answers: Answers::default(),
             line,
+            sources: BTreeMap::new(),
         };
+        let images = world.large.inventory.images.iter();
+        let source = |image| Arc::new(source_of(image, &world.names()));
+        world.sources = images.map(|i| (i.name.clone(), source(i))).collect();
         for (_, record) in world.large.records(&world.names()) {
             world.records.add(record);
         }
@@ -150,11 +157,11 @@ impl World {
         let Some(image) = self.large.inventory.image(name) else {
             return Answer::Missing;
         };
-        let source = source_of(image, &self.names());
+        let source = &self.sources[name];
         let platforms = image.platforms.iter();
         Answer::Found(Arc::new(Release {
             image: image.clone(),
-            sources: platforms.map(|p| (p.clone(), source.clone())).collect(),
+            sources: platforms.map(|p| (p.clone(), Arc::clone(source))).collect(),
             relation: Relation::Tip,
         }))
     }

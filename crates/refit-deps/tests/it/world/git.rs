@@ -112,7 +112,7 @@ impl Git {
         let sources = image.platforms.iter().map(|platform| {
             let missing = self.missing(&image, platform, &commit);
             let source = source.clone();
-            (platform.clone(), Source { missing, ..source })
+            (platform.clone(), Arc::new(Source { missing, ..source }))
         });
         let sources = sources.collect();
         Answer::Found(Arc::new(Release {

@@ -19,11 +19,11 @@ fn shape(resolved: &Resolved) -> Vec<String> {
         Source::Found(found) => format!("{:?}", resolved.found[*found].kind),
         other => format!("{other:?}"),
     };
-    let views = resolved.views.iter();
+    let views = resolved.views();
     let views = views.map(|(stage, v)| {
         format!(
             "{} {} {} {}",
-            place(stage),
+            place(&stage),
             source(&v.from),
             v.platform,
             v.triggers.len()

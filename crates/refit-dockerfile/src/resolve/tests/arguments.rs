@@ -129,8 +129,8 @@ fn platforms_of_stages() {
         "FROM --platform=linux/386 a AS b\nFROM --platform=linux/amd64 b",
         &[],
     );
-    let views = views.unwrap().views;
-    assert_eq!(views[&1].platform.to_string(), "linux/386");
+    let views = views.unwrap();
+    assert_eq!(views.view(1).unwrap().platform.to_string(), "linux/386");
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub(super) async fn show(
     if args.format.format != Format::Json && !is_emitted {
         run::show_plan(&app.ui, plan);
         if args.explain {
-            app.ui.data(&run::explained(plan));
+            app.ui.data(&run::explained(plan, (app, observer.project)));
             run::foreseen::show(&app.ui, &foresight);
         }
         packages::show(&app.ui, &insides);
@@ -51,7 +51,7 @@ pub(super) async fn show(
     };
     packages::annotate(&mut document, &insides);
     if args.explain {
-        run::explain(&mut document, plan);
+        run::explain(&mut document, plan, (app, observer.project));
         run::foreseen::annotate(&mut document, plan, &foresight);
     }
     document

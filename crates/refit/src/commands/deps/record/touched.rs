@@ -1,6 +1,6 @@
 //! Which images a commit touched: those whose source is another one than before.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use refit_deps::{config::CONFIG_PATH, image::Image, record::Record, source::Source};
 use refit_git::notes::RECORDS;
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Images, with the sources of the targets that are to be recorded.
-pub(crate) type Touched<'s> = Vec<(&'s Image, BTreeMap<Platform, Source>)>;
+pub(crate) type Touched<'s> = Vec<(&'s Image, BTreeMap<Platform, Arc<Source>>)>;
 
 /// Every image that can be built.
 pub(super) fn all<'s>(project: &Project, snapshot: &'s Snapshot) -> Touched<'s> {
@@ -44,7 +44,7 @@ pub(crate) fn touched<'s>(
         None => project.before_all()?,
     };
     let changes = changed::changes(project, &before, snapshot, &paths).into_iter();
-    let mut changes: BTreeMap<&str, BTreeMap<Platform, Source>> = changes
+    let mut changes: BTreeMap<&str, BTreeMap<Platform, Arc<Source>>> = changes
         .map(|change| (change.image.name.as_str(), change.sources))
         .collect();
     let mut touched = Touched::new();
