@@ -1,6 +1,9 @@
 //! Commits and their ancestry.
 
-use gix::object::tree::diff::ChangeDetached;
+use gix::{
+    diff::tree::{Recorder, recorder::Change},
+    objs::TreeRefIter,
+};
 use refit_oci::ObjectId;
 
 use crate::{GitError, Repo, id, tree};
@@ -71,19 +74,42 @@ impl Repo {
         };
         let new = find_tree(commit)?;
         let old = old.map(find_tree).transpose()?;
+        let mut changes = Recorder::default();
+        let bytes = |tree: &Option<gix::Tree<'_>>| {
+            let bytes = tree.as_ref().map(|tree| tree.data.clone());
+            bytes.unwrap_or_default()
+        };
+        let (old, new) = (bytes(&old), bytes(&Some(new)));
         // Neither renames nor copies: the paths count, not their stories.
-        let changes = repo
-            .diff_tree_to_tree(old.as_ref(), &new, gix::diff::Options::default())
-            .map_err(GitError::reading(format!(
-                "the changes of commit `{commit}`"
-            )))?;
+        gix::diff::tree(
+            TreeRefIter::from_bytes(&old, repo.object_hash()),
+            TreeRefIter::from_bytes(&new, repo.object_hash()),
+            gix::diff::tree::State::default(),
+            &repo.objects,
+            &mut changes,
+        )
+        .map_err(|error| {
+            let reading = GitError::reading(format!("the changes of commit `{commit}`"));
+            reading(gix::Error::from_error(error))
+        })?;
         let mut paths = Vec::new();
-        for change in &changes {
-            if !is_folder(change) {
-                let path = change.location();
-                let path =
-                    std::str::from_utf8(path).map_err(|_| GitError::NotUtf8(path.to_string()))?;
-                paths.push(path.to_owned());
+        for change in changes.records {
+            let (Change::Addition {
+                path, entry_mode, ..
+            }
+            | Change::Deletion {
+                path, entry_mode, ..
+            }
+            | Change::Modification {
+                path, entry_mode, ..
+            }) = change;
+            // A folder's files, also those of one that became a file, are listed one by one.
+            if !entry_mode.is_tree() {
+                let path = String::from_utf8(path.into());
+                let path = path.map_err(|e| {
+                    GitError::NotUtf8(String::from_utf8_lossy(e.as_bytes()).into_owned())
+                })?;
+                paths.push(path);
             }
         }
         paths.sort_unstable();
@@ -131,14 +157,4 @@ fn parents(repo: &gix::Repository, commit: &ObjectId) -> Result<Vec<ObjectId>, G
         return Ok(Vec::new());
     }
     Ok(found.parent_ids().map(id::ours).collect())
-}
-
-/// A folder's entry; its files, also those of one that became a file, are listed one by one.
-fn is_folder(change: &ChangeDetached) -> bool {
-    match change {
-        ChangeDetached::Addition { entry_mode, .. }
-        | ChangeDetached::Deletion { entry_mode, .. }
-        | ChangeDetached::Modification { entry_mode, .. }
-        | ChangeDetached::Rewrite { entry_mode, .. } => entry_mode.is_tree(),
-    }
 }

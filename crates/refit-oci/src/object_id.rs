@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct ObjectId(ArrayString<LONGEST>);
 
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 /// The digits of a SHA-256.
 const LONGEST: usize = 64;
 
@@ -25,9 +27,11 @@ impl ObjectId {
             return None;
         }
         let mut digits = [0; LONGEST];
-        let digits = &mut digits[..2 * bytes.len()];
-        hex::encode_to_slice(bytes, digits).ok()?;
-        let digits = std::str::from_utf8(digits).ok()?;
+        for (two, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            two[0] = DIGITS[usize::from(byte >> 4)];
+            two[1] = DIGITS[usize::from(byte & 15)];
+        }
+        let digits = std::str::from_utf8(&digits[..2 * bytes.len()]).ok()?;
         ArrayString::from(digits).ok().map(Self)
     }
 
@@ -76,5 +80,28 @@ impl fmt::Display for ObjectId {
 impl fmt::Debug for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_become_digits() {
+        let id = |n: usize| {
+            let bytes: Vec<u8> = (0..n)
+                .map(|n| u8::try_from(n * 7 + 1).unwrap_or(0))
+                .collect();
+            (ObjectId::from_bytes(&bytes), hex::encode(bytes))
+        };
+        for n in [20, 32] {
+            let (id, digits) = id(n);
+            assert_eq!(id, digits.parse().ok());
+            assert!(id.is_some());
+        }
+        for n in [0, 19, 21, 31, 33] {
+            assert_eq!(id(n).0, None);
+        }
     }
 }
