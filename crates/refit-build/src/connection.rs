@@ -7,7 +7,7 @@ use crate::docker::{
     tls::{self, Inside},
 };
 use bollard::BollardRequest;
-use http_body_util::Empty;
+use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{
     Request, Response, StatusCode,
     body::{Body, Bytes, Incoming},
@@ -82,6 +82,74 @@ where
 
 /// How long a server may take to say whether it is a Docker Engine.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The header of a ping's answer that names the builder which the engine has its clients take: `2` is BuildKit.
+const BUILDER: &str = "Builder-Version";
+
+/// Whether the engine there tells its clients to take the classic builder.
+pub(crate) async fn prefers_classic(address: &Address) -> bool {
+    let asked = async {
+        let request = Request::get("/_ping").header(HOST, "docker");
+        let request = request.body(Empty::<Bytes>::new()).ok()?;
+        let answer = over(dial(address).await.ok()?, request).await.ok()?;
+        Some(answer.headers().get(BUILDER)? == "1")
+    };
+    let told = tokio::time::timeout(PATIENCE, asked).await;
+    told.is_ok_and(|told| told == Some(true))
+}
+
+/// Bytes of an engine's words that are kept for an error.
+const WORDS: usize = 64 * 1024;
+
+/// Sends one request with a body, and gives the answer as soon as it begins. An answer that is no success is an error
+/// with the engine's own words.
+pub(crate) async fn post<B>(
+    address: &Address,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: B,
+) -> Result<Incoming, PostError>
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let wire = dial(address).await.map_err(PostError::from_io)?;
+    let mut request = Request::post(path).header(HOST, "docker");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(body).map_err(|e| PostError::Lost(e.into()))?;
+    let answer = over(wire, request).await;
+    let answer = answer.map_err(|e| PostError::Lost(e.into()))?;
+    if answer.status().is_success() {
+        return Ok(answer.into_body());
+    }
+    let status = answer.status();
+    let words = Limited::new(answer.into_body(), WORDS).collect().await;
+    let words = words.map(http_body_util::Collected::to_bytes);
+    let words = words.unwrap_or_default();
+    let told: Option<serde_json::Value> = serde_json::from_slice(&words).ok();
+    let told = told.and_then(|told| Some(told.get("message")?.as_str()?.trim().to_owned()));
+    Err(PostError::Refused(
+        told.unwrap_or_else(|| status.to_string()),
+    ))
+}
+
+/// Why a request has no answer to read.
+#[derive(Debug)]
+pub(crate) enum PostError {
+    /// The connection.
+    Lost(Box<dyn Error + Send + Sync>),
+    /// The engine says no, in these words.
+    Refused(String),
+}
+
+impl PostError {
+    fn from_io(error: io::Error) -> Self {
+        Self::Lost(error.into())
+    }
+}
 
 /// Whether a Docker Engine answers there; one that nobody reaches may be one.
 pub(crate) async fn is_docker(address: &Address) -> bool {

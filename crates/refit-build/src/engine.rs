@@ -215,7 +215,7 @@ pub enum EngineError {
         /// What the connection said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// It speaks Docker's API, without the part that is BuildKit's: Podman, or an engine older than BuildKit.
+    /// It speaks Docker's API, without the part that is BuildKit's, which is wanted: Podman, or an older engine.
     #[error("the engine at `{endpoint}` has no BuildKit")]
     NoBuildKit {
         /// The engine's socket or URL.
@@ -316,7 +316,7 @@ impl EngineError {
                     .to_owned(),
             ),
             Self::NoBuildKit { .. } => Some(
-                "take Docker Engine (20.10 or later), or a buildkitd with `engine = \"buildkit\"`; Podman, which builds with Buildah, is not spoken to"
+                "take `engine = \"docker\"`, which builds with what it has, or an engine with BuildKit: Docker Engine (20.10 or later), a buildkitd"
                     .to_owned(),
             ),
             Self::NoExport { .. } => Some(

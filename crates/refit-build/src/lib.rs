@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod buildkit;
+mod check;
 mod connection;
 pub mod docker;
 pub mod engine;

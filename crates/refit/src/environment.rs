@@ -37,6 +37,9 @@ pub(crate) const DOCKER_HOST: &str = "DOCKER_HOST";
 pub(crate) const DOCKER_TLS_VERIFY: &str = "DOCKER_TLS_VERIFY";
 /// The folder with `ca.pem`, `cert.pem` and `key.pem` for that, `~/.docker` unless set.
 pub(crate) const DOCKER_CERT_PATH: &str = "DOCKER_CERT_PATH";
+/// `0`: Docker Engine builds with its classic builder, as Docker's own tools have it do; `1`: with BuildKit, whatever its
+/// configuration prefers.
+pub(crate) const DOCKER_BUILDKIT: &str = "DOCKER_BUILDKIT";
 /// The buildkitd to build with, as BuildKit's own client understands it.
 pub(crate) const BUILDKIT_HOST: &str = "BUILDKIT_HOST";
 /// The socket of the SSH agent that an image's `ssh` lets RUN ask.
@@ -110,6 +113,10 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         "the folder with `ca.pem`, `cert.pem`, `key.pem` for that (~/.docker)",
     ),
     (
+        DOCKER_BUILDKIT,
+        "`0`: Docker Engine builds without BuildKit; `1`: with it",
+    ),
+    (
         BUILDKIT_HOST,
         "the buildkitd of `engine = \"buildkit\"` (that inside Docker Engine)",
     ),
@@ -159,6 +166,8 @@ pub(crate) struct Environment {
     pub(crate) docker_host: Option<String>,
     /// The certificates for Docker Engine, if [`DOCKER_TLS_VERIFY`] is set.
     pub(crate) docker_certificates: Option<PathBuf>,
+    /// [`DOCKER_BUILDKIT`], if set.
+    pub(crate) docker_buildkit: Option<bool>,
     /// [`BUILDKIT_HOST`], if set.
     pub(crate) buildkit_host: Option<String>,
     /// [`SSH_AUTH_SOCK`], if set.
@@ -251,6 +260,7 @@ impl Environment {
             search_path: set("PATH").unwrap_or_default(),
             docker_host: text(DOCKER_HOST),
             docker_certificates,
+            docker_buildkit: parsed.flag(DOCKER_BUILDKIT, set(DOCKER_BUILDKIT)),
             buildkit_host: text(BUILDKIT_HOST),
             ssh_agent: path(SSH_AUTH_SOCK),
             signing_key: path(REFIT_SIGNING_KEY).map(|path| current_dir.join(path)),
@@ -356,6 +366,16 @@ impl Parsed<'_> {
                 .push(format!("`{name}={text}` is ignored: it is malformed"));
         }
         parsed
+    }
+
+    /// As Go's `strconv.ParseBool` reads it, for Docker's own variables.
+    fn flag(&mut self, name: &str, value: Option<OsString>) -> Option<bool> {
+        let value = value?;
+        match value.to_string_lossy().as_ref() {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+            _ => self.value(name, Some(value)),
+        }
     }
 }
 

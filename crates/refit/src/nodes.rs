@@ -125,27 +125,27 @@ impl NodeSettings {
     }
 
     /// Connects.
-    pub(crate) async fn connect(&self) -> Result<Connected, String> {
-        let connecting = self.connect_patiently();
+    pub(crate) async fn connect(&self, environment: &Environment) -> Result<Connected, String> {
+        let connecting = self.connect_patiently(environment.docker_buildkit);
         let connected = tokio::time::timeout(PATIENCE, connecting).await;
         let late = || format!("it did not answer in {}s", PATIENCE.as_secs());
         let connected = connected.map_err(|_| late())?;
         connected.map_err(|error| chain(&error))
     }
 
-    async fn connect_patiently(&self) -> Result<Connected, EngineError> {
+    async fn connect_patiently(&self, buildkit: Option<bool>) -> Result<Connected, EngineError> {
         let address = match &self.certificates {
             Some(folder) => self.endpoint.clone().with_certificates(folder.clone()),
             None => self.endpoint.clone(),
         };
         Ok(match self.engine {
             Executor::Docker => {
-                let engine = DockerEngine::connect(&address).await?;
+                let engine = DockerEngine::connect_for(&address, buildkit).await?;
                 let facts = engine.facts();
                 Connected {
-                    what: format!("Docker Engine {}", facts.version),
+                    what: facts.name(),
                     native: facts.native.clone(),
-                    emulated: facts.emulated.clone(),
+                    emulated: facts.emulated.clone().unwrap_or_default(),
                     engine: Arc::new(engine),
                 }
             }
@@ -177,11 +177,12 @@ pub(crate) struct Connected {
 pub(crate) async fn connect(
     nodes: &[&NodeSettings],
     platforms: &BTreeSet<Platform>,
+    environment: &Environment,
     tell: &dyn Fn(&str, &str),
 ) -> Nodes {
     let connecting = nodes.iter().map(|node| async move {
         if node.is_for(platforms) {
-            Some(node.connect().await)
+            Some(node.connect(environment).await)
         } else {
             None
         }

@@ -3,11 +3,12 @@
 use bollard_buildkit_proto::moby::buildkit::v1::{InfoRequest, ListWorkersRequest};
 use refit_oci::Platform;
 
-use super::{
+use super::endpoint::Endpoint;
+use crate::{
     check::{Abilities, Release},
-    endpoint::Endpoint,
+    docker::DockerEngine,
+    engine::EngineError,
 };
-use crate::{docker::DockerEngine, engine::EngineError};
 
 /// A label that workers with an image store have. The one of Docker Engine's classic store hands out no images.
 const SNAPSHOTTER: &str = "org.mobyproject.buildkit.worker.snapshotter";
@@ -68,7 +69,7 @@ impl BuildKitFacts {
             name: self.name.clone(),
             release: self.release,
             native: &self.native,
-            emulated: &self.emulated,
+            emulated: Some(&self.emulated),
         }
     }
 
@@ -79,6 +80,7 @@ impl BuildKitFacts {
             Release::BuildKit(major, minor) => (major, minor) >= (0, 13),
             // An older one ignores the wish.
             Release::Unknown => true,
+            Release::Podman(..) | Release::Classic => false,
         }
     }
 }

@@ -22,8 +22,8 @@ const WRAPPERS: [&str; 4] = [
     "failed to build LLB: ",
 ];
 
-/// The error of a build that BuildKit ended with `message`; `step` is the name of the step that failed.
-pub(super) fn explain(recipe: &Recipe, message: &str, step: Option<&str>) -> EngineError {
+/// The error of a build that an engine ended with `message`; `step` is the name of the step that failed.
+pub(crate) fn explain(recipe: &Recipe, message: &str, step: Option<&str>) -> EngineError {
     let message = unwrapped(message);
     if let Some((line, message)) = parse_error(message) {
         let place = instructions(recipe).find(|instruction| instruction.line == line);
@@ -96,7 +96,7 @@ mod tests {
     use refit_oci::Platform;
 
     use super::*;
-    use crate::buildkit::check::tests::recipe;
+    use crate::check::tests::recipe;
 
     const TEXT: &str =
         "FROM a AS unused\nRUN make\nFROM a\nRUN make \\\n  all\nRUN twice\nRUN twice\n";

@@ -5,7 +5,6 @@
 
 mod agent;
 mod cache;
-pub(crate) mod check;
 mod endpoint;
 mod facts;
 mod failure;
@@ -26,15 +25,20 @@ pub use endpoint::{DaemonAddress, Endpoint};
 pub use facts::BuildKitFacts;
 
 pub(crate) use facts::{Workers, others};
+pub(crate) use failure::explain;
+pub(crate) use names::{Names, renamed};
 pub(crate) use output::assemble;
-pub(crate) use request::{Ask, Counter, root_pin, run};
+pub(crate) use request::{Ask, Counter, is_out_of_reach, reduced, root_pin, run};
 pub(crate) use solve::Exporter;
 
 use self::cache::Opened;
-use crate::engine::{Built, Engine, EngineError, EngineKind, Recipe, Refusal};
+use crate::{
+    check,
+    engine::{Built, Engine, EngineError, EngineKind, Recipe, Refusal},
+};
 
 /// The build argument that fixes the times of an image and, where BuildKit can, of the files in its layers.
-const EPOCH: &str = "SOURCE_DATE_EPOCH";
+pub(crate) const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// A BuildKit that answered.
 pub struct BuildKitEngine {
@@ -103,22 +107,8 @@ impl Engine for BuildKitEngine {
         }
         let mut built = assemble(recipe, &pushed, &counter.layers, root_pin(recipe))?;
         for attested in &mut built.attested {
-            attested.statement = renamed(recipe, &counter, &attested.statement);
+            attested.statement = renamed(recipe, &counter.bases, &attested.statement);
         }
         Ok(built)
     }
-}
-
-/// A statement with bases by the names of the Dockerfile: what they were called on loopback is nobody's business.
-fn renamed(recipe: &Recipe, counter: &Counter, statement: &[u8]) -> Vec<u8> {
-    let mut text = String::from_utf8_lossy(statement).into_owned();
-    for (index, address) in &counter.bases {
-        let found = recipe.resolved.found.get(*index);
-        if let (Some(found), Some(digest)) = (found, address.digest()) {
-            let name = found.source.to_string();
-            let name = name.split('@').next().unwrap_or_default();
-            text = text.replace(&address.to_string(), &format!("{name}@{digest}"));
-        }
-    }
-    text.into_bytes()
 }

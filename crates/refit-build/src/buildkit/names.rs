@@ -9,11 +9,11 @@ use crate::engine::Recipe;
 
 /// Addresses in refit's registry on loopback, each with the name that stands for it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names(Vec<(String, String)>);
+pub(crate) struct Names(Vec<(String, String)>);
 
 impl Names {
     /// The names of pinned bases, by their index among what the Dockerfile refers to.
-    pub(super) fn of(recipe: &Recipe, bases: &BTreeMap<usize, Reference>) -> Self {
+    pub(crate) fn of(recipe: &Recipe, bases: &BTreeMap<usize, Reference>) -> Self {
         let named = bases.iter().filter_map(|(index, address)| {
             let found = recipe.resolved.found.get(*index)?;
             let name = match &found.source {
@@ -28,24 +28,42 @@ impl Names {
     }
 
     /// These and others.
-    pub(super) fn and(mut self, others: Self) -> Self {
+    pub(crate) fn and(mut self, others: Self) -> Self {
         self.0.extend(others.0);
         self
     }
 
     /// Names that are known.
-    pub(super) fn known(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub(crate) fn known(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
         Self(pairs.into_iter().collect())
     }
 
     /// The text with names instead of addresses.
-    pub(super) fn put(&self, text: &str) -> String {
+    pub(crate) fn put(&self, text: &str) -> String {
         self.0
             .iter()
             .fold(text.to_owned(), |text, (address, name)| {
                 text.replace(address, name)
             })
     }
+}
+
+/// A JSON document with bases by the names of the Dockerfile: what they were called on loopback is nobody's business.
+pub(crate) fn renamed(
+    recipe: &Recipe,
+    bases: &BTreeMap<usize, Reference>,
+    document: &[u8],
+) -> Vec<u8> {
+    let mut text = String::from_utf8_lossy(document).into_owned();
+    for (index, address) in bases {
+        let found = recipe.resolved.found.get(*index);
+        if let (Some(found), Some(digest)) = (found, address.digest()) {
+            let name = found.source.to_string();
+            let name = name.split('@').next().unwrap_or_default();
+            text = text.replace(&address.to_string(), &format!("{name}@{digest}"));
+        }
+    }
+    text.into_bytes()
 }
 
 #[cfg(test)]

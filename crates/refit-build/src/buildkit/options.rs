@@ -62,7 +62,7 @@ mod tests {
     use refit_oci::Platform;
 
     use super::*;
-    use crate::buildkit::check::tests::recipe;
+    use crate::check::tests::recipe;
 
     #[test]
     fn options_follow_the_recipe() {

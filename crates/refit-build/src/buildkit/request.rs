@@ -123,11 +123,7 @@ pub(crate) async fn run(
     log: &mut (dyn Write + Send),
 ) -> Result<Exported, EngineError> {
     let bases = &counter.bases;
-    let pinned = |found: &refit_dockerfile::Found| {
-        let index = recipe.resolved.found.iter().position(|f| f == found)?;
-        bases.get(&index).map(Reference::to_string)
-    };
-    let dockerfile = refit_dockerfile::reduce(&recipe.file, &recipe.resolved, &pinned);
+    let dockerfile = reduced(recipe, bases);
     let context = &recipe.context.path;
     let key = content_key(&dockerfile, context).map_err(|e| io_error(context, e))?;
     let tree = Tree::of_tar(context).map_err(|e| io_error(context, e))?;
@@ -177,6 +173,15 @@ pub(crate) async fn run(
     Err(failure::explain(recipe, &message, step.as_deref()))
 }
 
+/// The Dockerfile that an engine gets: what the target reaches, on the bases in refit's registry.
+pub(crate) fn reduced(recipe: &Recipe, bases: &BTreeMap<usize, Reference>) -> String {
+    let pinned = |found: &refit_dockerfile::Found| {
+        let index = recipe.resolved.found.iter().position(|f| f == found)?;
+        bases.get(&index).map(Reference::to_string)
+    };
+    refit_dockerfile::reduce(&recipe.file, &recipe.resolved, &pinned)
+}
+
 /// Caches that are read are told to the frontend, which resolves the Dockerfile with them.
 fn imports(caches: &CacheOptions) -> Option<(String, String)> {
     let imports = caches.imports.iter();
@@ -187,8 +192,8 @@ fn imports(caches: &CacheOptions) -> Option<(String, String)> {
     (!caches.imports.is_empty()).then(|| ("cache-imports".to_owned(), text))
 }
 
-/// Whether BuildKit's words are that it can't connect to the registry.
-fn is_out_of_reach(message: &str, registry: &str) -> bool {
+/// Whether an engine's words are that it can't connect to the registry.
+pub(crate) fn is_out_of_reach(message: &str, registry: &str) -> bool {
     let dialled = format!("dial tcp {registry}: ");
     message.contains(&dialled)
 }

@@ -1,9 +1,11 @@
-//! The engine `docker`: Docker Engine's API, and the BuildKit inside it.
+//! The engine `docker`: Docker Engine's API, and the BuildKit inside it; or the builder that an engine without BuildKit
+//! has, Podman among them.
 //!
 //! Bases come from, and the result goes to, a registry of refit's own on the loopback interface: the engine needs no
 //! credentials and no configuration, and keeps nothing of a build but its cache.
 
 mod address;
+mod classic;
 mod facts;
 mod image;
 pub(crate) mod ssh;
@@ -17,14 +19,17 @@ use refit_oci::Reference;
 use refit_registry::loopback::Loopback;
 
 pub use address::{Address, AddressError};
-pub use facts::EngineFacts;
+pub use facts::{Builder, EngineFacts};
 pub use image::clean_up;
 pub use ssh::SshHost;
 
-use self::{facts::unreachable, image::Left};
+use self::{
+    facts::unreachable,
+    image::{Left, What},
+};
 use crate::{
-    buildkit::{self, Ask, Counter, Endpoint, Exporter, assemble, check, root_pin},
-    connection,
+    buildkit::{self, Ask, Counter, Endpoint, Exporter, assemble, root_pin},
+    check, connection,
     engine::{Built, Engine, EngineError, EngineKind, Recipe, Refusal},
 };
 
@@ -39,8 +44,17 @@ pub struct DockerEngine {
 }
 
 impl DockerEngine {
-    /// Connects, agrees on a version of the API, and asks what the engine can do.
+    /// Connects, agrees on a version of the API, and asks what the engine can do. It is built with what the engine
+    /// prefers.
     pub async fn connect(address: &Address) -> Result<Self, EngineError> {
+        Self::connect_for(address, None).await
+    }
+
+    /// The same, and the user says whether it is BuildKit that builds, as with Docker's own `DOCKER_BUILDKIT`.
+    pub async fn connect_for(
+        address: &Address,
+        buildkit: Option<bool>,
+    ) -> Result<Self, EngineError> {
         let client = match address {
             Address::Unix(path) => {
                 Docker::connect_with_unix(&path.to_string_lossy(), TIMEOUT, API_DEFAULT_VERSION)
@@ -60,7 +74,7 @@ impl DockerEngine {
         let client = client.map_err(|e| unreachable(address, e.into()))?;
         let client = client.negotiate_version().await;
         let client = client.map_err(|e| unreachable(address, e.into()))?;
-        let facts = EngineFacts::ask(&client, address).await?;
+        let facts = EngineFacts::ask(&client, address, buildkit).await?;
         Ok(Self {
             client,
             address: address.clone(),
@@ -118,12 +132,15 @@ impl Engine for DockerEngine {
     ) -> Result<Built, EngineError> {
         self.check(recipe)?;
         let endpoint = Endpoint::Docker(self.address.clone());
+        if self.facts.builder != Builder::BuildKit {
+            return classic::build(self, recipe, &endpoint, log).await;
+        }
         let counter = Counter::open(recipe, &endpoint).await?;
         if let Some(base) = counter.bases.values().next() {
             self.probe(base, &counter.loopback).await?;
         }
         let output = &counter.output;
-        let left = Left::behind(&self.client, output);
+        let left = Left::behind(&self.client, What::Result(output.clone()));
         buildkit::run(
             &endpoint,
             recipe,

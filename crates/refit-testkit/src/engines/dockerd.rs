@@ -77,6 +77,12 @@ impl Dockerd {
         Ok((dockerd, format!("tcp://{at}")))
     }
 
+    /// The same, whose configuration has its clients build without BuildKit.
+    pub fn start_without_buildkit(version: Version) -> Result<Self, EngineError> {
+        let features = r#""buildkit":false"#;
+        Self::start_with(version, Isolation::Namespaces, (features, &[]))
+    }
+
     fn start_in(version: Version, isolation: Isolation) -> Result<Self, EngineError> {
         Self::start_as(version, isolation, &[])
     }
@@ -86,12 +92,22 @@ impl Dockerd {
         isolation: Isolation,
         more: &[String],
     ) -> Result<Self, EngineError> {
+        let snapshotter = version == Version::V26Containerd;
+        // 20.10 knows the key as one of any features.
+        let features = format!(r#""containerd-snapshotter":{snapshotter}"#);
+        Self::start_with(version, isolation, (&features, more))
+    }
+
+    fn start_with(
+        version: Version,
+        isolation: Isolation,
+        (features, more): (&str, &[String]),
+    ) -> Result<Self, EngineError> {
         let home = TempDir::with_prefix("refit-dockerd-");
         let home = home.map_err(io_error(&std::env::temp_dir()))?;
         let config = home.path().join("daemon.json");
-        let snapshotter = version == Version::V26Containerd;
-        let text = format!(r#"{{"features":{{"containerd-snapshotter":{snapshotter}}}}}"#);
-        // 20.10 knows the key as one of any features; without a file of its own an engine reads the machine's.
+        let text = format!(r#"{{"features":{{{features}}}}}"#);
+        // Without a file of its own an engine reads the machine's.
         fs::write(&config, text).map_err(io_error(&config))?;
 
         let mut command = command(version, home.path(), &config)?;

@@ -31,7 +31,7 @@ or what `REFIT_CONFIG` names. Files are relative to it. All of it is optional:
   [engines]                  where engines are; the environment's word counts more
   auto = "docker"            what `engine = "auto"` takes for what executes: `docker`,
                              `buildkit`; REFIT_ENGINE says it, too
-  docker = "ADDRESS"         as DOCKER_HOST has it
+  docker = "ADDRESS"         as DOCKER_HOST has it; Podman's socket is one, too
   buildkit = "ADDRESS"       as BUILDKIT_HOST has it; default: that inside Docker Engine
   buildkit-certificates = "FOLDER"
                              TLS to that: `ca.pem`, and where it asks for a certificate
@@ -42,7 +42,8 @@ or what `REFIT_CONFIG` names. Files are relative to it. All of it is optional:
                              or BUILDKIT_HOST counts more than all nodes of that engine
   name = "NAME"              what it is called in messages
   endpoint = "ADDRESS"       `unix:///PATH`, `tcp://HOST:PORT`, `ssh://[USER@]HOST[:PORT]`
-  engine = "docker"          or `buildkit`: a buildkitd, or that inside a Docker Engine
+  engine = "docker"          Podman among them; or `buildkit`: a buildkitd, or that inside
+                             a Docker Engine
   platforms = ["OS/ARCH"]    the only ones that it is given; default: all it executes
   slots = 2                  targets that it builds at the same time
   certificates = "FOLDER"    for TLS at `tcp://`: ca.pem, cert.pem and key.pem

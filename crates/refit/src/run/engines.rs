@@ -39,7 +39,7 @@ pub(super) async fn engines(
             let steps = plan.steps.iter().filter(|step| step.engine == kind);
             let platforms = steps.map(|step| step.target.platform.clone()).collect();
             let tell = |name: &str, why: &str| app.ui.warning(&drained(name, why));
-            let nodes = nodes::connect(&nodes, &platforms, &tell).await;
+            let nodes = nodes::connect(&nodes, &platforms, &app.environment, &tell).await;
             connected = match nodes.all_drained() {
                 None => connected.with_nodes(kind, nodes),
                 Some(why) => {
@@ -113,7 +113,8 @@ async fn connect(
         return Ok(Arc::new(connected));
     }
     let address = engines::docker(&app.environment, settings).map_err(unusable)?;
-    let connected = DockerEngine::connect(&address.value).await;
+    let buildkit = app.environment.docker_buildkit;
+    let connected = DockerEngine::connect_for(&address.value, buildkit).await;
     let connected = connected.map_err(|error| {
         let is_local = !matches!(address.value, Address::Ssh(_));
         let is_away = is_local && matches!(error, EngineError::Unreachable { .. });

@@ -4,6 +4,7 @@
 mod adopted;
 mod bench;
 mod buildkit;
+mod classic;
 mod clones;
 mod embedded;
 mod ended;

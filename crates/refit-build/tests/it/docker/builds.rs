@@ -254,7 +254,7 @@ pub(crate) async fn a_build_that_is_given_up_ends_in_the_engine(site: Site, seco
     let mut writer = log.clone();
     let building = site.engine.build(&recipe, &mut writer);
     // The shell says so before it starts the next command.
-    let begun = until(|| log.text().contains(" begun\n") && is_running(seconds));
+    let begun = until(|| log.text().contains("begun\n") && is_running(seconds));
     tokio::select! {
         built = building => panic!("{built:?}"),
         () = begun => {}

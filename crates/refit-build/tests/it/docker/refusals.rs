@@ -1,7 +1,8 @@
 //! What is refused, and what an engine is found to be.
 
 use refit_build::{
-    docker::{Address, DockerEngine},
+    buildkit::{BuildKitEngine, Endpoint},
+    docker::{Address, Builder, DockerEngine},
     engine::EngineError,
 };
 use refit_oci::Platform;
@@ -72,7 +73,8 @@ async fn needs_engine_docker26_an_engine_says_what_it_is() {
     let facts = engine.facts();
     assert_eq!(facts.release, (26, 1));
     assert!(facts.version.starts_with("26.1."), "{facts:?}");
-    let mut all = facts.emulated.clone();
+    assert_eq!(facts.builder, Builder::BuildKit);
+    let mut all = facts.emulated.clone().unwrap();
     all.push(facts.native.clone());
     for platform in [Platform::linux_amd64(), Platform::linux_arm64()] {
         assert!(all.contains(&platform), "{facts:?}");
@@ -84,7 +86,7 @@ async fn needs_engine_docker26_an_engine_on_tcp_builds_as_well() {
     let mut site = Site::start(Version::V26).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("tcp://{}", listener.local_addr().unwrap());
-    let socket = site.daemon.dockerd().socket();
+    let socket = site.daemon.socket();
     let forwarding = tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
             let mut engine = UnixStream::connect(&socket).await.unwrap();
@@ -149,9 +151,9 @@ async fn a_socket_that_nobody_listens_at_is_named() {
     );
 }
 
-/// As Podman answers: Docker's API, and nothing at `/grpc`.
+/// Docker's API, and nothing at `/grpc`.
 #[tokio::test]
-async fn an_engine_without_buildkit_is_told_apart_from_one_that_is_not_there() {
+async fn an_engine_without_buildkit_builds_with_what_it_has() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("tcp://{}", listener.local_addr().unwrap());
     let serving = tokio::spawn(async move {
@@ -181,13 +183,23 @@ async fn an_engine_without_buildkit_is_told_apart_from_one_that_is_not_there() {
             });
         }
     });
-    let error = DockerEngine::connect(&address.parse().unwrap()).await;
-    let error = error.err().unwrap();
-    assert_eq!(
-        error.to_string(),
-        format!("the engine at `{address}` has no BuildKit")
-    );
-    assert!(error.hint().unwrap().contains("Podman"));
+    let address: Address = address.parse().unwrap();
+    let engine = DockerEngine::connect(&address).await.unwrap();
+    assert_eq!(engine.facts().builder, Builder::Classic);
+    assert_eq!(engine.facts().emulated, None, "nobody says");
+    // Whoever wants BuildKit is told that there is none.
+    let endpoint = Endpoint::Docker(address.clone());
+    for error in [
+        DockerEngine::connect_for(&address, Some(true)).await.err(),
+        BuildKitEngine::connect(&endpoint).await.err(),
+    ] {
+        let error = error.unwrap();
+        assert_eq!(
+            error.to_string(),
+            format!("the engine at `{address}` has no BuildKit")
+        );
+        assert!(error.hint().unwrap().contains("engine = \"docker\""));
+    }
     serving.abort();
 }
 

@@ -13,7 +13,7 @@ use refit_build::{
 use refit_dockerfile::{Settings, parse, resolve};
 use refit_oci::{Digest, Platform, Repository};
 use refit_registry::{Registries, Registry};
-use refit_testkit::engines::{BaseImage, BuildKitd, DockerRegistry, Dockerd, Version};
+use refit_testkit::engines::{BaseImage, BuildKitd, DockerRegistry, Dockerd, Podman, Version};
 use tempfile::TempDir;
 
 /// Everything that a build needs; dropped, all of it is gone.
@@ -30,13 +30,24 @@ pub(crate) struct Site {
 pub(crate) enum Daemon {
     Docker(Dockerd),
     BuildKit(BuildKitd),
+    Podman(Podman),
 }
 
 impl Daemon {
-    pub(crate) fn dockerd(&self) -> &Dockerd {
+    /// Of Docker's API.
+    pub(crate) fn socket(&self) -> PathBuf {
         match self {
-            Self::Docker(dockerd) => dockerd,
-            Self::BuildKit(buildkitd) => buildkitd.dockerd(),
+            Self::Docker(dockerd) => dockerd.socket(),
+            Self::BuildKit(buildkitd) => buildkitd.dockerd().socket(),
+            Self::Podman(podman) => podman.socket(),
+        }
+    }
+
+    fn log(&self) -> String {
+        match self {
+            Self::Docker(dockerd) => dockerd.log(),
+            Self::BuildKit(buildkitd) => buildkitd.dockerd().log(),
+            Self::Podman(podman) => podman.log(),
         }
     }
 }
@@ -78,6 +89,23 @@ impl Site {
         Self::of(Box::new(engine), native, Daemon::Docker(dockerd))
     }
 
+    /// The classic builder of a Docker Engine that has BuildKit as well.
+    pub(crate) async fn classic(dockerd: Dockerd) -> Self {
+        let address: Address = dockerd.host().parse().unwrap();
+        let engine = DockerEngine::connect_for(&address, Some(false)).await;
+        let engine = engine.unwrap();
+        let native = engine.facts().native.clone();
+        Self::of(Box::new(engine), native, Daemon::Docker(dockerd))
+    }
+
+    pub(crate) async fn podman() -> Self {
+        let podman = Podman::start().unwrap();
+        let address: Address = podman.host().parse().unwrap();
+        let engine = DockerEngine::connect(&address).await.unwrap();
+        let native = engine.facts().native.clone();
+        Self::of(Box::new(engine), native, Daemon::Podman(podman))
+    }
+
     /// The engine `buildkit` on the BuildKit inside Docker Engine.
     pub(crate) async fn buildkit_inside(dockerd: Dockerd) -> Self {
         let endpoint = Endpoint::Docker(dockerd.host().parse().unwrap());
@@ -112,7 +140,7 @@ impl Site {
 
     /// Everything that the engine has logged so far.
     pub(crate) fn engine_log(&self) -> String {
-        self.daemon.dockerd().log()
+        self.daemon.log()
     }
 
     pub(crate) fn repository(&self, path: &str) -> Repository {
@@ -219,7 +247,20 @@ impl Site {
 
     /// How many images the engine has.
     pub(crate) async fn n_images(&self) -> usize {
-        let socket = self.daemon.dockerd().socket();
+        self.images().await.len()
+    }
+
+    /// The names of all images that have one.
+    pub(crate) async fn names(&self) -> Vec<String> {
+        let images = self.images().await.into_iter();
+        let names = images.flat_map(|image| [image.repo_tags, image.repo_digests].concat());
+        // What Docker Engine calls those that have none.
+        let names = names.filter(|name| !name.starts_with("<none>"));
+        names.collect()
+    }
+
+    pub(crate) async fn images(&self) -> Vec<bollard::models::ImageSummary> {
+        let socket = self.daemon.socket();
         let client = bollard::Docker::connect_with_unix(
             socket.to_str().unwrap(),
             60,
@@ -227,11 +268,7 @@ impl Site {
         );
         let client = client.unwrap().negotiate_version().await.unwrap();
         let options = bollard::query_parameters::ListImagesOptionsBuilder::default().all(true);
-        client
-            .list_images(Some(options.build()))
-            .await
-            .unwrap()
-            .len()
+        client.list_images(Some(options.build())).await.unwrap()
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use refit_build::{
     buildkit::{BuildKitEngine, BuildKitFacts, Endpoint},
-    docker::{Address, DockerEngine, EngineFacts},
+    docker::{Address, Builder, DockerEngine, EngineFacts},
     engine::EngineError,
 };
 use refit_oci::Platform;
@@ -38,7 +38,7 @@ pub(super) async fn checks(
             return vec![Check::wrong(NAME, chain(&error), Some(mend))];
         }
     };
-    match DockerEngine::connect(&address.value).await {
+    match DockerEngine::connect_for(&address.value, environment.docker_buildkit).await {
         Ok(engine) => vec![
             facts(&address.value, engine.facts()),
             emulation(engine.facts(), platforms),
@@ -49,7 +49,11 @@ pub(super) async fn checks(
 
 fn facts(address: &Address, facts: &EngineFacts) -> Check {
     let (version, api) = (&facts.version, &facts.api_version);
-    let detail = format!("{version} at {address}, API {api}, {}", facts.native);
+    let what = match facts.builder {
+        Builder::BuildKit => version.clone(),
+        Builder::Classic | Builder::Podman => facts.name(),
+    };
+    let detail = format!("{what} at {address}, API {api}, {}", facts.native);
     Check::ok(NAME, detail)
 }
 
@@ -176,9 +180,15 @@ fn installers() -> [(&'static str, &'static str, &'static str); 5] {
 
 fn emulation(facts: &EngineFacts, platforms: &[Platform]) -> Check {
     let name = "emulation";
+    let Some(emulated) = &facts.emulated else {
+        return Check::ok(
+            name,
+            format!("{} does not say what it emulates", facts.name()),
+        );
+    };
     let mut lacking: Vec<&Platform> = platforms
         .iter()
-        .filter(|p| runs_on(p, &facts.native, &facts.emulated) == Placement::No)
+        .filter(|p| runs_on(p, &facts.native, emulated) == Placement::No)
         .collect();
     lacking.sort();
     lacking.dedup();
@@ -193,7 +203,7 @@ fn emulation(facts: &EngineFacts, platforms: &[Platform]) -> Check {
             format!("run `docker run --privileged --rm tonistiigi/binfmt --install {processors}`"),
         );
     }
-    let emulated: Vec<String> = facts.emulated.iter().map(ToString::to_string).collect();
+    let emulated: Vec<String> = emulated.iter().map(ToString::to_string).collect();
     let detail = if emulated.is_empty() {
         "none, and none is needed".to_owned()
     } else {
@@ -228,11 +238,12 @@ mod tests {
     fn what_the_engine_does_not_emulate_is_installed_by_name() {
         let platform = |text: &str| text.parse::<Platform>().unwrap();
         let facts = |emulated: &[&str]| EngineFacts {
+            builder: Builder::BuildKit,
             version: "26.1".to_owned(),
             release: (26, 1),
             api_version: "1.45".to_owned(),
             native: platform("linux/amd64"),
-            emulated: emulated.iter().map(|p| platform(p)).collect(),
+            emulated: Some(emulated.iter().map(|p| platform(p)).collect()),
         };
         let wanted = ["linux/arm64", "linux/amd64", "linux/riscv64"].map(platform);
         let check = emulation(&facts(&[]), &wanted);
@@ -247,5 +258,12 @@ mod tests {
             emulation(&facts(&[]), &wanted[1..2]).detail,
             "none, and none is needed"
         );
+        let podman = EngineFacts {
+            builder: Builder::Podman,
+            emulated: None,
+            ..facts(&[])
+        };
+        let detail = emulation(&podman, &wanted).detail;
+        assert_eq!(detail, "Podman 26.1 does not say what it emulates");
     }
 }

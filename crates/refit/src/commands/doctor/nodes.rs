@@ -39,7 +39,7 @@ pub(super) async fn checks(
     let connecting = user.nodes.iter().map(|node| async move {
         match nodes::left_aside(node.kind(), environment) {
             Some(variable) => (node, Err(variable)),
-            None => (node, Ok(node.connect().await)),
+            None => (node, Ok(node.connect(environment).await)),
         }
     });
     let mut found = Nodes {

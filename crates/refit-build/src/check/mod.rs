@@ -1,106 +1,31 @@
-//! What a BuildKit cannot do, by the place in the Dockerfile that asks for it.
+//! What an engine with a daemon cannot do, by the place in the Dockerfile that asks for it.
 //!
-//! Docker Engine 20.10.24 and 26.1.5 were tried; for others the frontend's release notes count, and where they leave a
-//! doubt the engine is left to say no itself.
+//! Docker Engine 20.10.24 and 26.1.5 and Podman 4.3.1 were tried; for others the release notes count, and where they
+//! leave a doubt the engine is left to say no itself.
+
+mod older;
+mod releases;
 
 use std::ops::Range;
 
-use refit_dockerfile::{Feature, Kind, Requirement, requirements};
+use refit_dockerfile::{Instruction, Kind, Requirement, requirements};
 use refit_oci::Platform;
 use refit_platform::{Placement, runs_on};
 
+pub(crate) use releases::Release;
+
+use self::releases::{SYMBOLIC_CHMOD, Since, TRIGGERS_REFER, is_classic, since};
 use crate::engine::{Recipe, Refusal};
 
-/// What is known of a BuildKit.
+/// What is known of an engine.
 pub(crate) struct Abilities<'a> {
     /// What it is called, `Docker Engine 26.1.5`.
     pub(crate) name: String,
     pub(crate) release: Release,
     /// The platform of its processor.
     pub(crate) native: &'a Platform,
-    /// What it executes by emulation.
-    pub(crate) emulated: &'a [Platform],
-}
-
-/// Which frontend reads the Dockerfile: that which came with a release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Release {
-    /// Docker Engine's.
-    Docker(u32, u32),
-    /// BuildKit's own.
-    BuildKit(u32, u32),
-    /// It does not say.
-    Unknown,
-}
-
-/// The first releases whose frontend knows a feature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Since {
-    Always,
-    Releases(Releases),
-    Never,
-}
-
-/// Of Docker Engine, and the BuildKit inside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Releases {
-    docker: (u32, u32),
-    buildkit: (u32, u32),
-}
-
-const fn releases(docker: (u32, u32), buildkit: (u32, u32)) -> Releases {
-    Releases { docker, buildkit }
-}
-
-fn since(feature: Feature) -> Since {
-    match feature {
-        Feature::Heredoc | Feature::CopyLink | Feature::RunNetwork => {
-            Since::Releases(releases((23, 0), (0, 10)))
-        }
-        // 20.10 would take the repository's URL for a file, and say nothing.
-        Feature::AddGit | Feature::AddChecksum | Feature::KeepGitDir => {
-            Since::Releases(releases((25, 0), (0, 12)))
-        }
-        Feature::RunSecurity
-        | Feature::RunDevice
-        | Feature::CopyParents
-        | Feature::CopyExclude
-        | Feature::AddUnpack => Since::Releases(releases((27, 0), (0, 14))),
-        // Its files would have to be packed, and a frontend to be pulled.
-        Feature::NamedContext | Feature::Frontend => Since::Never,
-        Feature::Run
-        | Feature::RunMount
-        | Feature::Chmod
-        | Feature::AddRemote
-        | Feature::AddPinned
-        | Feature::PlatformArg
-        | Feature::Trigger => Since::Always,
-    }
-}
-
-/// The first releases that read a `--chmod` other than an octal number; older ones ignore it, and say nothing.
-const SYMBOLIC_CHMOD: Releases = releases((28, 0), (0, 20));
-
-/// The first releases in which a trigger may refer to an image, which a named context then pins.
-const TRIGGERS_REFER: Releases = releases((27, 4), (0, 17));
-
-impl Release {
-    /// Whether it is one of these or a later one; none that does not say which it is.
-    fn is_since(self, first: Releases) -> Option<bool> {
-        match self {
-            Self::Docker(major, minor) => Some((major, minor) >= first.docker),
-            Self::BuildKit(major, minor) => Some((major, minor) >= first.buildkit),
-            Self::Unknown => None,
-        }
-    }
-
-    fn newer(self, first: Releases) -> String {
-        let ((major, minor), name) = match self {
-            Self::Docker(..) => (first.docker, "Docker Engine "),
-            Self::BuildKit(..) | Self::Unknown => (first.buildkit, "BuildKit v"),
-        };
-        format!("use {name}{major}.{minor} or newer")
-    }
+    /// What it executes by emulation; none: it does not say.
+    pub(crate) emulated: Option<&'a [Platform]>,
 }
 
 /// Refuses the first thing, by place, that the engine cannot do.
@@ -111,6 +36,9 @@ pub(crate) fn check(recipe: &Recipe, abilities: &Abilities<'_>) -> Result<(), Re
         .chain(chmod(recipe, abilities))
         .chain(platforms(recipe, abilities))
         .chain(triggers(recipe, abilities))
+        .chain(older::mounts(recipe, abilities))
+        .chain(older::copies(recipe, abilities))
+        .chain(older::attestations(recipe, abilities))
         .chain(network(recipe));
     match all.min_by_key(|refusal| refusal.span.start) {
         Some(refusal) => Err(refusal),
@@ -120,6 +48,11 @@ pub(crate) fn check(recipe: &Recipe, abilities: &Abilities<'_>) -> Result<(), Re
 
 fn lacks(asked: &Requirement, abilities: &Abilities<'_>) -> Option<Refusal> {
     let hint = match since(asked.feature) {
+        Since::Always | Since::Releases(_)
+            if abilities.release == Release::Classic && !is_classic(asked.feature) =>
+        {
+            Some(abilities.release.another())
+        }
         Since::Releases(first) if abilities.release.is_since(first) == Some(false) => {
             Some(abilities.release.newer(first))
         }
@@ -137,27 +70,39 @@ fn lacks(asked: &Requirement, abilities: &Abilities<'_>) -> Option<Refusal> {
 
 fn chmod(recipe: &Recipe, abilities: &Abilities<'_>) -> Option<Refusal> {
     // What does not say which release it is may ignore it as well.
-    if abilities.release.is_since(SYMBOLIC_CHMOD) == Some(true) {
+    let release = abilities.release;
+    if release == Release::Classic || release.is_since(SYMBOLIC_CHMOD) == Some(true) {
         return None;
     }
-    let stages = recipe.resolved.stages.iter();
-    let live = stages.filter(|stage| recipe.resolved.view(**stage).is_some_and(|v| !v.replaced));
-    let instructions = live.flat_map(|&stage| &recipe.file.stages[stage].instructions);
-    let mut modes = instructions.flat_map(|i| i.flag_values("chmod"));
+    let mut modes = live(recipe).flat_map(|i| i.flag_values("chmod"));
     let ignored = modes.find(|mode| u32::from_str_radix(&mode.value, 8).is_err())?;
     let message = format!(
-        "{} ignores `--chmod={}`: it reads octal numbers only",
-        abilities.name, ignored.value
+        "{} {} `--chmod={}`: it reads octal numbers only",
+        abilities.name,
+        if matches!(release, Release::Podman(..)) {
+            "refuses"
+        } else {
+            "ignores"
+        },
+        ignored.value
     );
-    let hint = abilities.release.newer(SYMBOLIC_CHMOD);
+    let hint = release.newer(SYMBOLIC_CHMOD);
     Some(at(recipe, &ignored.span, message, Some(hint)))
+}
+
+/// The instructions of the stages that are reached, and that no named context replaces.
+fn live(recipe: &Recipe) -> impl Iterator<Item = &Instruction> {
+    let stages = recipe.resolved.stages.iter();
+    let live = stages.filter(|stage| recipe.resolved.view(**stage).is_some_and(|v| !v.replaced));
+    live.flat_map(|&stage| &recipe.file.stages[stage].instructions)
 }
 
 /// RUN for a platform that the engine's machine has no emulator for.
 fn platforms(recipe: &Recipe, abilities: &Abilities<'_>) -> Option<Refusal> {
+    let emulated = abilities.emulated?;
     recipe.resolved.executes.iter().find_map(|execution| {
         let platform = &recipe.resolved.view(execution.stage)?.platform;
-        if runs_on(platform, abilities.native, abilities.emulated) != Placement::No {
+        if runs_on(platform, abilities.native, emulated) != Placement::No {
             return None;
         }
         let mut span = &execution.command.span;
@@ -272,10 +217,11 @@ pub(crate) mod tests {
             name: "this engine".to_owned(),
             release,
             native: &NATIVE,
-            emulated,
+            emulated: Some(emulated),
         }
     }
 
+    const PODMAN: Release = Release::Podman(4, 3);
     const OLD: Release = Release::Docker(20, 10);
     const NEW: Release = Release::Docker(26, 1);
 
@@ -318,6 +264,53 @@ pub(crate) mod tests {
         let heredoc = "FROM a\nRUN <<EOF\ntrue\nEOF\n";
         assert!(refused(heredoc, OLD).is_some_and(|refusal| refusal.starts_with("2:RUN <<EOF")));
         assert_eq!(refused(heredoc, NEW), None);
+    }
+
+    #[test]
+    fn what_no_buildkit_builds_is_refused_at_its_place() {
+        for (body, classic, podman) in [
+            ("RUN true", None, None),
+            ("ARG TARGETARCH", None, None),
+            ("ADD https://x/y.tar /", None, None),
+            ("COPY --chmod=755 a /", Some("2:--chmod=755"), None),
+            (
+                "RUN --mount=type=cache,target=/c true",
+                Some("2:--mount=type=cache,target=/c"),
+                None,
+            ),
+            (
+                "RUN --mount=type=secret,id=x true",
+                Some("2:--mount=type=secret,id=x"),
+                Some("2:--mount=type=secret,id=x"),
+            ),
+            (
+                "RUN --mount=type=ssh true",
+                Some("2:--mount=type=ssh"),
+                Some("2:--mount=type=ssh"),
+            ),
+            ("COPY --link a /", Some("2:--link"), Some("2:--link")),
+            ("COPY --chmod=u+x a /", Some("2:--chmod=u+x"), Some("2:u+x")),
+            (
+                "COPY <<E /a\nx\nE",
+                Some("2:COPY <<E /a\nx\nE"),
+                Some("2:COPY <<E /a\nx\nE"),
+            ),
+        ] {
+            let text = format!("FROM a\n{body}\n");
+            let refused = |release| refused(&text, release);
+            assert_eq!(refused(Release::Classic).as_deref(), classic, "{body}");
+            assert_eq!(refused(PODMAN).as_deref(), podman, "Podman: {body}");
+        }
+        assert_eq!(
+            refused("FROM a\nRUN <<E\nx\nE\n", Release::Podman(5, 4)),
+            None
+        );
+        let mut attested = recipe("FROM a\n", &Platform::linux_amd64());
+        attested.attest = BTreeMap::from([(crate::engine::Attestation::Sbom, String::new())]);
+        for (release, is_refused) in [(PODMAN, true), (Release::Classic, true), (NEW, false)] {
+            let checked = check(&attested, &abilities(release, &[]));
+            assert_eq!(checked.is_err(), is_refused, "{release:?}");
+        }
     }
 
     #[test]
