@@ -3,9 +3,10 @@
 use std::{io, path::Path, process::Stdio, sync::Mutex};
 
 use refit_git::Repo;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
-    process::Command,
+    process::{Child, Command},
 };
 
 /// How much of each output is kept, and shown.
@@ -24,7 +25,8 @@ pub(crate) struct Ended {
 /// Why one did not: what could not be done with it (`run`, `wait for`), and what the system said.
 pub(crate) struct NotRun(pub(crate) &'static str, pub(crate) io::Error);
 
-/// Runs a program of the repository to its end, without input. It is killed if nobody waits for it any more.
+/// Runs a program of the repository to its end, without input. It is killed if nobody waits for it any more, with all that
+/// it has started.
 pub(crate) async fn run(repo: &Repo, program: &str, args: &[String]) -> Result<Ended, NotRun> {
     let mut command = Command::new(program);
     command
@@ -58,18 +60,46 @@ async fn to_end(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
+        .process_group(0)
         .spawn()
         .map_err(|error| NotRun("run", error))?;
+    let group = Group::of(&child);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let line = Mutex::new(line);
     let (stdout, stderr, status) =
         tokio::join!(read(stdout, &line), read(stderr, &line), child.wait());
     let status = status.map_err(|error| NotRun("wait for", error))?;
+    group.ended();
     Ok(Ended {
         code: status.code(),
         stdout,
         stderr,
     })
+}
+
+/// The processes of a program: dropped before it ended, all of them are killed. A shell's commands would go on otherwise.
+struct Group(Option<Pid>);
+
+impl Group {
+    /// Of one that leads a group.
+    fn of(leader: &Child) -> Self {
+        let id = leader.id().and_then(|id| i32::try_from(id).ok());
+        Self(id.and_then(Pid::from_raw))
+    }
+
+    /// What it has left running on purpose goes on.
+    fn ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // There may be nobody left.
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
 }
 
 /// The last line of an output that says something.

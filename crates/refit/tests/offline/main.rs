@@ -42,6 +42,7 @@ mod selection;
 mod shapes;
 mod shards;
 mod tags;
+mod too_long;
 mod trust;
 mod verify;
 mod waiting;
