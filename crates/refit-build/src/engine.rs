@@ -310,6 +310,13 @@ impl EngineError {
             Self::Refused(refusal) => refusal.hint.clone(),
             Self::Unreachable {
                 kind: EngineKind::BuildKit,
+                endpoint,
+                ..
+            } if endpoint.starts_with("ssh://") => Some(
+                "see whether `buildctl debug workers` answers over there".to_owned(),
+            ),
+            Self::Unreachable {
+                kind: EngineKind::BuildKit,
                 ..
             } => Some(
                 "start buildkitd, or say where it is with `BUILDKIT_HOST=unix:///path/to/buildkitd.sock`"

@@ -56,6 +56,13 @@ impl Default for DaemonAddress {
 }
 
 impl DaemonAddress {
+    fn of(address: Address) -> Self {
+        Self(match address {
+            Address::Ssh(host) => Address::Ssh(host.of_buildkitd()),
+            other => other,
+        })
+    }
+
     /// The same with TLS, where there is a network in between; the folder has `ca.pem`, and `cert.pem` and `key.pem`
     /// where the daemon asks for a certificate.
     #[must_use]
@@ -73,10 +80,10 @@ impl FromStr for DaemonAddress {
             return Ok(Self::default());
         }
         match text.split_once("://") {
-            Some(("unix" | "tcp", _)) => text.parse().map(Self),
+            Some(("unix" | "tcp" | "ssh", _)) => text.parse().map(Self::of),
             _ => Err(AddressError {
                 address: text.to_owned(),
-                reason: "a buildkitd is spoken to at `unix:///path` or `tcp://host:port`",
+                reason: "a buildkitd is spoken to at `unix:///path`, `tcp://host:port` or `ssh://user@host`",
             }),
         }
     }
@@ -100,19 +107,19 @@ impl fmt::Display for Endpoint {
 impl Endpoint {
     /// What listens at an address: a Docker Engine, if it answers as one, else a buildkitd.
     pub async fn at(address: Address) -> Self {
-        // What `ssh` runs over there is Docker's own client.
-        let is_docker = matches!(address, Address::Ssh(_)) || connection::is_docker(&address).await;
-        if is_docker {
+        if connection::is_docker(&address).await {
             Self::Docker(address)
         } else {
-            Self::Daemon(DaemonAddress(address))
+            Self::Daemon(DaemonAddress::of(address))
         }
     }
 
     /// The machine that it is on, where that is reached by `ssh`.
     pub(super) fn ssh(&self) -> Option<&SshHost> {
         match self {
-            Self::Docker(Address::Ssh(host)) => Some(host),
+            Self::Docker(Address::Ssh(host)) | Self::Daemon(DaemonAddress(Address::Ssh(host))) => {
+                Some(host)
+            }
             Self::Docker(_) | Self::Daemon(_) => None,
         }
     }
@@ -258,9 +265,12 @@ mod tests {
             ("unix:///tmp/b.sock", Ok("unix:///tmp/b.sock")),
             ("tcp://10.0.0.1:1234", Ok("tcp://10.0.0.1:1234")),
             ("tcp://10.0.0.1", Err("it names no port")),
+            ("ssh://me@host:22", Ok("ssh://me@host:22")),
             (
                 "docker-container://buildkitd",
-                Err("a buildkitd is spoken to at `unix:///path` or `tcp://host:port`"),
+                Err(
+                    "a buildkitd is spoken to at `unix:///path`, `tcp://host:port` or `ssh://user@host`",
+                ),
             ),
         ] {
             let address = text.parse::<DaemonAddress>();

@@ -1,4 +1,4 @@
-//! An engine on another machine, over `ssh`: each connection is a process of its own, as for Docker's client.
+//! An engine on another machine, over `ssh`: each connection is a process of its own, as for Docker's client and buildctl.
 //!
 //! `ssh` itself knows the keys, the agent, the known hosts and the user's `~/.ssh/config`; nothing of that is read here.
 
@@ -32,7 +32,7 @@ const WORDS: usize = 4096;
 /// How long a forward may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// `ssh://[user@]host[:port][/path/to/docker.sock]`
+/// `ssh://[user@]host[:port][/path/to/the.sock]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SshHost {
     user: Option<String>,
@@ -40,6 +40,14 @@ pub struct SshHost {
     port: Option<u16>,
     /// The engine's socket over there, where it is not the usual one.
     socket: Option<String>,
+    client: Client,
+}
+
+/// The client over there whose `dial-stdio` leads to the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Client {
+    Docker,
+    Buildctl,
 }
 
 impl SshHost {
@@ -86,7 +94,16 @@ impl SshHost {
             host: host.to_owned(),
             port,
             socket: (!path.is_empty()).then(|| format!("/{path}")),
+            client: Client::Docker,
         })
+    }
+
+    /// The same host, and its buildkitd.
+    pub(crate) fn of_buildkitd(self) -> Self {
+        Self {
+            client: Client::Buildctl,
+            ..self
+        }
     }
 
     /// `ssh` as far as the host, which is an operand.
@@ -106,11 +123,15 @@ impl SshHost {
     /// A connection to the engine.
     pub(crate) fn dial(&self) -> io::Result<SshConnection> {
         let mut command = self.command(&[]);
-        command.arg("docker");
+        let (client, option, dial) = match self.client {
+            Client::Docker => ("docker", "--host", &["system", "dial-stdio"][..]),
+            Client::Buildctl => ("buildctl", "--addr", &["dial-stdio"][..]),
+        };
+        command.arg(client);
         if let Some(socket) = &self.socket {
-            command.args(["--host", &format!("unix://{socket}")]);
+            command.args([option, &format!("unix://{socket}")]);
         }
-        command.args(["system", "dial-stdio"]);
+        command.args(dial);
         SshConnection::spawn(command)
     }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
-use refit_testkit::engines::{Dockerd, Sshd, Version};
+use refit_testkit::engines::{BuildKitd, Dockerd, Sshd, Version};
 
 use crate::{bench::Bench, hub::Hub, lineage, said::Said};
 
@@ -17,6 +17,7 @@ fn stub(bench: &Bench, then: &str) -> PathBuf {
     let script = format!(
         "#!/bin/sh\ncase \"$*\" in\n\
          '{options} {host} docker system dial-stdio') ;;\n\
+         '{options} {host} buildctl dial-stdio') ;;\n\
          '{options} {forward}'[0-9]*' {host}') ;;\n\
          *) echo \"unexpected: $*\" >&2; exit 64 ;;\nesac\n\
          echo \"$*\" >> {}/calls\n{then}\n",
@@ -88,6 +89,30 @@ fn builds(version: Version, engine: &str) {
 }
 
 #[test]
+fn needs_engine_docker26_a_build_goes_to_the_buildkitd_behind_ssh() {
+    let hub = Hub::start();
+    hub.push_base("1", "1");
+    let buildkitd = BuildKitd::start().unwrap();
+    let bench = Bench::without_engine();
+    lineage::write(&bench, &hub);
+    bench.commit("three images");
+    // What is behind Docker's client here is the buildkitd's socket: it copies bytes, as `buildctl` does.
+    let bin = stub_of_engine(&bench, &buildkitd.socket_host());
+    let there = |args: &[&str]| {
+        let mut command = over(&bench, &bin, args);
+        command.env_remove("DOCKER_HOST");
+        command.env("REFIT_ENGINE", "buildkit");
+        Said::by(command.env("BUILDKIT_HOST", "ssh://me@build-machine:2222"))
+    };
+    there(&["build", "--push", "base"]).exits(0);
+    assert_eq!(hub.manifests("team/base:latest").len(), 2);
+    let calls = fs::read_to_string(bin.join("calls")).unwrap();
+    assert!(calls.contains("buildctl dial-stdio\n"), "{calls}");
+    assert!(!calls.contains("docker system"), "{calls}");
+    there(&["doctor"]).mentions("at ssh://me@build-machine:2222");
+}
+
+#[test]
 fn what_ssh_says_is_the_reason() {
     let bench = Bench::without_engine();
     bench.write(&[(
@@ -107,6 +132,12 @@ fn what_ssh_says_is_the_reason() {
             .mentions("`ssh` says: me@build-machine: Permission denied (publickey)")
             .mentions("hint: see whether `docker -H ssh://me@build-machine:2222 version` answers");
     }
+    let mut build = over(&bench, &bin, &["build"]);
+    build.env("BUILDKIT_HOST", "ssh://me@build-machine:2222");
+    Said::by(build.env("REFIT_ENGINE", "buildkit"))
+        .exits(2)
+        .mentions("`ssh` says: me@build-machine: Permission denied (publickey)")
+        .mentions("hint: see whether `buildctl debug workers` answers over there");
 }
 
 #[test]
