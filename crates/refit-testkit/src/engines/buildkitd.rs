@@ -28,7 +28,15 @@ const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 impl BuildKitd {
     /// Starts Docker Engine 26.1 with containerd's image store, and listens.
     pub fn start() -> Result<Self, EngineError> {
-        let dockerd = Dockerd::start(Version::V26Containerd)?;
+        Self::of(Dockerd::start(Version::V26Containerd)?)
+    }
+
+    /// The same with a bridge that is there.
+    pub fn start_on_bridge(bridge: &str) -> Result<Self, EngineError> {
+        Self::of(Dockerd::start_on_bridge(Version::V26Containerd, bridge)?)
+    }
+
+    fn of(dockerd: Dockerd) -> Result<Self, EngineError> {
         let engine = dockerd.socket();
         let socket = engine.with_file_name("buildkitd.sock");
         let ended = Arc::new(AtomicBool::new(false));

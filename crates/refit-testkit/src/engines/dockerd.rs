@@ -77,6 +77,12 @@ impl Dockerd {
         Ok((dockerd, format!("tcp://{at}")))
     }
 
+    /// The same with a bridge that is there: RUN has a network by itself.
+    pub fn start_on_bridge(version: Version, bridge: &str) -> Result<Self, EngineError> {
+        let bridge = format!("--bridge={bridge}");
+        Self::start_as(version, Isolation::Namespaces, &[bridge])
+    }
+
     /// The same, whose configuration has its clients build without BuildKit.
     pub fn start_without_buildkit(version: Version) -> Result<Self, EngineError> {
         let features = r#""buildkit":false"#;

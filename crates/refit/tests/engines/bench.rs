@@ -38,6 +38,14 @@ impl Bench {
         }
     }
 
+    /// The same, on a bridge.
+    pub(crate) fn with_buildkitd_on(bridge: &str) -> Self {
+        Self {
+            buildkitd: Some(BuildKitd::start_on_bridge(bridge).unwrap()),
+            ..Self::new(None)
+        }
+    }
+
     fn new(engine: Option<Arc<Dockerd>>) -> Self {
         let folder = TempDir::with_prefix("refit-engines-").unwrap();
         for name in ["home", "tmp"] {

@@ -64,7 +64,7 @@ fn needs_engine_docker26_buildkitd_releases_and_patches_without_docker_engine() 
 }
 
 /// What the index of an image holds of attestations: by the manifest that each is about.
-fn attestations(hub: &Hub, image: &str) -> BTreeMap<String, Value> {
+pub(crate) fn attestations(hub: &Hub, image: &str) -> BTreeMap<String, Value> {
     let index = hub.json(&format!("team/{image}:latest"));
     let entries = index["manifests"].as_array().unwrap().iter();
     let entries = entries.filter(|entry| entry["platform"]["os"] == "unknown");

@@ -19,6 +19,7 @@ mod packages;
 mod races;
 mod releases;
 mod said;
+mod scanned;
 mod secrets;
 mod sources;
 mod ssh;
