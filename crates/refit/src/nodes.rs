@@ -141,6 +141,7 @@ impl NodeSettings {
         Ok(match self.engine {
             Executor::Docker => {
                 let engine = DockerEngine::connect_for(&address, buildkit).await?;
+                engine.reaches_this_machine().await?;
                 let facts = engine.facts();
                 Connected {
                     what: facts.name(),

@@ -8,6 +8,7 @@ mod address;
 mod classic;
 mod facts;
 mod image;
+mod reach;
 pub(crate) mod ssh;
 pub(crate) mod tls;
 

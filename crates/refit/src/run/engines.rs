@@ -114,8 +114,13 @@ async fn connect(
     }
     let address = engines::docker(&app.environment, settings).map_err(unusable)?;
     let buildkit = app.environment.docker_buildkit;
-    let connected = DockerEngine::connect_for(&address.value, buildkit).await;
-    let connected = connected.map_err(|error| {
+    let connected = async {
+        let engine = DockerEngine::connect_for(&address.value, buildkit).await?;
+        engine.reaches_this_machine().await?;
+        Ok(engine)
+    };
+    let connected = connected.await;
+    let connected = connected.map_err(|error: EngineError| {
         let is_local = !matches!(address.value, Address::Ssh(_));
         let is_away = is_local && matches!(error, EngineError::Unreachable { .. });
         let own = error.hint().filter(|_| !is_away);

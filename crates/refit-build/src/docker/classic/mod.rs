@@ -14,7 +14,9 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use refit_oci::Reference;
 
-use self::{context::Sent, output::Told, steps::Steps};
+pub(super) use output::{Told, last_word};
+
+use self::{context::Sent, steps::Steps};
 use super::{
     Builder, DockerEngine,
     facts::unreachable,

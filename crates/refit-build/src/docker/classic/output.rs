@@ -19,7 +19,7 @@ const MESSAGE_LIMIT: usize = 16 << 20;
 
 /// How a stream ends.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(in crate::docker) enum Told {
     /// All went well.
     Ended,
     /// With an error, in the engine's words.
@@ -65,7 +65,7 @@ pub(super) async fn copy(
 }
 
 /// Reads to the end.
-pub(super) async fn last_word(answer: Incoming) -> Told {
+pub(in crate::docker) async fn last_word(answer: Incoming) -> Told {
     let mut messages = Messages::of(answer);
     loop {
         match messages.next().await {

@@ -304,6 +304,7 @@ async fn needs_engine_podman_says_what_it_is() {
     let address = format!("unix://{}", site.daemon.socket().display());
     let engine = DockerEngine::connect(&address.parse().unwrap()).await;
     let engine = engine.unwrap();
+    engine.reaches_this_machine().await.unwrap();
     let facts = engine.facts();
     assert_eq!((facts.builder, facts.release), (Builder::Podman, (4, 3)));
     assert_eq!(facts.name(), "Podman 4.3.1");

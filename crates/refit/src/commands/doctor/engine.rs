@@ -40,7 +40,10 @@ pub(super) async fn checks(
     };
     match DockerEngine::connect_for(&address.value, environment.docker_buildkit).await {
         Ok(engine) => vec![
-            facts(&address.value, engine.facts()),
+            match engine.reaches_this_machine().await {
+                Ok(()) => facts(&address.value, engine.facts()),
+                Err(error) => Check::wrong(NAME, chain(&error), error.hint()),
+            },
             emulation(engine.facts(), platforms),
         ],
         Err(error) => vec![away(environment, &address, &error)],
