@@ -285,7 +285,7 @@ impl<'p> Sweep<'p, '_> {
             let document = planned::show(&observer, &plan, args, (app, asked_before)).await;
             self.summary
                 .push_str(&summary::sweep(&observer.line.name, &plan, None));
-            (Some(document), after)
+            (document, after)
         } else {
             if self
                 .turn

@@ -15,13 +15,13 @@ use crate::{
     ui::Format,
 };
 
-/// Shows a plan to people, and gives it as JSON.
+/// Shows a plan to people, or gives it as JSON: not both, as a plan of thousands of steps is large.
 pub(super) async fn show(
     observer: &Observer<'_>,
     plan: &Plan,
     args: &SweepArgs,
     (app, asked_before): (&App, Requests),
-) -> Value {
+) -> Option<Value> {
     let insides = if args.packages {
         let moves = packages::moves(plan);
         packages::compare(observer.project, &observer.registries, moves).await
@@ -43,6 +43,7 @@ pub(super) async fn show(
         }
         packages::show(&app.ui, &insides);
         nothing::say(&app.ui, plan, &observer.line, requests);
+        return None;
     }
     let mut document = if args.dry_run || is_emitted {
         run::plan_json(plan, rebuild_from(observer), requests)
@@ -54,7 +55,7 @@ pub(super) async fn show(
         run::explain(&mut document, plan, (app, observer.project));
         run::foreseen::annotate(&mut document, plan, &foresight);
     }
-    document
+    Some(document)
 }
 
 /// Whether a line's tip is built, or what was released from it.
