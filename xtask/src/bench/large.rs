@@ -156,7 +156,7 @@ fn with_large<T>(site: &Site, measure: impl FnOnce(&mut Large) -> Outcome<T>) ->
 impl Large {
     fn start(site: &Site) -> Outcome<Self> {
         let site = site.sub("large")?;
-        let mut command = Command::new(built(&["--package=refit", "--bench=large"])?);
+        let mut command = Command::new(built("refit", "--bench", "large")?);
         command.arg(site.path("")?);
         command.args([N_IMAGES, N_BASES, N_LEVELS].map(|n| n.to_string()));
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -22,7 +22,7 @@ pub(super) struct LoopbackRegistry {
 
 impl LoopbackRegistry {
     pub(super) fn start() -> Outcome<Self> {
-        let program = built(&["--package=refit-testkit", "--example=registry"])?;
+        let program = built("refit-testkit", "--example", "registry")?;
         let mut command = Command::new(&program);
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = piped.spawn().map_err(io_failure(&program))?;

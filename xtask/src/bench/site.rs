@@ -140,15 +140,16 @@ impl Site {
     }
 }
 
-/// Where cargo puts a bench or an example of the release build.
-pub(super) fn built(target: &[&str]) -> Outcome<PathBuf> {
+/// Where cargo puts a program of the release build: a `--bench` or an `--example`.
+pub(super) fn built(package: &str, kind: &str, name: &str) -> Outcome<PathBuf> {
     let mut build = cargo(&["build", "--release", "--message-format=json"]);
-    let told = output(build.stderr(Stdio::inherit()).args(target))?;
+    build.args(["--package", package, kind, name]);
+    let told = output(build.stderr(Stdio::inherit()))?;
     let artifacts = told
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok());
-    let mut programs =
-        artifacts.filter_map(|artifact: Value| Some(artifact["executable"].as_str()?.into()));
-    let program = programs.next_back();
-    program.ok_or_else(|| Failure(format!("cargo did not say where `{}` is", target.join(" "))))
+    let program = artifacts
+        .filter(|artifact: &Value| artifact["target"]["name"] == name)
+        .find_map(|artifact| artifact["executable"].as_str().map(PathBuf::from));
+    program.ok_or_else(|| Failure(format!("cargo did not say where `{name}` is")))
 }

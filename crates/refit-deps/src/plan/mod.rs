@@ -118,7 +118,7 @@ pub struct Step {
     /// What is done.
     pub action: Action,
     /// Why a target whose base moved is no rebase, where that is asked.
-    pub in_the_way: Option<InTheWay>,
+    pub in_the_way: Option<Box<InTheWay>>,
     /// From 1; a step's parents are in earlier waves.
     pub wave: usize,
     /// The line it is built for; none for the working tree.
@@ -151,7 +151,7 @@ pub enum Action {
     /// Runs the Dockerfile.
     Rebuild,
     /// Puts the published layers on the new base.
-    Rebase(Rebase),
+    Rebase(Box<Rebase>),
     /// It lies under its staging tag: take that.
     Publish {
         /// The staged manifest.

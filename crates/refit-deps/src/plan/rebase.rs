@@ -90,10 +90,10 @@ pub(super) struct Moved<'a> {
 
 impl Moved<'_> {
     /// What is done, and what is in the way of a rebase.
-    pub(super) fn action(&self) -> (Action, Option<InTheWay>) {
+    pub(super) fn action(&self) -> (Action, Option<Box<InTheWay>>) {
         match self.rebase() {
-            Ok(rebase) => (Action::Rebase(rebase), None),
-            Err(in_the_way) => (Action::Rebuild, in_the_way),
+            Ok(rebase) => (Action::Rebase(rebase.into()), None),
+            Err(in_the_way) => (Action::Rebuild, in_the_way.map(Box::new)),
         }
     }
 

@@ -194,7 +194,7 @@ impl Evaluator<'_> {
                 return Some(state);
             };
             step.action = Action::Rebase(match rebase.or_else {
-                OrElse::Rebuild => rebase.or_nothing(),
+                OrElse::Rebuild => rebase.or_nothing().into(),
                 OrElse::Merge | OrElse::Nothing => rebase,
             });
         }

@@ -171,16 +171,16 @@ impl Evaluator<'_> {
         &self,
         rebase: Result<Rebase, Option<InTheWay>>,
         gone: Option<StateKind>,
-    ) -> Result<(Action, Option<InTheWay>), StateKind> {
+    ) -> Result<(Action, Option<Box<InTheWay>>), StateKind> {
         match (rebase, gone) {
             (Ok(rebase), gone)
                 if rebase.or_else == OrElse::Rebuild && (gone.is_some() || self.scope.rebase) =>
             {
-                Ok((Action::Rebase(rebase.or_nothing()), None))
+                Ok((Action::Rebase(rebase.or_nothing().into()), None))
             }
-            (Ok(rebase), _) => Ok((Action::Rebase(rebase), None)),
+            (Ok(rebase), _) => Ok((Action::Rebase(rebase.into()), None)),
             (Err(_), Some(kind)) => Err(kind),
-            (Err(in_the_way), None) => Ok((Action::Rebuild, in_the_way)),
+            (Err(in_the_way), None) => Ok((Action::Rebuild, in_the_way.map(Box::new))),
         }
     }
 

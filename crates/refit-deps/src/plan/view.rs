@@ -88,7 +88,7 @@ impl<'a> StepView<'a> {
             expects: publication.and_then(|p| p.expects.as_ref()),
             over: publication.and_then(|p| Some(p.over.as_ref()?.word())),
             reasons: &step.reasons,
-            not_rebased: step.in_the_way.as_ref(),
+            not_rebased: step.in_the_way.as_deref(),
         }
     }
 }

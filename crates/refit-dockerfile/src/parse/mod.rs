@@ -141,6 +141,14 @@ impl Dockerfile {
         self.stages.shrink_to_fit();
         for stage in &mut self.stages {
             stage.instructions.shrink_to_fit();
+            for instruction in &mut stage.instructions {
+                instruction.flags.shrink_to_fit();
+                match &mut instruction.args {
+                    Args::Words(words) => words.shrink_to_fit(),
+                    Args::Pairs(pairs) => pairs.shrink_to_fit(),
+                    _ => {}
+                }
+            }
         }
         Ok(())
     }

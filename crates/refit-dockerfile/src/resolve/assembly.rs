@@ -88,7 +88,14 @@ impl Assembly<'_> {
             Source::Files(name) => StageBase::Files(name.clone()),
             Source::Scratch | Source::Stage(_) => StageBase::Scratch,
         };
-        let effects = effects.finish();
+        let mut effects = effects.finish();
+        // One of each target is kept for as long as anything is.
+        collected.found.shrink_to_fit();
+        collected.links.shrink_to_fit();
+        effects.inputs.shrink_to_fit();
+        effects.input_spans.shrink_to_fit();
+        effects.required.shrink_to_fit();
+        effects.executes.shrink_to_fit();
         Ok(Resolved {
             target,
             stages,
