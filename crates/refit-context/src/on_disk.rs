@@ -3,13 +3,13 @@
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
-    fs::{self, FileType, Metadata},
+    fs::{self, FileType},
     io::{self, ErrorKind},
     path::Path,
     sync::Arc,
 };
 
-use refit_git::{Checkout, InFolder, Mode, OnDisk, Repo};
+use refit_git::{Checkout, InFolder, Mode, OnDisk, Repo, is_executable};
 use refit_oci::ObjectId;
 
 use crate::{
@@ -202,18 +202,6 @@ fn is_absent(error: &io::Error) -> bool {
         error.kind(),
         NotFound | NotADirectory | InvalidFilename | InvalidInput
     )
-}
-
-/// Git's rule: the owner's bit.
-#[cfg(unix)]
-fn is_executable(metadata: &Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    metadata.permissions().mode() & 0o100 != 0
-}
-
-#[cfg(not(unix))]
-fn is_executable(_: &Metadata) -> bool {
-    false
 }
 
 /// Sockets are what a running program left there; Docker passes over them too.

@@ -44,6 +44,7 @@ pub use environment::Environment;
 pub use error::GitError;
 pub use fetch::FetchError;
 pub use filter::FilterError;
+pub use look::is_executable;
 pub use refs::{Head, RevError};
 pub use repo::{OpenError, Repo};
 pub use status::{Change, ChangeKind};

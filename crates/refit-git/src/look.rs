@@ -240,15 +240,16 @@ impl<'i> Checked<'i> {
     }
 }
 
-/// Git's rule: the owner's bit.
+/// Whether git takes a file for executable: the owner's bit; never where there is none.
 #[cfg(unix)]
-fn is_executable(metadata: &Metadata) -> bool {
+pub fn is_executable(metadata: &Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     metadata.permissions().mode() & 0o100 != 0
 }
 
+/// Whether git takes a file for executable: never, as there is no such bit.
 #[cfg(not(unix))]
-fn is_executable(_: &Metadata) -> bool {
+pub fn is_executable(_: &Metadata) -> bool {
     false
 }
 
