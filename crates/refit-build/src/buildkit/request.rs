@@ -169,6 +169,12 @@ pub(crate) async fn run(
             source: status.into(),
         });
     }
+    if solve::is_lost_snapshot(status.message()) {
+        return Err(EngineError::Engine {
+            action: "keep the snapshots of a build".to_owned(),
+            source: status.into(),
+        });
+    }
     let message = names.put(status.message());
     Err(failure::explain(recipe, &message, step.as_deref()))
 }
