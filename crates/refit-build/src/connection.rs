@@ -7,16 +7,17 @@ use crate::docker::{
     tls::{self, Inside},
 };
 use bollard::BollardRequest;
+use futures_util::{Stream, stream};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{
     Request, Response, StatusCode,
-    body::{Body, Bytes, Incoming},
+    body::{Body, Bytes, Frame, Incoming},
     client::conn::http1,
     header::{CONNECTION, HOST, HeaderValue, UPGRADE},
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
     net::{TcpStream, UnixStream},
 };
 
@@ -96,6 +97,22 @@ pub(crate) async fn prefers_classic(address: &Address) -> bool {
     };
     let told = tokio::time::timeout(PATIENCE, asked).await;
     told.is_ok_and(|told| told == Some(true))
+}
+
+/// Bytes of a file that are read at once.
+const PIECE: usize = 64 * 1024;
+
+/// What is read, as the frames of a body.
+pub(crate) fn frames<R>(reader: R) -> impl Stream<Item = io::Result<Frame<Bytes>>> + Send
+where
+    R: AsyncRead + Unpin + Send,
+{
+    stream::try_unfold(reader, |mut reader| async move {
+        let mut piece = vec![0; PIECE];
+        let read = reader.read(&mut piece).await?;
+        piece.truncate(read);
+        Ok((read > 0).then(|| (Frame::data(piece.into()), reader)))
+    })
 }
 
 /// Bytes of an engine's words that are kept for an error.

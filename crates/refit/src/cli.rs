@@ -137,6 +137,9 @@ pub(crate) enum Verb {
     Completions(completions::CompletionsArgs),
     #[command(hide = true)]
     Man(man::ManArgs),
+    /// Brings connections from an engine's machine; started there by refit itself
+    #[command(hide = true)]
+    Relay,
 }
 
 fn exit_codes() -> &'static str {

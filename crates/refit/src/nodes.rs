@@ -141,7 +141,8 @@ impl NodeSettings {
         Ok(match self.engine {
             Executor::Docker => {
                 let engine = DockerEngine::connect_for(&address, buildkit).await?;
-                engine.reaches_this_machine().await?;
+                let engine = engine.with_relay();
+                engine.way().await?;
                 let facts = engine.facts();
                 Connected {
                     what: facts.name(),

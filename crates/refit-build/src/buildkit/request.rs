@@ -26,7 +26,10 @@ use super::{
     tree::Tree,
 };
 use crate::{
-    docker::ssh::SshForward,
+    docker::{
+        relay::{Lent, Relay},
+        ssh::SshForward,
+    },
     engine::{EngineError, PinnedBase, Recipe},
 };
 
@@ -48,23 +51,45 @@ pub(crate) struct Counter {
     /// Where the result goes.
     pub(crate) output: Reference,
     /// What brings the registry to the engine's machine.
-    _forward: Option<SshForward>,
+    _forward: Option<Forward>,
+}
+
+/// A port of another machine that leads to the registry, for as long as it is held.
+enum Forward {
+    Ssh { _held: SshForward },
+    Relay { _held: Lent },
 }
 
 impl Counter {
     /// Opens the registry for a recipe, where the engine reaches it.
     pub(crate) async fn open(recipe: &Recipe, endpoint: &Endpoint) -> Result<Self, EngineError> {
+        Self::open_through(recipe, endpoint, None).await
+    }
+
+    /// The same, and the engine reaches it by a relay.
+    pub(crate) async fn open_through(
+        recipe: &Recipe,
+        endpoint: &Endpoint,
+        relay: Option<&Relay>,
+    ) -> Result<Self, EngineError> {
         let mut loopback = Loopback::start(&recipe.work_dir).await.map_err(failed)?;
         let mut forward = None;
+        let here = (loopback.port(), loopback.host());
+        let elsewhere = |source| EngineError::Elsewhere {
+            endpoint: endpoint.to_string(),
+            registry: here.1.clone(),
+            source,
+        };
         if let Some(host) = endpoint.ssh() {
-            let lent = host.lend(loopback.port()).await;
-            let lent = lent.map_err(|source| EngineError::Elsewhere {
-                endpoint: endpoint.to_string(),
-                registry: loopback.host(),
-                source: source.into(),
-            })?;
+            let lent = host.lend(here.0).await;
+            let lent = lent.map_err(|source| elsewhere(source.into()))?;
             loopback = loopback.reached_at(lent.port);
-            forward = Some(lent);
+            forward = Some(Forward::Ssh { _held: lent });
+        } else if let Some(relay) = relay {
+            let lent = relay.lend(here.0).await;
+            let lent = lent.map_err(|source| elsewhere(source.into()))?;
+            loopback = loopback.reached_at(lent.port);
+            forward = Some(Forward::Relay { _held: lent });
         }
         let mut layers = Vec::new();
         let mut bases = BTreeMap::new();

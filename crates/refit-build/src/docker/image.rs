@@ -8,7 +8,8 @@ use std::{
 use bollard::{
     Docker,
     query_parameters::{
-        PushImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
+        PushImageOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
+        TagImageOptionsBuilder,
     },
 };
 use futures_util::StreamExt as _;
@@ -69,6 +70,8 @@ pub(super) enum What {
     Result(Reference),
     /// What a builder from before BuildKit was given and has made; its cache are images without a name.
     Images(Images),
+    /// A container, by its id.
+    Container(String),
 }
 
 /// Ids, as they are told of.
@@ -122,6 +125,11 @@ async fn remove(engine: &Docker, what: &What) {
     match what {
         What::Result(result) => remove_result(engine, result).await,
         What::Images(images) => images.remove(engine).await,
+        What::Container(id) => {
+            let options = RemoveContainerOptionsBuilder::default().force(true).build();
+            // It mostly goes by itself.
+            let _ = engine.remove_container(id, Some(options)).await;
+        }
     }
 }
 

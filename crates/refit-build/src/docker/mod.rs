@@ -9,6 +9,7 @@ mod classic;
 mod facts;
 mod image;
 mod reach;
+pub(crate) mod relay;
 pub(crate) mod ssh;
 pub(crate) mod tls;
 
@@ -18,10 +19,13 @@ use async_trait::async_trait;
 use bollard::{API_DEFAULT_VERSION, Docker};
 use refit_oci::Reference;
 use refit_registry::loopback::Loopback;
+use tokio::sync::OnceCell;
 
 pub use address::{Address, AddressError};
 pub use facts::{Builder, EngineFacts};
 pub use image::clean_up;
+pub use reach::Way;
+pub use relay::relay;
 pub use ssh::SshHost;
 
 use self::{
@@ -42,6 +46,8 @@ pub struct DockerEngine {
     client: Docker,
     address: Address,
     facts: EngineFacts,
+    relays: bool,
+    way: OnceCell<Way>,
 }
 
 impl DockerEngine {
@@ -80,7 +86,17 @@ impl DockerEngine {
             client,
             address: address.clone(),
             facts,
+            relays: false,
+            way: OnceCell::new(),
         })
+    }
+
+    /// The same engine, and where it does not reach this machine, this program runs there as a relay: it must answer to
+    /// `relay` with [`relay`].
+    #[must_use]
+    pub fn with_relay(mut self) -> Self {
+        self.relays = true;
+        self
     }
 
     /// What the engine is.
@@ -136,7 +152,8 @@ impl Engine for DockerEngine {
         if self.facts.builder != Builder::BuildKit {
             return classic::build(self, recipe, &endpoint, log).await;
         }
-        let counter = Counter::open(recipe, &endpoint).await?;
+        let way = self.way().await?;
+        let counter = Counter::open_through(recipe, &endpoint, way.relay()).await?;
         if let Some(base) = counter.bases.values().next() {
             self.probe(base, &counter.loopback).await?;
         }

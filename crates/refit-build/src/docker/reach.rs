@@ -7,6 +7,7 @@ use refit_registry::loopback::Loopback;
 use super::{
     Address, DockerEngine,
     classic::{Told, last_word},
+    relay::Relay,
 };
 use crate::{
     buildkit::is_out_of_reach,
@@ -17,15 +18,60 @@ use crate::{
 /// A name that no registry of refit's has.
 const NOTHING: &str = "nothing/there";
 
-impl DockerEngine {
-    /// Asks the engine for what is not there: one on another host, or in a virtual machine, says that it can't connect.
-    /// To one behind `ssh` the registry is lent for each build, which is not tried here.
-    pub async fn reaches_this_machine(&self) -> Result<(), EngineError> {
-        if matches!(self.address, Address::Ssh(_)) {
-            return Ok(());
+/// How an engine comes to the registry that bases are handed out by and results taken in.
+pub enum Way {
+    /// On the loopback interface that it shares with this machine.
+    Loopback,
+    /// By `ssh`, which lends it the port for each build.
+    Ssh,
+    /// By a container on its own machine.
+    Relay(OpenRelay),
+}
+
+/// A relay that the engine can run.
+pub struct OpenRelay(Relay);
+
+impl Way {
+    pub(crate) fn relay(&self) -> Option<&Relay> {
+        match self {
+            Self::Relay(relay) => Some(&relay.0),
+            Self::Loopback | Self::Ssh => None,
         }
+    }
+}
+
+impl DockerEngine {
+    /// How the engine comes to this machine's registry: found out once, and prepared.
+    pub async fn way(&self) -> Result<&Way, EngineError> {
+        self.way.get_or_try_init(|| self.find_way()).await
+    }
+
+    async fn find_way(&self) -> Result<Way, EngineError> {
+        if matches!(self.address, Address::Ssh(_)) {
+            return Ok(Way::Ssh);
+        }
+        let Some((registry, said)) = self.out_of_reach().await? else {
+            return Ok(Way::Loopback);
+        };
+        let elsewhere = |source| EngineError::Elsewhere {
+            endpoint: self.address.to_string(),
+            registry,
+            source,
+        };
+        if !self.relays {
+            return Err(elsewhere(said.into()));
+        }
+        let relay = Relay::prepare(&self.client, &self.address, &self.facts).await;
+        relay
+            .map(|relay| Way::Relay(OpenRelay(relay)))
+            .map_err(|error| elsewhere(error.into()))
+    }
+
+    /// Asks the engine for what is not there: one on another host, or in a virtual machine, says that it can't connect, in
+    /// these words, to this registry.
+    async fn out_of_reach(&self) -> Result<Option<(String, String)>, EngineError> {
         let Ok(folder) = tempfile::tempdir() else {
-            return Ok(());
+            return Ok(None);
         };
         let loopback = Loopback::start(folder.path()).await;
         let loopback = loopback.map_err(|source| EngineError::Engine {
@@ -40,18 +86,11 @@ impl DockerEngine {
             Ok(answer) => match last_word(answer).await {
                 Told::Failed(said) => said,
                 // What it can't say of itself is said when something is built.
-                Told::Ended | Told::Lost(_) => return Ok(()),
+                Told::Ended | Told::Lost(_) => return Ok(None),
             },
             Err(PostError::Refused(said)) => said,
-            Err(PostError::Lost(_)) => return Ok(()),
+            Err(PostError::Lost(_)) => return Ok(None),
         };
-        if is_out_of_reach(&said, &registry) {
-            return Err(EngineError::Elsewhere {
-                endpoint: self.address.to_string(),
-                registry,
-                source: said.into(),
-            });
-        }
-        Ok(())
+        Ok(is_out_of_reach(&said, &registry).then_some((registry, said)))
     }
 }

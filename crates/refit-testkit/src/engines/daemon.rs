@@ -29,6 +29,9 @@ const ISOLATED: &str = r"
 [ ! -d /run/containerd ] || mount -t tmpfs none /run/containerd
 ";
 
+/// A network of its own begins without.
+const LOOPBACK: &str = "ip link set lo up\n";
+
 /// A running daemon; dropped, it is killed.
 pub(super) struct Daemon {
     watcher: Child,
@@ -57,12 +60,14 @@ impl Daemon {
         let (mut watcher, script) = match isolation {
             Isolation::Namespaces | Isolation::Network => {
                 let mut unshare = Command::new("unshare");
+                let mut script = format!("{ISOLATED}{UNTIL_STDIN_CLOSES}");
                 if isolation == Isolation::Network {
                     unshare.arg("--net");
+                    script.insert_str(0, LOOPBACK);
                 }
                 unshare.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
                 unshare.arg("sh");
-                (unshare, format!("{ISOLATED}{UNTIL_STDIN_CLOSES}"))
+                (unshare, script)
             }
             Isolation::Process => (Command::new("sh"), UNTIL_STDIN_CLOSES.to_owned()),
         };

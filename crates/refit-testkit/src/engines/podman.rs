@@ -25,11 +25,20 @@ pub struct Podman {
 impl Podman {
     /// Starts its service and waits until it answers. Needs root.
     pub fn start() -> Result<Self, EngineError> {
+        Self::start_in(Isolation::Namespaces)
+    }
+
+    /// The same, in a network of its own: it does not reach this machine's loopback interface.
+    pub fn start_apart() -> Result<Self, EngineError> {
+        Self::start_in(Isolation::Network)
+    }
+
+    fn start_in(isolation: Isolation) -> Result<Self, EngineError> {
         let home = TempDir::with_prefix("refit-podman-");
         let home = home.map_err(io_error(&std::env::temp_dir()))?;
         let command = command(home.path())?;
         let log = home.path().join("log");
-        let mut daemon = Daemon::spawn(&command, Isolation::Namespaces, &log)?;
+        let mut daemon = Daemon::spawn(&command, isolation, &log)?;
         let socket = socket_in(home.path());
         daemon.wait_until(|| answers(&socket).then_some(()))?;
         Ok(Self {
@@ -75,7 +84,7 @@ fn command(home: &Path) -> Result<Command, EngineError> {
     let containers = written(
         "containers.conf",
         &format!(
-            "[containers]\ncgroups = \"disabled\"\nnetns = \"host\"\n\
+            "[containers]\ncgroups = \"enabled\"\nnetns = \"host\"\n\
              [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\nruntime = \"runc\"\n\
              conmon_path = [\"{}\"]\n[engine.runtimes]\nrunc = [\"{}\"]\n",
             conmon.display(),

@@ -22,9 +22,6 @@ impl Sshd {
         let engines = folder();
         let sshd = installed("sshd/usr/sbin/sshd")?;
         let network = format!("/proc/{}/ns/net", dockerd.process());
-        run(Command::new("nsenter")
-            .arg(format!("--net={network}"))
-            .args(["ip", "link", "set", "lo", "up"]))?;
         for key in ["host-key", "key"] {
             let mut keygen = Command::new("ssh-keygen");
             keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]);

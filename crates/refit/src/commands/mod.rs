@@ -19,6 +19,7 @@ pub(crate) mod notes;
 pub(crate) mod promote;
 pub(crate) mod prune;
 pub(crate) mod rebase;
+mod relay;
 pub(crate) mod report;
 pub(crate) mod rollback;
 pub(crate) mod runs;
@@ -81,5 +82,6 @@ pub(crate) async fn run(app: &App, verb: Verb) -> Result<Exit, CommandError> {
         Verb::Demo(args) => demo::run(app, &args),
         Verb::Completions(args) => Ok(completions::run(app, &args)),
         Verb::Man(args) => man::run(app, &args),
+        Verb::Relay => relay::run().await,
     }
 }

@@ -116,7 +116,8 @@ async fn connect(
     let buildkit = app.environment.docker_buildkit;
     let connected = async {
         let engine = DockerEngine::connect_for(&address.value, buildkit).await?;
-        engine.reaches_this_machine().await?;
+        let engine = engine.with_relay();
+        engine.way().await?;
         Ok(engine)
     };
     let connected = connected.await;

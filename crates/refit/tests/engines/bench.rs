@@ -201,16 +201,20 @@ impl Bench {
     /// The names of the engine's images and the number of its containers: what a run may not leave behind.
     pub(crate) fn left_in_engine(&self) -> (Vec<String>, usize) {
         let of_buildkit = self.buildkitd.as_ref().map(BuildKitd::dockerd);
-        let engine = self.engine.as_deref().or(of_buildkit).unwrap();
-        let images = crate::hub::engine_api(engine, "/images/json?all=1");
-        let containers = crate::hub::engine_api(engine, "/containers/json?all=1");
-        let images = images
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|image| image["RepoTags"].to_string());
-        (images.collect(), containers.as_array().unwrap().len())
+        left_in(&self.engine.as_deref().or(of_buildkit).unwrap().socket())
     }
+}
+
+/// The names of the images of the engine at a socket, and the number of its containers.
+pub(crate) fn left_in(socket: &Path) -> (Vec<String>, usize) {
+    let images = crate::hub::engine_api(socket, "/images/json?all=1");
+    let containers = crate::hub::engine_api(socket, "/containers/json?all=1");
+    let images = images
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|image| image["RepoTags"].to_string());
+    (images.collect(), containers.as_array().unwrap().len())
 }
 
 /// The engine that the tests of this process share while one of them holds it: starting one takes longer than a test.

@@ -4,13 +4,14 @@ use std::{
     collections::BTreeMap,
     io::{Read as _, Write as _},
     os::unix::net::UnixStream,
+    path::Path,
     process::Command,
 };
 
 use refit_oci::{Digest, Document, Exact, Index, Platform, Repository, media_type};
 use refit_registry::{Registries, Settings};
 use refit_testkit::{
-    engines::{BaseImage, DockerRegistry, Dockerd},
+    engines::{BaseImage, DockerRegistry},
     registry::Image,
 };
 use serde_json::Value;
@@ -242,8 +243,8 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// A GET of Docker Engine's API.
-pub(crate) fn engine_api(engine: &Dockerd, path: &str) -> Value {
-    let mut stream = UnixStream::connect(engine.socket()).unwrap();
+pub(crate) fn engine_api(socket: &Path, path: &str) -> Value {
+    let mut stream = UnixStream::connect(socket).unwrap();
     write!(stream, "GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

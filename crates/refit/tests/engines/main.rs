@@ -17,6 +17,7 @@ mod mirror;
 mod nodes;
 mod packages;
 mod races;
+mod relay;
 mod releases;
 mod said;
 mod scanned;

@@ -167,22 +167,3 @@ fn needs_sshd_and_needs_engine_docker26_another_machine_is_lent_the_registry() {
         .mentions("remote port forwarding failed")
         .mentions("AllowTcpForwarding");
 }
-
-#[test]
-fn needs_engine_docker26_an_engine_that_is_elsewhere_is_refused_before_anything_begins() {
-    let dockerd = Dockerd::start_apart(Version::V26).unwrap();
-    let bench = Bench::without_engine();
-    bench.write(&[("Dockerfile", "FROM scratch\nRUN [\"x\"]\n")]);
-    bench.commit("an image");
-    let there = |args: &[&str]| {
-        let mut command = bench.refit_command(&bench.repository(), args);
-        Said::by(command.env("DOCKER_HOST", dockerd.host()))
-    };
-    let said = there(&["build"]).exits(2);
-    said.mentions("does not reach refit's registry at 127.0.0.1:")
-        .mentions("by `ssh://`");
-    assert!(!said.stderr.contains("FROM"), "{said}");
-    there(&["doctor"])
-        .exits(1)
-        .mentions("does not reach refit's registry at 127.0.0.1:");
-}

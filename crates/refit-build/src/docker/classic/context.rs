@@ -15,10 +15,10 @@ use hyper::body::{Bytes, Frame};
 use tokio::io::AsyncReadExt as _;
 
 use super::super::Builder;
-use crate::engine::{EngineError, Recipe, Refusal};
-
-/// Bytes of the context that are read at once.
-const PIECE: usize = 64 * 1024;
+use crate::{
+    connection::frames,
+    engine::{EngineError, Recipe, Refusal},
+};
 
 const BLOCK: u64 = 512;
 
@@ -91,12 +91,7 @@ impl Sent {
         let Self { tar, end, more, .. } = self;
         let file = tokio::fs::File::open(&tar).await;
         let file = file.map_err(|source| EngineError::Io { path: tar, source })?;
-        let context = stream::try_unfold(file.take(end), |mut file| async move {
-            let mut piece = vec![0; PIECE];
-            let read = file.read(&mut piece).await?;
-            piece.truncate(read);
-            Ok((read > 0).then(|| (Frame::data(piece.into()), file)))
-        });
+        let context = frames(file.take(end));
         let more = stream::iter([Ok(Frame::data(more.into()))]);
         Ok(StreamBody::new(stream::StreamExt::chain(context, more)))
     }

@@ -38,7 +38,8 @@ pub(super) async fn build(
     endpoint: &Endpoint,
     log: &mut (dyn Write + Send),
 ) -> Result<Built, EngineError> {
-    let counter = Counter::open(recipe, endpoint).await?;
+    let way = engine.way().await?;
+    let counter = Counter::open_through(recipe, endpoint, way.relay()).await?;
     // Podman finds nothing of a build again whose base it has pulled by another name.
     let has_cache = engine.facts.builder != Builder::Podman;
     let made = Made::default();

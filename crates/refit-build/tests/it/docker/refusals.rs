@@ -2,7 +2,7 @@
 
 use refit_build::{
     buildkit::{BuildKitEngine, Endpoint},
-    docker::{Address, Builder, DockerEngine},
+    docker::{Address, Builder, DockerEngine, Way},
     engine::EngineError,
 };
 use refit_oci::Platform;
@@ -70,7 +70,7 @@ async fn needs_engine_docker26_an_engine_says_what_it_is() {
     let dockerd = Dockerd::start(Version::V26).unwrap();
     let address: Address = dockerd.host().parse().unwrap();
     let engine = DockerEngine::connect(&address).await.unwrap();
-    engine.reaches_this_machine().await.unwrap();
+    assert!(matches!(engine.way().await, Ok(Way::Loopback)));
     let facts = engine.facts();
     assert_eq!(facts.release, (26, 1));
     assert!(facts.version.starts_with("26.1."), "{facts:?}");
@@ -218,7 +218,7 @@ async fn an_engine_in_another_network_is_told_apart(version: Version) {
     let dockerd = Dockerd::start_apart(version).unwrap();
     let address: Address = dockerd.host().parse().unwrap();
     let engine = DockerEngine::connect(&address).await.unwrap();
-    let error = engine.reaches_this_machine().await.unwrap_err();
+    let error = engine.way().await.map(drop).unwrap_err();
     assert!(matches!(error, EngineError::Elsewhere { .. }), "{error:?}");
     let site = Site::with(dockerd).await;
     let platform = Platform::linux_amd64();

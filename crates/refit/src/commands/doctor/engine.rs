@@ -8,7 +8,7 @@ use std::{
 
 use refit_build::{
     buildkit::{BuildKitEngine, BuildKitFacts, Endpoint},
-    docker::{Address, Builder, DockerEngine, EngineFacts},
+    docker::{Address, Builder, DockerEngine, EngineFacts, Way},
     engine::EngineError,
 };
 use refit_oci::Platform;
@@ -39,24 +39,31 @@ pub(super) async fn checks(
         }
     };
     match DockerEngine::connect_for(&address.value, environment.docker_buildkit).await {
-        Ok(engine) => vec![
-            match engine.reaches_this_machine().await {
-                Ok(()) => facts(&address.value, engine.facts()),
-                Err(error) => Check::wrong(NAME, chain(&error), error.hint()),
-            },
-            emulation(engine.facts(), platforms),
-        ],
+        Ok(engine) => {
+            let engine = engine.with_relay();
+            vec![
+                match engine.way().await {
+                    Ok(way) => facts(&address.value, engine.facts(), way),
+                    Err(error) => Check::wrong(NAME, chain(&error), error.hint()),
+                },
+                emulation(engine.facts(), platforms),
+            ]
+        }
         Err(error) => vec![away(environment, &address, &error)],
     }
 }
 
-fn facts(address: &Address, facts: &EngineFacts) -> Check {
+fn facts(address: &Address, facts: &EngineFacts, way: &Way) -> Check {
     let (version, api) = (&facts.version, &facts.api_version);
     let what = match facts.builder {
         Builder::BuildKit => version.clone(),
         Builder::Classic | Builder::Podman => facts.name(),
     };
-    let detail = format!("{what} at {address}, API {api}, {}", facts.native);
+    let by = match way {
+        Way::Loopback | Way::Ssh => "",
+        Way::Relay(_) => ", reached by a relay that runs there",
+    };
+    let detail = format!("{what} at {address}, API {api}, {}{by}", facts.native);
     Check::ok(NAME, detail)
 }
 
