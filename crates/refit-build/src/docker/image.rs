@@ -125,11 +125,19 @@ async fn remove(engine: &Docker, what: &What) {
     match what {
         What::Result(result) => remove_result(engine, result).await,
         What::Images(images) => images.remove(engine).await,
-        What::Container(id) => {
-            let options = RemoveContainerOptionsBuilder::default().force(true).build();
-            // It mostly goes by itself.
-            let _ = engine.remove_container(id, Some(options)).await;
+        What::Container(id) => remove_container(engine, id).await,
+    }
+}
+
+/// Removes a container, which mostly goes by itself: an engine that is about to do so may refuse.
+async fn remove_container(engine: &Docker, id: &str) {
+    for attempt in 1..=ATTEMPTS {
+        let options = RemoveContainerOptionsBuilder::default().force(true).build();
+        let removed = engine.remove_container(id, Some(options)).await;
+        if removed.is_ok() || engine.inspect_container(id, None).await.is_err() {
+            return;
         }
+        tokio::time::sleep(PAUSE * attempt).await;
     }
 }
 

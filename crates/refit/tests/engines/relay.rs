@@ -1,8 +1,18 @@
 //! Engines that do not reach this machine, and are given a relay.
 
-use std::path::Path;
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
-use refit_testkit::engines::{Dockerd, Podman, Version};
+use refit_testkit::{
+    engines::{Dockerd, Podman, TlsFront, Version},
+    tls::Authority,
+};
+use tempfile::TempDir;
 
 use crate::{
     bench::{Bench, left_in},
@@ -19,8 +29,8 @@ COPY file /file
 RUN cat /made /file > /both
 ";
 
-/// A release and a patch of it, by the engine at this socket.
-fn tell(socket: &Path, buildkit: Option<&str>) {
+/// A release and a patch of it, by the engine at this socket, to which the variables lead.
+fn tell(socket: &Path, variables: &[(&str, &str)]) {
     let hub = Hub::start();
     let host = hub.host();
     hub.push_base("1", "1");
@@ -28,7 +38,7 @@ fn tell(socket: &Path, buildkit: Option<&str>) {
     let refit = |args: &[&str]| {
         let mut command = bench.refit_command(&bench.repository(), args);
         command.env("DOCKER_HOST", format!("unix://{}", socket.display()));
-        command.envs(buildkit.map(|value| ("DOCKER_BUILDKIT", value)));
+        command.envs(variables.iter().copied());
         Said::by(&mut command)
     };
     bench.write(&[
@@ -73,7 +83,7 @@ fn tell(socket: &Path, buildkit: Option<&str>) {
 #[test]
 fn needs_engine_docker26_an_engine_in_another_network_is_given_a_relay() {
     for version in [Version::V26, Version::V26Containerd] {
-        tell(&Dockerd::start_apart(version).unwrap().socket(), None);
+        tell(&Dockerd::start_apart(version).unwrap().socket(), &[]);
     }
 }
 
@@ -81,12 +91,75 @@ fn needs_engine_docker26_an_engine_in_another_network_is_given_a_relay() {
 fn needs_engine_docker20_an_engine_in_another_network_is_given_a_relay() {
     let dockerd = Dockerd::start_apart(Version::V20).unwrap();
     for buildkit in ["1", "0"] {
-        tell(&dockerd.socket(), Some(buildkit));
+        tell(&dockerd.socket(), &[("DOCKER_BUILDKIT", buildkit)]);
     }
 }
 
 #[test]
 fn needs_engine_podman_in_another_network_is_given_a_relay() {
     let podman = Podman::start_apart().unwrap();
-    tell(&podman.socket(), None);
+    tell(&podman.socket(), &[]);
+}
+
+/// As a CI system has it that runs `docker:dind` beside a job.
+#[test]
+fn needs_engine_docker26_an_engine_behind_tls_is_given_a_relay() {
+    let dockerd = Dockerd::start_apart(Version::V26).unwrap();
+    let authority = Authority::new();
+    let front = TlsFront::before_socket(&dockerd.socket(), &authority).unwrap();
+    let certificates = TempDir::new().unwrap();
+    let own = authority.issue();
+    for (name, pem) in [
+        ("ca.pem", authority.pem()),
+        ("cert.pem", own.pem),
+        ("key.pem", own.key_pem),
+    ] {
+        fs::write(certificates.path().join(name), pem).unwrap();
+    }
+    let variables = [
+        ("DOCKER_HOST", front.host()),
+        ("DOCKER_TLS_VERIFY", "1".to_owned()),
+        (
+            "DOCKER_CERT_PATH",
+            certificates.path().display().to_string(),
+        ),
+    ];
+    let variables = variables
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    tell(&dockerd.socket(), &variables);
+}
+
+#[test]
+fn needs_engine_docker26_a_relay_ends_with_refit_however_that_ends() {
+    let dockerd = Dockerd::start_apart(Version::V26).unwrap();
+    let hub = Hub::start();
+    hub.push_base("1", "1");
+    let bench = Bench::without_engine();
+    let dockerfile = format!(
+        "FROM {}/base/os:1\nRUN echo has begun; sleep 71407 && echo over\n",
+        hub.host()
+    );
+    let config = "version = 1\n[[image]]\nname = \"app\"\nnetwork = \"none\"\n";
+    bench.write(&[(".config/refit.toml", config), ("Dockerfile", &dockerfile)]);
+    bench.commit("an image");
+    for signal in ["KILL", "TERM"] {
+        let mut command = bench.refit_command(&bench.repository(), &["-v", "build"]);
+        command.env("DOCKER_HOST", dockerd.host());
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut build = command.spawn().unwrap();
+        let lines = BufReader::new(build.stderr.take().unwrap()).lines();
+        let mut lines = lines.map(Result::unwrap);
+        assert!(lines.any(|line| line.ends_with(" has begun")));
+        assert_eq!(left_in(&dockerd.socket()).1, 1, "the relay");
+        let id = build.id().to_string();
+        let kill = ["-s", signal, &id];
+        assert!(Command::new("kill").args(kill).status().unwrap().success());
+        build.wait().unwrap();
+        let until = Instant::now() + Duration::from_secs(30);
+        while left_in(&dockerd.socket()).1 > 0 {
+            assert!(Instant::now() < until, "the relay is still there");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
 }
