@@ -13,7 +13,7 @@ use refit_context::ContextEntry;
 pub use refit_deps::{image::Attestation, key::EngineKind};
 use refit_dockerfile::{Dockerfile, Resolved};
 use refit_oci::{Descriptor, Digest, ImageConfig, Platform, Reference, Repository};
-use refit_registry::{Registry, RegistryError};
+use refit_registry::{BasicLogin, Registry, RegistryError};
 
 /// An endpoint that turns a recipe into layers and a config.
 #[async_trait]
@@ -62,6 +62,8 @@ pub struct Recipe {
     pub attest: BTreeMap<Attestation, String>,
     /// What `RUN --mount=type=secret` may ask for.
     pub secrets: SecretValues,
+    /// For images that BuildKit itself fetches.
+    pub logins: Logins,
     /// The SSH agent that `RUN --mount=type=ssh` may ask; none: there is none.
     pub ssh: Option<SshAgent>,
     /// Whether layer caches are left unread.
@@ -81,6 +83,16 @@ pub struct Recipe {
 pub struct SecretValues(pub BTreeMap<String, Vec<u8>>);
 
 impl fmt::Debug for SecretValues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// What an engine may show to registries by their hosts. Printing it shows these only.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Logins(pub BTreeMap<String, BasicLogin>);
+
+impl fmt::Debug for Logins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }

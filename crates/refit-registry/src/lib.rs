@@ -36,7 +36,7 @@ mod settings;
 mod verify;
 
 pub use copy::{Place, copy_blob, copy_image, copy_new_blob, copy_once};
-pub use credentials::{CredentialSources, Login};
+pub use credentials::{BasicLogin, CredentialSources, Login};
 pub use error::RegistryError;
 pub use http::{Downloads, file_name};
 pub use layout::Layout;

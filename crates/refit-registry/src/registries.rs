@@ -8,7 +8,7 @@ use std::{
 use refit_oci::Repository;
 
 use crate::{
-    HostSettings, Layout, Login, Mirror, Registry, RegistryError, Settings,
+    BasicLogin, HostSettings, Layout, Login, Mirror, Registry, RegistryError, Settings,
     credentials::{Credential, Credentials},
     http::{Clients, Endpoint, Shared},
     mirrors::{Before, Mirrored, Own},
@@ -106,6 +106,18 @@ impl Registries {
             found: found.credential != Credential::Anonymous,
             asked_as: found.asked_as,
         })
+    }
+
+    /// The credential for a repository, for an engine that has to show it.
+    pub async fn basic_login(
+        &self,
+        repository: &Repository,
+    ) -> Result<Option<BasicLogin>, RegistryError> {
+        let found = self
+            .shared
+            .credentials
+            .lookup(repository.registry(), repository.path());
+        Ok(BasicLogin::of(found.await?.credential))
     }
 
     /// The requests sent so far, by method.

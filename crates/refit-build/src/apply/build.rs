@@ -3,11 +3,13 @@
 use std::{io::Write, ops::Range};
 
 use refit_deps::{
+    image::{Attestation, Image},
     pin::Pin,
     plan::{Action, Step},
 };
 use refit_dockerfile::Resolved;
-use refit_oci::Digest;
+use refit_oci::{Digest, Reference};
+use refit_registry::Registries;
 
 use super::{
     Failed, Prepared, Site, caches,
@@ -18,7 +20,7 @@ use super::{
     rebase::{self, NoRebase},
     stage,
 };
-use crate::engine::{Built, EngineError, PinnedBase, Recipe};
+use crate::engine::{Built, EngineError, Logins, PinnedBase, Recipe};
 
 /// A manifest that was made.
 pub(super) struct Made {
@@ -90,6 +92,7 @@ pub(super) async fn build(
         network: image.network.clone(),
         attest: image.attest.clone(),
         secrets,
+        logins: logins(&image, site.registries).await?,
         ssh,
         no_cache: step.no_cache,
         caches: caches::of(&image, &step.target.platform, site.registries),
@@ -118,6 +121,23 @@ pub(super) async fn build(
         how: "rebuild",
         node,
     })
+}
+
+/// What BuildKit shows to the registry of the scanner that it fetches itself: bases it gets from refit.
+async fn logins(image: &Image, registries: &Registries) -> Result<Logins, Broken> {
+    let attributes = image.attest.get(&Attestation::Sbom);
+    let mut attributes = attributes.into_iter().flat_map(|text| text.split(','));
+    let scanner = attributes.find_map(|attribute| attribute.trim().strip_prefix("generator="));
+    // One that is no reference is BuildKit's to refuse.
+    let scanner = scanner.and_then(|scanner| scanner.parse::<Reference>().ok());
+    let mut logins = Logins::default();
+    if let Some(scanner) = scanner {
+        let login = registries.basic_login(scanner.repository()).await;
+        let login = login.map_err(|error| Failed::of(&error))?;
+        let host = scanner.repository().registry().to_owned();
+        logins.0.extend(login.map(|login| (host, login)));
+    }
+    Ok(logins)
 }
 
 /// Where everything that the Dockerfile refers to is read.

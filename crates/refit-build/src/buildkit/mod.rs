@@ -4,6 +4,7 @@
 //! needs no credentials and no configuration, and keeps nothing of a build but its cache.
 
 mod agent;
+mod auth;
 mod cache;
 mod endpoint;
 mod facts;

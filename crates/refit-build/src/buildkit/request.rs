@@ -157,6 +157,7 @@ pub(crate) async fn run(
         folders: BTreeMap::from([(CONTEXT, tree), (DOCKERFILE_FOLDER, file)]),
         secrets: recipe.secrets.clone(),
         ssh: recipe.ssh.clone(),
+        logins: recipe.logins.clone(),
     };
     let unreachable = |e| endpoint.unreachable(e);
     let control = endpoint.control().await;

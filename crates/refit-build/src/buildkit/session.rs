@@ -16,7 +16,10 @@ use bollard_buildkit_proto::{
             GetSecretRequest, GetSecretResponse,
             secrets_server::{Secrets, SecretsServer},
         },
-        filesync::packet::file_sync_server::{FileSync, FileSyncServer},
+        filesync::{
+            packet::file_sync_server::{FileSync, FileSyncServer},
+            v1::auth_server::AuthServer,
+        },
         sshforward::v1::ssh_server::SshServer,
     },
 };
@@ -27,10 +30,11 @@ use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap, transpo
 
 use super::{
     agent::Agents,
+    auth::Shown,
     endpoint::{Control, Endpoint, Tunnel},
     tree::Tree,
 };
-use crate::engine::{SecretValues, SshAgent};
+use crate::engine::{Logins, SecretValues, SshAgent};
 
 /// Bytes in one message; gRPC receivers take a few megabytes at most.
 const PIECE: usize = 32 * 1024;
@@ -46,6 +50,8 @@ pub(super) struct Served {
     pub(super) secrets: SecretValues,
     /// What `RUN --mount=type=ssh` may ask.
     pub(super) ssh: Option<SshAgent>,
+    /// What registries may be shown.
+    pub(super) logins: Logins,
 }
 
 /// An open session; dropped, its connection is closed.
@@ -72,6 +78,7 @@ impl Session {
             "/moby.buildkit.secrets.v1.Secrets/GetSecret",
             "/moby.sshforward.v1.SSH/CheckAgent",
             "/moby.sshforward.v1.SSH/ForwardAgent",
+            "/moby.filesync.v1.Auth/Credentials",
         ];
         let mut headers = vec![
             ("X-Docker-Expose-Session-Uuid", id.as_str()),
@@ -86,6 +93,7 @@ impl Session {
             .add_service(HealthServer::new(Alive))
             .add_service(SecretsServer::new(Given(given.secrets)))
             .add_service(SshServer::new(Agents(given.ssh)))
+            .add_service(AuthServer::new(Shown(given.logins)))
             .add_service(FileSyncServer::new(Folders(folders.collect())));
         let (open, closed) = oneshot::channel::<()>();
         tokio::spawn(async move {

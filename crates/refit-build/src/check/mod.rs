@@ -176,7 +176,7 @@ pub(crate) mod tests {
     use refit_oci::Platform;
 
     use super::*;
-    use crate::engine::{Caches, ContextTar, SecretValues};
+    use crate::engine::{Caches, ContextTar, Logins, SecretValues};
 
     pub(crate) fn recipe(text: &str, platform: &Platform) -> Recipe {
         let file = parse(text).unwrap();
@@ -199,6 +199,7 @@ pub(crate) mod tests {
             network: None,
             attest: BTreeMap::new(),
             secrets: SecretValues::default(),
+            logins: Logins::default(),
             ssh: None,
             no_cache: false,
             caches: Caches::default(),

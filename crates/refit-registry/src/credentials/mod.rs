@@ -100,6 +100,39 @@ pub struct Login {
     pub asked_as: String,
 }
 
+/// A credential as Docker hands it to those that ask a registry for it: an identity token has no user. No secret of it is
+/// printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BasicLogin {
+    /// The user's name; empty: `secret` is an identity token.
+    pub user: String,
+    /// A password, an access token or an identity token.
+    pub secret: String,
+}
+
+impl BasicLogin {
+    /// None where nobody has logged in.
+    pub(crate) fn of(credential: Credential) -> Option<Self> {
+        match credential {
+            Credential::Anonymous => None,
+            Credential::Password { user, password } => Some(Self {
+                user,
+                secret: password,
+            }),
+            Credential::IdentityToken(token) => Some(Self {
+                user: String::new(),
+                secret: token,
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for BasicLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BasicLogin({:?})", self.user)
+    }
+}
+
 /// The credentials of a run: files are read once, helpers asked once.
 pub(crate) struct Credentials {
     sources: CredentialSources,

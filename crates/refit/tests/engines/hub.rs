@@ -12,7 +12,7 @@ use refit_oci::{Digest, Document, Exact, Index, Platform, Repository, media_type
 use refit_registry::{Registries, Settings};
 use refit_testkit::{
     engines::{BaseImage, DockerRegistry},
-    registry::Image,
+    registry::{Image, Login},
 };
 use serde_json::Value;
 
@@ -138,6 +138,23 @@ impl Hub {
     /// Copies an image with all its platforms, as it is.
     pub(crate) fn copy(&self, from: &str, to: &str) {
         self.convert(self, from, to, &["--preserve-digests"]);
+    }
+
+    /// Copies an image to another registry, by its name, for a user of that.
+    pub(crate) fn copy_to(&self, other: &str, name: &str, user: &Login) {
+        let credentials = format!("{}:{}", user.user, user.password);
+        skopeo(&[
+            "copy",
+            "--quiet",
+            "--all",
+            "--src-tls-verify=false",
+            "--dest-tls-verify=false",
+            "--dest-creds",
+            &credentials,
+            &format!("docker://{}/{name}", self.host()),
+            &format!("docker://{other}/{name}"),
+        ])
+        .exits(0);
     }
 
     /// Copies an image of another registry, with skopeo's flags to convert it.

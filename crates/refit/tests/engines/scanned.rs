@@ -1,7 +1,8 @@
 //! Lists of what is in an image, by a scanner that the configuration names.
 
-use std::{collections::BTreeMap, env, process::Command};
+use std::{collections::BTreeMap, env, fs, process::Command};
 
+use refit_testkit::registry::{Access, Login, Options, TestRegistry, TokenService};
 use serde_json::Value;
 
 use crate::{bench::Bench, buildkit::attestations, hub::Hub, said::Said};
@@ -55,6 +56,15 @@ fn needs_engine_docker26_a_scanner_that_is_named_says_what_is_in_an_image() {
     hub.push_base("1", "1");
     let bench = Bench::with_buildkitd_on(BRIDGE);
     let host = hub.host();
+    // BuildKit fetches the scanner itself, by the user's own login.
+    let login = Login::new("me", "secret");
+    let guarded = TestRegistry::start(Options {
+        access: Access::Token(TokenService::private(login.clone())),
+        ..Options::default()
+    });
+    let (docker, private) = (bench.beside("home/.docker"), guarded.host());
+    fs::create_dir(&docker).unwrap();
+    fs::write(docker.join("config.json"), login.docker_config(&private)).unwrap();
     let config = |attest: &str| {
         format!(
             "version = 1\npush-to = [\"{host}/team\"]\n\
@@ -77,8 +87,9 @@ fn needs_engine_docker26_a_scanner_that_is_named_says_what_is_in_an_image() {
     ]);
     bench.commit("a scanner");
     bench.refit(&["build", "--push", "scanner"]).exits(0);
+    hub.copy_to(&private, "team/scanner:latest", &login);
 
-    let attest = format!("\"provenance\", \"sbom=generator={host}/team/scanner:latest\"");
+    let attest = format!("\"provenance\", \"sbom=generator={private}/team/scanner:latest\"");
     bench.write(&[(".config/refit.toml", &config(&attest))]);
     bench.commit("a list of what is in it");
     let built = bench.refit(&["-v", "build", "--push", "app"]).exits(0);

@@ -210,6 +210,7 @@ impl Site {
                     .map(|&(id, value)| (id.to_owned(), value.as_bytes().to_vec()))
                     .collect(),
             ),
+            logins: refit_build::engine::Logins::default(),
             ssh: None,
             no_cache: wanted.no_cache,
             caches: Caches::default(),
