@@ -137,8 +137,8 @@ pub(crate) enum Verb {
     Completions(completions::CompletionsArgs),
     #[command(hide = true)]
     Man(man::ManArgs),
-    /// Brings connections from an engine's machine; started there by refit itself
-    #[command(hide = true)]
+    /// Bring connections from an engine's machine; refit itself starts it there
+    #[command(hide = true, after_long_help = "Example:\n  refit relay")]
     Relay,
 }
 

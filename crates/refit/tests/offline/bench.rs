@@ -33,6 +33,13 @@ impl Bench {
         self.folder.path()
     }
 
+    /// Where commands keep what is theirs for a while.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        let scratch = self.folder.path().join("tmp");
+        fs::create_dir_all(&scratch).unwrap();
+        scratch
+    }
+
     /// Text with `HUB` replaced by the registry's host.
     pub(crate) fn hosted(&self, text: &str) -> String {
         text.replace("HUB", &self.hub.host())

@@ -98,6 +98,8 @@ impl<'b> Checkout<'b> {
             .env_clear()
             .env("PATH", path)
             .env("HOME", self.bench.folder().join("home"))
+            // What is killed leaves something there.
+            .env("TMPDIR", self.bench.scratch())
             .env("REFIT_CONFIG", self.bench.user_config())
             .env("REFIT_BUILD_PLATFORM", "linux/amd64")
             .env("DOCKER_HOST", "unix:///nonexistent/docker.sock")

@@ -104,6 +104,8 @@ impl Relay {
             attach_stderr: Some(true),
             host_config: Some(HostConfig {
                 network_mode: Some("host".to_owned()),
+                // An engine that maps users lends its host's network to nobody else.
+                userns_mode: Some("host".to_owned()),
                 auto_remove: Some(true),
                 readonly_rootfs: Some(true),
                 cap_drop: Some(vec!["ALL".to_owned()]),
