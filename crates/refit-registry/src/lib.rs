@@ -22,6 +22,7 @@
 //! ```
 
 mod blocks;
+pub mod contents;
 mod copy;
 pub mod credentials;
 mod error;
@@ -29,11 +30,15 @@ mod http;
 mod layout;
 pub mod loopback;
 mod mirrors;
+mod planned;
+mod pushed;
 mod referrers;
 mod registries;
 mod registry;
 mod settings;
+mod spool;
 mod verify;
+mod words;
 
 pub use copy::{Place, copy_blob, copy_image, copy_new_blob, copy_once};
 pub use credentials::{BasicLogin, CredentialSources, Login};
@@ -47,3 +52,10 @@ pub use registry::{
     BlobFile, BlobSource, Collect, DOCUMENT_LIMIT, Deleted, Garbage, Head, Registry, Uploaded,
 };
 pub use settings::{CONCURRENCY, HostSettings, Patience, Settings};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A lock whose data is consistent after every statement, so a panic elsewhere does not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

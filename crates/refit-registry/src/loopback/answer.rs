@@ -12,7 +12,7 @@ use axum::{
 use refit_oci::{Digest, Document};
 use tokio::{fs::File, io::AsyncReadExt as _, io::AsyncSeekExt as _};
 
-use crate::{RegistryError, blocks::blocks, error::io_error};
+use crate::{RegistryError, blocks::blocks, error::io_error, words::words};
 
 pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -34,12 +34,7 @@ pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Response<B
 
 /// What upstream could not give: the engine shows these words in its log.
 pub(super) fn upstream(failure: &RegistryError) -> Response<Body> {
-    let mut text = failure.to_string();
-    let mut cause = std::error::Error::source(failure);
-    while let Some(deeper) = cause {
-        text = format!("{text}: {deeper}");
-        cause = deeper.source();
-    }
+    let text = words(failure);
     match failure {
         RegistryError::Missing { .. } => error(StatusCode::NOT_FOUND, "BLOB_UNKNOWN", &text),
         _ => error(StatusCode::BAD_GATEWAY, "UNAVAILABLE", &text),

@@ -5,7 +5,6 @@
 //! loopback registries for plain HTTP without being told.
 
 mod answer;
-mod base;
 mod output;
 mod push;
 mod routes;
@@ -14,16 +13,19 @@ mod upload;
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use refit_oci::{Descriptor, Digest, Document, Reference, ReferenceError, Repository};
+use refit_oci::{Descriptor, Digest, Reference, ReferenceError, Repository};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot};
 
-use crate::{Registry, RegistryError, error::io_error};
-use base::Base;
+pub use crate::pushed::Pushed;
+use crate::{Registry, RegistryError, error::io_error, lock, planned::Planned};
 use output::Output;
 use upload::Upload;
 
@@ -40,23 +42,12 @@ pub struct Loopback {
     _stop: oneshot::Sender<()>,
 }
 
-/// What an engine pushed.
-#[derive(Debug)]
-pub struct Pushed {
-    /// What it tagged: a manifest, or an index over `children`.
-    pub manifest: Document,
-    /// All documents that were pushed beside it, by digest.
-    pub children: BTreeMap<Digest, Document>,
-    /// The blobs it sent, verified; blobs that were known already are not among them. The files go when this is dropped.
-    pub blobs: BTreeMap<Digest, PathBuf>,
-    _spool: Arc<TempDir>,
-}
-
 /// What the server's requests share.
 struct State {
     secret: String,
+    asked: AtomicBool,
     spool: Arc<TempDir>,
-    bases: Mutex<BTreeMap<String, Arc<Base>>>,
+    bases: Mutex<BTreeMap<String, Arc<Planned>>>,
     outputs: Mutex<BTreeMap<String, Output>>,
     uploads: Mutex<BTreeMap<String, Arc<Upload>>>,
 }
@@ -75,6 +66,7 @@ impl Loopback {
         let address = address.map_err(|source| io_error(Path::new(here), source))?;
         let state = Arc::new(State {
             secret: format!("{:032x}", rand::random::<u128>()),
+            asked: AtomicBool::new(false),
             spool: Arc::new(spool),
             bases: Mutex::default(),
             outputs: Mutex::default(),
@@ -112,6 +104,11 @@ impl Loopback {
         self.reached_at.to_string()
     }
 
+    /// Whether anybody has asked for anything below the random path, which only those know who were told a reference.
+    pub fn was_asked(&self) -> bool {
+        self.state.asked.load(Ordering::Relaxed)
+    }
+
     /// Lets the engine pull one platform's manifest, with its config and layers, from `repository` of `upstream`.
     /// Returns the reference to write into its Dockerfile. `name` is one component of a repository path (`base-1`).
     pub fn allow_base(
@@ -122,7 +119,7 @@ impl Loopback {
         manifest: Digest,
     ) -> Result<Reference, ReferenceError> {
         let reference = self.repository(name)?.at(&manifest);
-        let base = Arc::new(Base::new(upstream, repository, manifest));
+        let base = Arc::new(Planned::new(upstream, repository, manifest));
         lock(&self.state.bases).insert(name.to_owned(), base);
         Ok(reference)
     }
@@ -147,9 +144,4 @@ impl Loopback {
     fn repository(&self, name: &str) -> Result<Repository, ReferenceError> {
         format!("{}/{}/{name}", self.reached_at, self.state.secret).parse()
     }
-}
-
-/// A lock whose data is consistent after every statement, so a panic elsewhere does not spoil it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,11 +1,12 @@
 //! A place for an engine to push to: blobs known beforehand, blobs received, documents over them.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use refit_oci::{Descriptor, Digest, Document};
 use tempfile::TempDir;
 
 use super::Pushed;
+use crate::spool::Received;
 
 /// What was pushed so far.
 pub(super) struct Output {
@@ -13,12 +14,6 @@ pub(super) struct Output {
     received: BTreeMap<Digest, Received>,
     documents: BTreeMap<Digest, Document>,
     tagged: Option<Digest>,
-}
-
-/// A verified blob in the spool.
-pub(super) struct Received {
-    pub(super) path: PathBuf,
-    pub(super) size: u64,
 }
 
 impl Output {
@@ -87,11 +82,7 @@ impl Output {
     pub(super) fn finish(mut self, spool: Arc<TempDir>) -> Option<Pushed> {
         let manifest = self.documents.remove(&self.tagged?)?;
         let blobs = self.received.into_iter();
-        Some(Pushed {
-            manifest,
-            children: self.documents,
-            blobs: blobs.map(|(digest, blob)| (digest, blob.path)).collect(),
-            _spool: spool,
-        })
+        let blobs = blobs.map(|(digest, blob)| (digest, blob.path)).collect();
+        Some(Pushed::new(manifest, self.documents, blobs, spool))
     }
 }

@@ -15,12 +15,11 @@ use refit_oci::{Digest, Document};
 use super::{
     State, TAG,
     answer::{self, CONTENT_DIGEST, answer, error},
-    lock,
     output::Output,
     routes::{Answer, Here, unknown_name},
     upload::{Broken, Upload},
 };
-use crate::DOCUMENT_LIMIT;
+use crate::{DOCUMENT_LIMIT, lock};
 
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 

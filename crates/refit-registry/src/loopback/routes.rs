@@ -1,6 +1,6 @@
 //! The loopback registry's routes, and what an engine may pull.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use axum::{
     Router,
@@ -14,11 +14,9 @@ use refit_oci::{Descriptor, Digest};
 use super::{
     State, TAG,
     answer::{self, answer, error},
-    base::Base,
-    lock,
     push::{append_upload, begin_upload, cancel_upload, finish_upload, get_upload, put_manifest},
 };
-use crate::RegistryError;
+use crate::{RegistryError, lock, planned::Planned};
 
 pub(super) type Answer = Response<Body>;
 pub(super) type Here = Shared<Arc<State>>;
@@ -49,15 +47,19 @@ pub(super) fn router(state: Arc<State>) -> Router {
 
 impl State {
     pub(super) fn is_secret(&self, secret: &str) -> bool {
-        secret == self.secret
+        let is_it = secret == self.secret;
+        if is_it {
+            self.asked.store(true, Ordering::Relaxed);
+        }
+        is_it
     }
 
-    fn base(&self, name: &str) -> Option<Arc<Base>> {
+    fn base(&self, name: &str) -> Option<Arc<Planned>> {
         lock(&self.bases).get(name).cloned()
     }
 
     /// A blob of any planned base: what an engine may mount from.
-    pub(super) async fn base_blob(&self, digest: &Digest) -> Option<(Arc<Base>, Descriptor)> {
+    pub(super) async fn base_blob(&self, digest: &Digest) -> Option<(Arc<Planned>, Descriptor)> {
         let bases: Vec<_> = lock(&self.bases).values().cloned().collect();
         for base in bases {
             if let Ok(Some(descriptor)) = base.find(digest).await {
@@ -138,7 +140,7 @@ async fn get_blob(
 }
 
 async fn base_file(
-    base: &Base,
+    base: &Planned,
     digest: &Digest,
     from: Option<u64>,
 ) -> Result<Option<Answer>, RegistryError> {

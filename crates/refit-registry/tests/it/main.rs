@@ -6,6 +6,7 @@
 )]
 
 mod auth;
+mod contents;
 mod copies;
 mod faults;
 mod helpers;

@@ -1,4 +1,4 @@
-//! A planned base: what an engine may pull, fetched from upstream when it asks.
+//! What an engine may have of a planned base, or of a layer cache: fetched from upstream when it asks.
 
 use std::{
     collections::BTreeMap,
@@ -8,11 +8,10 @@ use std::{
 use refit_oci::{Descriptor, Digest, Document, Repository, media_type};
 use tokio::sync::OnceCell;
 
-use super::lock;
-use crate::{BlobFile, Registry, RegistryError};
+use crate::{BlobFile, Registry, RegistryError, lock};
 
 /// One platform's manifest and what it refers to.
-pub(super) struct Base {
+pub(crate) struct Planned {
     upstream: Arc<dyn Registry>,
     repository: Repository,
     manifest: Digest,
@@ -20,8 +19,8 @@ pub(super) struct Base {
     blobs: Mutex<BTreeMap<Digest, Arc<OnceCell<BlobFile>>>>,
 }
 
-impl Base {
-    pub(super) fn new(
+impl Planned {
+    pub(crate) fn new(
         upstream: Arc<dyn Registry>,
         repository: Repository,
         manifest: Digest,
@@ -35,8 +34,13 @@ impl Base {
         }
     }
 
+    /// Where it comes from.
+    pub(crate) fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
     /// The manifest, if `digest` is the planned one.
-    pub(super) async fn document(
+    pub(crate) async fn document(
         &self,
         digest: &Digest,
     ) -> Result<Option<&Document>, RegistryError> {
@@ -47,7 +51,7 @@ impl Base {
     }
 
     /// The descriptor of a blob that the manifest refers to.
-    pub(super) async fn find(&self, digest: &Digest) -> Result<Option<Descriptor>, RegistryError> {
+    pub(crate) async fn find(&self, digest: &Digest) -> Result<Option<Descriptor>, RegistryError> {
         let manifest = match self.planned().await? {
             Document::Manifest(manifest) => manifest,
             // An image's index has no blobs of its own; one that is a layer cache of BuildKit's lists nothing else.
@@ -64,7 +68,7 @@ impl Base {
     }
 
     /// A blob's file, fetched once however often the engine asks.
-    pub(super) async fn blob(&self, descriptor: &Descriptor) -> Result<BlobFile, RegistryError> {
+    pub(crate) async fn blob(&self, descriptor: &Descriptor) -> Result<BlobFile, RegistryError> {
         let cell = {
             let mut blobs = lock(&self.blobs);
             Arc::clone(blobs.entry(descriptor.digest.clone()).or_default())
