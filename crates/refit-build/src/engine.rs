@@ -239,7 +239,7 @@ pub enum EngineError {
         /// What it is called.
         engine: String,
     },
-    /// The engine runs elsewhere: in a virtual machine, or on another host.
+    /// The engine runs elsewhere: in a virtual machine, or on another host; and it is none that can do without the registry.
     #[error(
         "the engine at `{endpoint}` does not reach refit's registry at {registry} on this machine"
     )]
@@ -353,7 +353,7 @@ impl EngineError {
                 "let the `sshd` over there forward ports (`AllowTcpForwarding remote`)".to_owned(),
             ),
             Self::Elsewhere { .. } => Some(
-                "use an engine that runs on this machine itself, or reach the one in a virtual machine or on another host by `ssh://`"
+                "use an engine that runs on this machine itself, reach the one in a virtual machine or on another host by `ssh://`, or take `engine = \"buildkit\"` with a BuildKit 0.11 or later, which need not reach it"
                     .to_owned(),
             ),
             Self::Base { source, .. } => source.hint(),

@@ -1,27 +1,109 @@
 //! Layer caches that outlive the engine: read and written through refit's registry on loopback, so that BuildKit needs
-//! no credentials for where they are kept.
+//! no credentials for where they are kept; or through the session, where BuildKit takes them for its own `local` ones.
 //!
-//! BuildKit's own `local` cache is an OCI layout that the client serves; refit's embedded store is one, and stands for it.
+//! Such a `local` cache is an OCI layout that the client serves; refit's embedded store is one, and stands for it.
 
 use std::{
     collections::{BTreeMap, HashMap},
     io::Write,
+    sync::Arc,
 };
 
 use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptions, CacheOptionsEntry};
-use refit_oci::{Descriptor, Digest, Document, Platform, Reference};
+use refit_oci::{Descriptor, Digest, Document, Platform, media_type};
 use refit_platform::satisfies;
-use refit_registry::{
-    Place, RegistryError, copy_blob,
-    loopback::{Loopback, Pushed},
-};
+use refit_registry::{Place, RegistryError, copy_blob, loopback::Pushed};
 
 use super::{
+    carried::Carried,
     names::Names,
     output::{self, BaseLayers},
     request::{self, Counter},
 };
 use crate::engine::{CachePlace, Caches, EngineError, Recipe};
+
+/// By what caches get to BuildKit, and from it.
+pub(super) enum Way<'a> {
+    Registry(&'a Counter),
+    Session(&'a Carried),
+}
+
+impl Way<'_> {
+    fn bases(&self) -> &[BaseLayers] {
+        match self {
+            Self::Registry(counter) => &counter.layers,
+            Self::Session(carried) => &carried.layers,
+        }
+    }
+
+    /// Has a cache read; returns how it is asked for, and what BuildKit calls it.
+    fn read(
+        &self,
+        name: &str,
+        place: &CachePlace,
+        digest: Digest,
+    ) -> Result<(CacheOptionsEntry, String), EngineError> {
+        let (registry, repository) = (
+            Arc::clone(&place.registry),
+            place.reference.repository().clone(),
+        );
+        match self {
+            Self::Registry(counter) => {
+                let loopback = &counter.loopback;
+                let allowed = loopback.allow_base(name, registry, repository, digest);
+                let allowed = allowed.map_err(request::failed)?.to_string();
+                Ok((entry("registry", &[("ref", &allowed)]), allowed))
+            }
+            Self::Session(carried) => {
+                let asked = entry("local", &[("src", name), ("digest", digest.as_str())]);
+                let contents = &carried.contents;
+                contents.allow(&store(name), registry, repository, digest);
+                Ok((asked, name.to_owned()))
+            }
+        }
+    }
+
+    /// Makes a place for a cache to be written; returns the same. Blobs that are `known` need not be sent.
+    fn write(
+        &self,
+        name: &str,
+        known: Vec<Descriptor>,
+    ) -> Result<(CacheOptionsEntry, String), EngineError> {
+        let attributes = [
+            ("mode", "max"),
+            ("image-manifest", "true"),
+            ("oci-mediatypes", "true"),
+            // What is built is built, whatever becomes of its cache.
+            ("ignore-error", "true"),
+        ];
+        let (kind, key, at) = match self {
+            Self::Registry(counter) => {
+                let output = counter.loopback.output(name, known);
+                let output = output.map_err(request::failed)?;
+                ("registry", "ref", output.to_string())
+            }
+            Self::Session(carried) => {
+                carried.contents.output(&store(name), known);
+                ("local", "dest", name.to_owned())
+            }
+        };
+        let mut asked = entry(kind, &attributes);
+        asked.attrs.insert(key.to_owned(), at.clone());
+        Ok((asked, at))
+    }
+
+    fn take(&self, name: &str) -> Result<Option<Pushed>, RegistryError> {
+        match self {
+            Self::Registry(counter) => Ok(counter.loopback.take(name)),
+            Self::Session(carried) => carried.contents.take(&store(name)),
+        }
+    }
+}
+
+/// The store of a `local` cache in the session.
+fn store(name: &str) -> String {
+    format!("local:{name}")
+}
 
 /// The caches of one build.
 #[derive(Default)]
@@ -45,12 +127,9 @@ impl Opened {
     /// Finds what is read, and makes places for what is written. A cache that can't be read is told of and left out.
     pub(super) async fn open(
         recipe: &Recipe,
-        counter: &Counter,
+        way: &Way<'_>,
         log: &mut (dyn Write + Send),
     ) -> Result<Self, EngineError> {
-        let Counter {
-            loopback, layers, ..
-        } = counter;
         let Caches { from, to, inline } = &recipe.caches;
         let mut opened = Self::default();
         let from = if recipe.no_cache {
@@ -62,15 +141,9 @@ impl Opened {
             match first(places, &recipe.platform).await {
                 Ok(Some((place, document))) => {
                     let name = format!("cache-from-{number}");
-                    let (registry, repository) =
-                        (place.registry.clone(), place.reference.repository().clone());
-                    let digest = document.digest().clone();
-                    let allowed = loopback.allow_base(&name, registry, repository, digest);
-                    let allowed = allowed.map_err(request::failed)?;
-                    let told = (allowed.to_string(), place.reference.to_string());
-                    opened.names.push(told);
-                    let imported = entry("registry", &allowed, &[]);
-                    opened.options.imports.push(imported);
+                    let (asked, at) = way.read(&name, place, document.digest().clone())?;
+                    opened.names.push((at, place.reference.to_string()));
+                    opened.options.imports.push(asked);
                     opened.known.push(Known {
                         is_cache: true,
                         blobs: blobs(&document),
@@ -103,22 +176,13 @@ impl Opened {
         for (number, place) in to.iter().enumerate() {
             let name = format!("cache-to-{number}");
             // Blobs of the bases need not be sent here either.
-            let known = layers.iter().flat_map(BaseLayers::blobs).collect();
-            let output = loopback.output(&name, known).map_err(request::failed)?;
-            let told = (output.to_string(), place.reference.to_string());
-            opened.names.push(told);
-            let attributes = [
-                ("mode", "max"),
-                ("image-manifest", "true"),
-                ("oci-mediatypes", "true"),
-                // What is built is built, whatever becomes of its cache.
-                ("ignore-error", "true"),
-            ];
-            let exported = entry("registry", &output, &attributes);
-            opened.options.exports.push(exported);
+            let known = way.bases().iter().flat_map(BaseLayers::blobs).collect();
+            let (asked, at) = way.write(&name, known)?;
+            opened.names.push((at, place.reference.to_string()));
+            opened.options.exports.push(asked);
             opened.written.insert(name, place.clone());
         }
-        for base in layers {
+        for base in way.bases() {
             let Some(pin) = recipe.pin(base.found_index()) else {
                 continue;
             };
@@ -139,6 +203,17 @@ impl Opened {
     pub(super) fn options(&self) -> Option<CacheOptions> {
         let is_empty = self.options.imports.is_empty() && self.options.exports.is_empty();
         (!is_empty).then(|| self.options.clone())
+    }
+
+    /// The layers of caches that are read, which BuildKit need not send: they are got from there.
+    pub(super) fn layers(&self) -> Vec<Descriptor> {
+        let caches = self.known.iter().filter(|known| known.is_cache);
+        let blobs = caches.flat_map(|known| &known.blobs);
+        let is_layer = |blob: &&Descriptor| {
+            media_type::oci_layer(&blob.media_type).starts_with(media_type::OCI_LAYER)
+        };
+        let layers = blobs.filter(is_layer);
+        layers.cloned().collect()
     }
 
     /// What the addresses of caches are called in the log.
@@ -183,17 +258,19 @@ impl Opened {
     }
 
     /// Takes what BuildKit wrote to where it is kept. What fails is told of: the image is built all the same.
-    pub(super) async fn keep(&self, loopback: &Loopback, log: &mut (dyn Write + Send)) {
+    pub(super) async fn keep(&self, way: &Way<'_>, log: &mut (dyn Write + Send)) {
         for (name, place) in &self.written {
             let reference = &place.reference;
-            let Some(pushed) = loopback.take(name) else {
-                say(
-                    log,
-                    &format!("cache-to: nothing was written for {reference}"),
-                );
-                continue;
+            let kept = match way.take(name) {
+                Ok(Some(pushed)) => self.upload(place, &pushed).await,
+                Ok(None) => {
+                    let text = format!("cache-to: nothing was written for {reference}");
+                    say(log, &text);
+                    continue;
+                }
+                Err(error) => Err(error),
             };
-            match self.upload(place, &pushed).await {
+            match kept {
                 Ok(()) => say(log, &format!("cache-to: {reference} is written")),
                 Err(error) => say(
                     log,
@@ -284,15 +361,13 @@ fn blobs(document: &Document) -> Vec<Descriptor> {
     }
 }
 
-fn entry(kind: &str, reference: &Reference, more: &[(&str, &str)]) -> CacheOptionsEntry {
-    let mut attrs: HashMap<String, String> = more
-        .iter()
-        .map(|&(key, value)| (key.to_owned(), value.to_owned()))
-        .collect();
-    attrs.insert("ref".to_owned(), reference.to_string());
+fn entry(kind: &str, attributes: &[(&str, &str)]) -> CacheOptionsEntry {
+    let attributes = attributes.iter();
     CacheOptionsEntry {
         r#type: kind.to_owned(),
-        attrs,
+        attrs: attributes
+            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
     }
 }
 

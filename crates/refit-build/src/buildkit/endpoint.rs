@@ -2,7 +2,9 @@
 
 use std::{
     error::Error,
-    fmt, io,
+    fmt,
+    future::Future as _,
+    io,
     path::PathBuf,
     pin::Pin,
     str::FromStr,
@@ -12,8 +14,12 @@ use std::{
 use bollard_buildkit_proto::moby::buildkit::v1::{BytesMessage, control_client::ControlClient};
 use futures_util::stream;
 use hyper_util::rt::TokioIo;
-use tokio::io::{
-    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, WriteHalf,
+use tokio::{
+    io::{
+        AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf,
+        WriteHalf,
+    },
+    sync::oneshot,
 };
 use tonic::{
     Request, Streaming,
@@ -151,7 +157,7 @@ impl Endpoint {
     ) -> io::Result<Tunnel> {
         if let Self::Docker(address) = self {
             let wire = connection::upgrade(address, "/session", headers).await?;
-            return Ok(Tunnel(wire));
+            return Ok(Tunnel::of(wire));
         }
         let (near, far) = tokio::io::duplex(PIECE);
         let (from_us, mut to_us) = tokio::io::split(far);
@@ -170,7 +176,7 @@ impl Endpoint {
         let answered = control.clone().session(request).await;
         let incoming = answered.map_err(io::Error::other)?.into_inner();
         tokio::spawn(async move { receive(incoming, &mut to_us).await });
-        Ok(Tunnel(Box::new(near)))
+        Ok(Tunnel::of(Box::new(near)))
     }
 
     /// An error for a BuildKit that does not answer.
@@ -218,7 +224,29 @@ async fn receive(mut incoming: Streaming<BytesMessage>, to_us: &mut WriteHalf<Du
 }
 
 /// A connection of one session: hijacked from Docker Engine, or messages of a buildkitd's control service.
-pub(super) struct Tunnel(Box<dyn Wire>);
+pub(super) struct Tunnel {
+    wire: Box<dyn Wire>,
+    /// Ends when the connection is to be cut.
+    cut: Option<oneshot::Receiver<()>>,
+    is_cut: bool,
+}
+
+impl Tunnel {
+    fn of(wire: Box<dyn Wire>) -> Self {
+        Self {
+            wire,
+            cut: None,
+            is_cut: false,
+        }
+    }
+
+    /// The same, which is at its end as soon as what is returned beside it is dropped.
+    pub(super) fn that_can_be_cut(self) -> (oneshot::Sender<()>, Self) {
+        let (sender, receiver) = oneshot::channel();
+        let cut = Some(receiver);
+        (sender, Self { cut, ..self })
+    }
+}
 
 impl Connected for Tunnel {
     type ConnectInfo = ();
@@ -232,7 +260,16 @@ impl AsyncRead for Tunnel {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
+        if let Some(cut) = &mut self.cut
+            && Pin::new(cut).poll(cx).is_ready()
+        {
+            self.cut = None;
+            self.is_cut = true;
+        }
+        if self.is_cut {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.wire).poll_read(cx, buffer)
     }
 }
 
@@ -242,15 +279,15 @@ impl AsyncWrite for Tunnel {
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buffer)
+        Pin::new(&mut self.wire).poll_write(cx, buffer)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.wire).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.wire).poll_shutdown(cx)
     }
 }
 

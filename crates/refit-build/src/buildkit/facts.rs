@@ -73,6 +73,27 @@ impl BuildKitFacts {
         }
     }
 
+    /// Whether it reads layouts from the session of a build, and writes its result there.
+    pub(super) fn reads_from_sessions(&self) -> bool {
+        match self.release {
+            // The first with containerd's image store.
+            Release::Docker(major, minor) => (major, minor) >= (24, 0),
+            Release::BuildKit(major, minor) => (major, minor) >= (0, 11),
+            Release::Unknown => true,
+            Release::Podman(..) | Release::Classic => false,
+        }
+    }
+
+    /// Whether a base that is a named context is a base to it in every respect: an older one gives its time of creation
+    /// to the result, and sets the times of its history and files.
+    pub(super) fn knows_contexts_as_bases(&self) -> bool {
+        match self.release {
+            Release::Docker(major, minor) => (major, minor) >= (28, 4),
+            Release::BuildKit(major, minor) => (major, minor) >= (0, 24),
+            Release::Unknown | Release::Podman(..) | Release::Classic => false,
+        }
+    }
+
     /// Whether its exporter sets the times of files.
     pub(super) fn rewrites_times(&self) -> bool {
         match self.release {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use refit_oci::{
-    Descriptor, Digest, Document, ImageConfig, Manifest, Platform, annotations, media_type,
+    Descriptor, Digest, Document, History, ImageConfig, Manifest, Platform, annotations, media_type,
 };
 use refit_platform::satisfies;
 use refit_registry::{RegistryError, loopback::Pushed};
@@ -16,11 +16,12 @@ use crate::engine::{Attested, Built, BuiltLayer, EngineError, LayerSource, Pinne
 /// Configs above this many bytes are refused.
 const CONFIG_LIMIT: u64 = 4 << 20;
 
-/// A pinned base's manifest, and the diff ids of its config.
+/// A pinned base's manifest, and the diff ids and history of its config.
 pub(crate) struct BaseLayers {
     found_index: usize,
     layers: Vec<Descriptor>,
     diff_ids: Vec<Digest>,
+    history: Vec<History>,
 }
 
 impl BaseLayers {
@@ -50,12 +51,18 @@ impl BaseLayers {
             found_index: pin.found_index,
             layers: layers.collect(),
             diff_ids: config.rootfs.diff_ids,
+            history: config.history,
         })
     }
 
     /// Which of the recipe's pins it is.
     pub(crate) fn found_index(&self) -> usize {
         self.found_index
+    }
+
+    /// What was done to make it.
+    pub(super) fn history(&self) -> &[History] {
+        &self.history
     }
 
     /// The blobs that the engine need not send.

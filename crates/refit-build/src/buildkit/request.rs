@@ -5,21 +5,23 @@ use std::{
     fs::File,
     io::{self, Read as _, Write},
     path::Path,
+    sync::Arc,
 };
 
 use bollard_buildkit_proto::moby::buildkit::v1::CacheOptions;
 use refit_dockerfile::StageBase;
 use refit_oci::{Digest, Reference};
-use refit_registry::loopback::Loopback;
+use refit_registry::{contents::Contents, loopback::Loopback};
 use serde_json::json;
 use sha2::Digest as _;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::{
+    carried::Carried,
     endpoint::Endpoint,
     failure,
     names::Names,
-    options,
+    options::{self, Bases},
     output::BaseLayers,
     session::{Served, Session},
     solve::{self, Exported, Exporter, Solve},
@@ -34,8 +36,8 @@ use crate::{
 };
 
 /// The names of the folders that BuildKit's frontend asks for, and of the Dockerfile in the second.
-const CONTEXT: &str = "context";
-const DOCKERFILE_FOLDER: &str = "dockerfile";
+pub(super) const CONTEXT: &str = "context";
+pub(super) const DOCKERFILE_FOLDER: &str = "dockerfile";
 pub(super) const DOCKERFILE: &str = "Dockerfile";
 
 /// The name of the result's repository in the loopback registry.
@@ -147,19 +149,116 @@ pub(crate) async fn run(
     ask: Ask,
     log: &mut (dyn Write + Send),
 ) -> Result<Exported, EngineError> {
-    let bases = &counter.bases;
+    let given = Given {
+        bases: &counter.bases,
+        contents: None,
+    };
+    let failed = match build(endpoint, recipe, given, ask, log).await {
+        Ok(exported) => return Ok(exported),
+        Err(failed) => failed,
+    };
+    let registry = counter.loopback.host();
+    match failed {
+        Failed::Build { status, .. } if is_out_of_reach(status.message(), &registry) => {
+            Err(EngineError::Elsewhere {
+                endpoint: endpoint.to_string(),
+                registry,
+                source: status.into(),
+            })
+        }
+        failed => Err(failed.explained(recipe)),
+    }
+}
+
+/// The same through the session alone; the result is then in its store.
+pub(super) async fn run_through_session(
+    endpoint: &Endpoint,
+    recipe: &Recipe,
+    carried: &Carried,
+    ask: Ask,
+    log: &mut (dyn Write + Send),
+) -> Result<Exported, EngineError> {
+    let given = Given {
+        bases: &carried.bases,
+        contents: Some(Arc::clone(&carried.contents)),
+    };
+    let built = build(endpoint, recipe, given, ask, log).await;
+    built.map_err(|failed| {
+        // What could not be read here is told by BuildKit at second hand.
+        let of_ours = match &failed {
+            Failed::Build { status, .. } => carried.failure(status.message()),
+            Failed::Other(_) => None,
+        };
+        of_ours.unwrap_or_else(|| failed.explained(recipe))
+    })
+}
+
+/// What a build gets of its bases.
+struct Given<'a> {
+    bases: &'a BTreeMap<usize, Reference>,
+    /// What the session serves, where no registry does.
+    contents: Option<Arc<Contents>>,
+}
+
+/// Why a build ended without a result.
+enum Failed {
+    /// Something beside BuildKit.
+    Other(EngineError),
+    /// BuildKit's answer, and the step that failed.
+    Build {
+        status: Status,
+        step: Option<String>,
+        names: Names,
+    },
+}
+
+impl Failed {
+    fn explained(self, recipe: &Recipe) -> EngineError {
+        let (status, step, names) = match self {
+            Self::Other(error) => return error,
+            Self::Build {
+                status,
+                step,
+                names,
+            } => (status, step, names),
+        };
+        if solve::is_lost_snapshot(status.message()) {
+            return EngineError::Engine {
+                action: "keep the snapshots of a build".to_owned(),
+                source: status.into(),
+            };
+        }
+        let message = names.put(status.message());
+        failure::explain(recipe, &message, step.as_deref())
+    }
+}
+
+async fn build(
+    endpoint: &Endpoint,
+    recipe: &Recipe,
+    given: Given<'_>,
+    ask: Ask,
+    log: &mut (dyn Write + Send),
+) -> Result<Exported, Failed> {
+    let other = |e| Failed::Other(io_error(&recipe.context.path, e));
+    let Given { bases, contents } = given;
     let dockerfile = reduced(recipe, bases);
     let context = &recipe.context.path;
-    let key = content_key(&dockerfile, context).map_err(|e| io_error(context, e))?;
-    let tree = Tree::of_tar(context).map_err(|e| io_error(context, e))?;
+    let key = content_key(&dockerfile, context).map_err(other)?;
+    let tree = Tree::of_tar(context).map_err(other)?;
     let file = Tree::of_file(DOCKERFILE, dockerfile.as_bytes());
+    let place = match contents {
+        Some(_) => Bases::InSession,
+        None => Bases::InRegistry,
+    };
     let served = Served {
         folders: BTreeMap::from([(CONTEXT, tree), (DOCKERFILE_FOLDER, file)]),
         secrets: recipe.secrets.clone(),
         ssh: recipe.ssh.clone(),
         logins: recipe.logins.clone(),
+        contents,
     };
-    let unreachable = |e| endpoint.unreachable(e);
+    let unreachable = |e| Failed::Other(endpoint.unreachable(e));
     let control = endpoint.control().await;
     let control = control.map_err(|e| unreachable(e.into()))?;
     let session = Session::open(endpoint, &control, &key, served).await;
@@ -169,7 +268,7 @@ pub(crate) async fn run(
         _ => Vec::new(),
     };
     let names = Names::of(recipe, bases).and(ask.names);
-    let mut options = options::options(recipe, bases);
+    let mut options = options::options(recipe, bases, place);
     options.extend(ask.caches.as_ref().and_then(imports));
     let request = Solve {
         session: session.id().to_owned(),
@@ -178,31 +277,20 @@ pub(crate) async fn run(
         exporter: ask.exporter,
         caches: ask.caches,
         names: names.clone(),
+        internal: false,
     };
-    let (status, step) = match solve::solve(&control, request, log).await {
-        Ok(exported) => return Ok(exported),
-        Err(solve::Failure::Log(source)) => return Err(io_error("(log)".as_ref(), source)),
-        Err(solve::Failure::Build { status, step }) => (status, step),
-    };
-    if status.code() == Code::Unavailable {
-        return Err(unreachable(status.into()));
+    match solve::solve(&control, request, log).await {
+        Ok(exported) => Ok(exported),
+        Err(solve::Failure::Log(source)) => Err(Failed::Other(io_error("(log)".as_ref(), source))),
+        Err(solve::Failure::Build { status, .. }) if status.code() == Code::Unavailable => {
+            Err(unreachable(status.into()))
+        }
+        Err(solve::Failure::Build { status, step }) => Err(Failed::Build {
+            status,
+            step,
+            names,
+        }),
     }
-    let registry = counter.loopback.host();
-    if is_out_of_reach(status.message(), &registry) {
-        return Err(EngineError::Elsewhere {
-            endpoint: endpoint.to_string(),
-            registry,
-            source: status.into(),
-        });
-    }
-    if solve::is_lost_snapshot(status.message()) {
-        return Err(EngineError::Engine {
-            action: "keep the snapshots of a build".to_owned(),
-            source: status.into(),
-        });
-    }
-    let message = names.put(status.message());
-    Err(failure::explain(recipe, &message, step.as_deref()))
 }
 
 /// The Dockerfile that an engine gets: what the target reaches, on the bases in refit's registry.
@@ -257,6 +345,13 @@ fn content_key(dockerfile: &str, context: &Path) -> io::Result<Digest> {
 pub(super) fn failed(source: impl std::error::Error + Send + Sync + 'static) -> EngineError {
     EngineError::Engine {
         action: "be given a registry on this machine".to_owned(),
+        source: source.into(),
+    }
+}
+
+pub(super) fn spooling(source: impl std::error::Error + Send + Sync + 'static) -> EngineError {
+    EngineError::Engine {
+        action: "be given what it builds on".to_owned(),
         source: source.into(),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The protocol is `fsutil`'s: all entries first, then the bytes of those that the other side asks for by number.
 
-use std::{collections::BTreeMap, io, pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, io, pin::Pin, sync::Arc, time::Duration};
 
 use bollard_buildkit_proto::{
     fsutil::types::{Packet, packet::PacketType},
@@ -25,12 +25,14 @@ use bollard_buildkit_proto::{
 };
 use futures_util::{Stream, stream};
 use refit_oci::Digest;
+use refit_registry::contents::Contents;
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap, transport::Server};
 
 use super::{
     agent::Agents,
     auth::Shown,
+    content::{self, ContentServer},
     endpoint::{Control, Endpoint, Tunnel},
     tree::Tree,
 };
@@ -42,7 +44,11 @@ const PIECE: usize = 32 * 1024;
 /// Messages that wait for the engine before reading pauses.
 const IN_FLIGHT: usize = 16;
 
-/// What a session hands out.
+/// How long requests that are under way may take to end once nobody needs the session; whatever is left is cut off.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
+
+/// What a session hands out, and takes in.
+#[derive(Default)]
 pub(super) struct Served {
     /// Folders by the names that the frontend has for them.
     pub(super) folders: BTreeMap<&'static str, Tree>,
@@ -52,6 +58,8 @@ pub(super) struct Served {
     pub(super) ssh: Option<SshAgent>,
     /// What registries may be shown.
     pub(super) logins: Logins,
+    /// Blobs that BuildKit reads and writes there.
+    pub(super) contents: Option<Arc<Contents>>,
 }
 
 /// An open session; dropped, its connection is closed.
@@ -72,7 +80,7 @@ impl Session {
         given: Served,
     ) -> io::Result<Self> {
         let id = format!("refit-{:032x}", rand::random::<u128>());
-        let methods = [
+        let mut methods = vec![
             "/moby.filesync.v1.FileSync/DiffCopy",
             "/grpc.health.v1.Health/Check",
             "/moby.buildkit.secrets.v1.Secrets/GetSecret",
@@ -80,13 +88,18 @@ impl Session {
             "/moby.sshforward.v1.SSH/ForwardAgent",
             "/moby.filesync.v1.Auth/Credentials",
         ];
+        if given.contents.is_some() {
+            methods.extend(content::METHODS);
+        }
         let mut headers = vec![
             ("X-Docker-Expose-Session-Uuid", id.as_str()),
             ("X-Docker-Expose-Session-Name", "refit"),
             ("X-Docker-Expose-Session-Sharedkey", content.as_str()),
         ];
+        let methods = methods.into_iter();
         headers.extend(methods.map(|method| ("X-Docker-Expose-Session-Grpc-Method", method)));
         let tunnel = endpoint.session(control, &headers).await?;
+        let (cut, tunnel) = tunnel.that_can_be_cut();
         let folders = given.folders.into_iter();
         let folders = folders.map(|(name, tree)| (name, Arc::new(tree)));
         let server = Server::builder()
@@ -94,13 +107,18 @@ impl Session {
             .add_service(SecretsServer::new(Given(given.secrets)))
             .add_service(SshServer::new(Agents(given.ssh)))
             .add_service(AuthServer::new(Shown(given.logins)))
-            .add_service(FileSyncServer::new(Folders(folders.collect())));
+            .add_service(FileSyncServer::new(Folders(folders.collect())))
+            .add_optional_service(given.contents.map(ContentServer::new));
         let (open, closed) = oneshot::channel::<()>();
         tokio::spawn(async move {
             let incoming = stream::iter([Ok::<Tunnel, io::Error>(tunnel)]);
             let incoming = stream::StreamExt::chain(incoming, stream::pending());
             let closed = async {
                 let _ = closed.await;
+                tokio::spawn(async move {
+                    tokio::time::sleep(LAST_REQUESTS).await;
+                    drop(cut);
+                });
             };
             // A connection that breaks ends the build with an error of its own.
             let _ = server.serve_with_incoming_shutdown(incoming, closed).await;

@@ -37,6 +37,8 @@ pub(super) struct Solve {
     pub(super) caches: Option<CacheOptions>,
     /// What bases are called in the log.
     pub(super) names: Names,
+    /// Whether it is nothing that a user has asked for: it is left out of BuildKit's history of builds.
+    pub(super) internal: bool,
 }
 
 /// What becomes of a result, by an exporter of BuildKit's.
@@ -68,6 +70,28 @@ impl Exporter {
         Self {
             name: "image",
             attributes: attributes.into(),
+        }
+    }
+
+    /// The image goes to the store of the session, blob by blob; those that are there already do not.
+    pub(super) fn through_session() -> Self {
+        let attributes = [
+            ("tar", "false"),
+            ("oci-mediatypes", "true"),
+            ("compression", "gzip"),
+        ];
+        let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Self {
+            name: "oci",
+            attributes: attributes.into(),
+        }
+    }
+
+    /// Nothing becomes of it.
+    pub(super) fn nothing() -> Self {
+        Self {
+            name: "",
+            attributes: BTreeMap::new(),
         }
     }
 
@@ -130,6 +154,7 @@ async fn once(
         frontend_attrs: solve.options.into_iter().collect(),
         entitlements: solve.entitlements,
         cache: solve.caches,
+        internal: solve.internal,
         // Older servers know no other fields; newer ones still read them.
         exporter_deprecated: solve.exporter.name.to_owned(),
         exporter_attrs_deprecated: solve.exporter.attributes.into_iter().collect(),
@@ -265,6 +290,7 @@ mod tests {
             exporter: Exporter::kept(&image),
             caches: None,
             names: Names::default(),
+            internal: false,
         };
         let mut log = Vec::new();
         let Err(Failure::Build { status, .. }) = solve(&control, request, &mut log).await else {

@@ -36,6 +36,12 @@ impl BuildKitd {
         Self::of(Dockerd::start_on_bridge(Version::V26Containerd, bridge)?)
     }
 
+    /// The same in a network of its own: this machine's loopback interface is out of its reach, as it is for a buildkitd on
+    /// another host.
+    pub fn start_apart() -> Result<Self, EngineError> {
+        Self::of(Dockerd::start_apart(Version::V26Containerd)?)
+    }
+
     fn of(dockerd: Dockerd) -> Result<Self, EngineError> {
         let engine = dockerd.socket();
         let socket = engine.with_file_name("buildkitd.sock");

@@ -10,7 +10,7 @@ use refit_build::{
         SecretValues,
     },
 };
-use refit_dockerfile::{Settings, parse, resolve};
+use refit_dockerfile::{Settings, parse, resolve_with_triggers};
 use refit_oci::{Digest, Platform, Repository};
 use refit_registry::{Registries, Registry};
 use refit_testkit::engines::{BaseImage, BuildKitd, DockerRegistry, Dockerd, Podman, Version};
@@ -61,6 +61,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) labels: &'a [(&'a str, &'a str)],
     pub(crate) secrets: &'a [(&'a str, &'a str)],
     pub(crate) no_cache: bool,
+    /// The `OnBuild` of the base that the stage with this index names.
+    pub(crate) triggers: &'a [(usize, &'a str)],
 }
 
 impl<'a> Wanted<'a> {
@@ -73,6 +75,7 @@ impl<'a> Wanted<'a> {
             labels: &[],
             secrets: &[],
             no_cache: false,
+            triggers: &[],
         }
     }
 }
@@ -181,7 +184,9 @@ impl Site {
             build_args: &build_args,
             contexts: &BTreeMap::new(),
         };
-        let resolved = resolve(&file, &settings).unwrap();
+        let triggers = wanted.triggers.iter();
+        let triggers = triggers.map(|&(stage, code)| (stage, vec![code.to_owned()]));
+        let resolved = resolve_with_triggers(&file, &settings, &triggers.collect()).unwrap();
         let pins = pins
             .iter()
             .enumerate()
