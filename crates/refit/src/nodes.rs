@@ -153,6 +153,7 @@ impl NodeSettings {
             }
             Executor::BuildKit => {
                 let engine = BuildKitEngine::connect(&Endpoint::at(address).await).await?;
+                engine.exchange().await?;
                 let facts = engine.facts();
                 Connected {
                     what: facts.name.clone(),

@@ -101,8 +101,13 @@ async fn connect(
     let settings = &project.user.engines;
     if kind == EngineKind::BuildKit {
         let endpoint = engines::buildkit(&app.environment, settings).map_err(unusable)?;
-        let connected = BuildKitEngine::connect(&endpoint).await;
-        let connected = connected.map_err(|error| {
+        let connected = async {
+            let engine = BuildKitEngine::connect(&endpoint).await?;
+            // One that can't have the bases is refused before anything begins.
+            engine.exchange().await?;
+            Ok(engine)
+        };
+        let connected = connected.await.map_err(|error: EngineError| {
             let hint = error.hint();
             let failed = CommandError::because(&error);
             match hint {

@@ -38,6 +38,14 @@ impl Bench {
         }
     }
 
+    /// The same, and this machine is out of its reach.
+    pub(crate) fn with_buildkitd_apart() -> Self {
+        Self {
+            buildkitd: Some(BuildKitd::start_apart().unwrap()),
+            ..Self::new(None)
+        }
+    }
+
     /// The same, on a bridge.
     pub(crate) fn with_buildkitd_on(bridge: &str) -> Self {
         Self {

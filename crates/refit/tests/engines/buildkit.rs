@@ -8,9 +8,20 @@ use crate::{bench::Bench, hub::Hub};
 
 #[test]
 fn needs_engine_docker26_buildkitd_releases_and_patches_without_docker_engine() {
+    releases_and_patches(&Bench::with_buildkitd());
+}
+
+#[test]
+fn needs_engine_docker26_buildkitd_elsewhere_releases_and_patches() {
+    let bench = Bench::with_buildkitd_apart();
+    releases_and_patches(&bench);
+    let told = "linux/amd64, bases and results go by the session of each build";
+    bench.refit(&["doctor"]).mentions(told);
+}
+
+fn releases_and_patches(bench: &Bench) {
     let hub = Hub::start();
     hub.push_base("1", "1");
-    let bench = Bench::with_buildkitd();
     let host = hub.host();
     bench.write(&[
         (
@@ -88,9 +99,17 @@ pub(crate) fn attestations(hub: &Hub, image: &str) -> BTreeMap<String, Value> {
 
 #[test]
 fn needs_engine_docker26_buildkitd_attestations_stay_in_the_index_with_what_they_are_about() {
+    attestations_stay_in_the_index(&Bench::with_buildkitd());
+}
+
+#[test]
+fn needs_engine_docker26_buildkitd_elsewhere_attestations_stay_in_the_index() {
+    attestations_stay_in_the_index(&Bench::with_buildkitd_apart());
+}
+
+fn attestations_stay_in_the_index(bench: &Bench) {
     let hub = Hub::start();
     hub.push_base("1", "1");
-    let bench = Bench::with_buildkitd();
     let host = hub.host();
     let config = format!(
         "version = 1\npush-to = [\"{host}/team\"]\n\

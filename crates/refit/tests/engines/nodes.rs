@@ -264,7 +264,7 @@ fn needs_engine_docker20_and_needs_engine_docker26_a_failed_run_is_not_moved_and
 #[test]
 fn needs_engine_docker26_nodes_may_be_buildkits_of_both_sorts() {
     let inside = Dockerd::start(Version::V26Containerd).unwrap();
-    let alone = BuildKitd::start().unwrap();
+    let alone = BuildKitd::start_apart().unwrap();
     let bench = Bench::without_engine();
     let node = |name: &str, endpoint: &str, platform: &str| {
         format!(

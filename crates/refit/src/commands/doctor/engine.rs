@@ -7,7 +7,7 @@ use std::{
 };
 
 use refit_build::{
-    buildkit::{BuildKitEngine, BuildKitFacts, Endpoint},
+    buildkit::{BuildKitEngine, BuildKitFacts, Endpoint, Exchange},
     docker::{Address, Builder, DockerEngine, EngineFacts, Way},
     engine::EngineError,
 };
@@ -82,14 +82,26 @@ pub(super) async fn buildkit(
             return Some(Check::wrong(name, chain(&error), Some(mend)));
         }
     };
-    Some(match BuildKitEngine::connect(&endpoint).await {
-        Ok(engine) => {
+    let asked = async {
+        let engine = BuildKitEngine::connect(&endpoint).await?;
+        let exchange = engine.exchange().await?;
+        Ok((engine, exchange))
+    };
+    Some(match asked.await {
+        Ok((engine, exchange)) => {
             let BuildKitFacts {
                 name: what, native, ..
             } = engine.facts();
-            Check::ok(name, format!("{what} at {endpoint}, {native}"))
+            let how = match exchange {
+                Exchange::Registry => "",
+                Exchange::Session => ", bases and results go by the session of each build",
+            };
+            Check::ok(name, format!("{what} at {endpoint}, {native}{how}"))
         }
-        Err(error) => Check::wrong(name, chain(&error), error.hint()),
+        Err(error) => {
+            let error: EngineError = error;
+            Check::wrong(name, chain(&error), error.hint())
+        }
     })
 }
 
