@@ -39,7 +39,7 @@ pub(crate) async fn dial_grpc(address: &Address) -> io::Result<Box<dyn Wire>> {
 async fn dial_for(address: &Address, inside: Inside) -> io::Result<Box<dyn Wire>> {
     Ok(match address {
         Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
-        Address::Tcp(address) => Box::new(TcpStream::connect(address).await?),
+        Address::Tcp(address) => Box::new(connect(address).await?),
         Address::Tls { at, certificates } => {
             Box::new(tls::connect(at, certificates, inside).await?)
         }
@@ -60,6 +60,13 @@ pub(crate) async fn send(
     head.headers
         .insert(HOST, HeaderValue::from_static("docker"));
     Ok(over(stream, Request::from_parts(head, body)).await?)
+}
+
+/// A connection over TCP. Small messages go at once: much of what is spoken waits for the answer to one.
+pub(crate) async fn connect(address: &str) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Sends one request over a wire.

@@ -9,6 +9,8 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+use crate::connection;
+
 /// What Docker's client reads in `DOCKER_CERT_PATH`.
 const AUTHORITY: &str = "ca.pem";
 const CERTIFICATE: &str = "cert.pem";
@@ -36,7 +38,7 @@ pub(crate) async fn connect(
     if inside == Inside::Grpc {
         config.alpn_protocols = vec![b"h2".to_vec()];
     }
-    let stream = TcpStream::connect(at).await?;
+    let stream = connection::connect(at).await?;
     let connector = TlsConnector::from(Arc::new(config));
     connector.connect(name, stream).await
 }

@@ -51,7 +51,12 @@ impl BuildKitd {
             .local_addr()
             .map_err(io_error(Path::new("127.0.0.1:0")))?;
         let unix = UnixListener::bind(&socket).map_err(io_error(&socket))?;
-        let accept_tcp = move || tcp.accept().map(|(stream, _)| stream);
+        let accept_tcp = move || {
+            let (stream, _) = tcp.accept()?;
+            // As every server that is written in Go.
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        };
         let accept_unix = move || unix.accept().map(|(stream, _)| stream);
         serve(accept_tcp, engine.clone(), Arc::clone(&ended));
         serve(accept_unix, engine, Arc::clone(&ended));
