@@ -7,6 +7,7 @@ use std::{
 
 use bollard::{
     Docker,
+    errors::Error::DockerResponseServerError,
     query_parameters::{
         PushImageOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
         TagImageOptionsBuilder,
@@ -129,12 +130,15 @@ async fn remove(engine: &Docker, what: &What) {
     }
 }
 
-/// Removes a container, which mostly goes by itself: an engine that is about to do so may refuse.
+/// Removes a container, which mostly goes by itself: an engine that is about to do so may refuse, or say so too early.
 async fn remove_container(engine: &Docker, id: &str) {
     for attempt in 1..=ATTEMPTS {
         let options = RemoveContainerOptionsBuilder::default().force(true).build();
-        let removed = engine.remove_container(id, Some(options)).await;
-        if removed.is_ok() || engine.inspect_container(id, None).await.is_err() {
+        let _ = engine.remove_container(id, Some(options)).await;
+        if let Err(DockerResponseServerError {
+            status_code: 404, ..
+        }) = engine.inspect_container(id, None).await
+        {
             return;
         }
         tokio::time::sleep(PAUSE * attempt).await;

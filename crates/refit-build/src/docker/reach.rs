@@ -2,10 +2,10 @@
 
 use http_body_util::Empty;
 use hyper::body::Bytes;
-use refit_registry::loopback::Loopback;
+use refit_registry::{RegistryError, loopback::Loopback};
 
 use super::{
-    Address, DockerEngine,
+    Address, Builder, DockerEngine,
     classic::{Told, last_word},
     relay::Relay,
 };
@@ -14,9 +14,6 @@ use crate::{
     connection::{self, PostError},
     engine::EngineError,
 };
-
-/// A name that no registry of refit's has.
-const NOTHING: &str = "nothing/there";
 
 /// How an engine comes to the registry that bases are handed out by and results taken in.
 pub enum Way {
@@ -67,20 +64,25 @@ impl DockerEngine {
             .map_err(|error| elsewhere(error.into()))
     }
 
-    /// Asks the engine for what is not there: one on another host, or in a virtual machine, says that it can't connect, in
-    /// these words, to this registry.
+    /// Has the engine look for what is not there, and sees whether it comes to look. If not: the registry, and what the
+    /// engine says.
     async fn out_of_reach(&self) -> Result<Option<(String, String)>, EngineError> {
         let Ok(folder) = tempfile::tempdir() else {
             return Ok(None);
         };
-        let loopback = Loopback::start(folder.path()).await;
-        let loopback = loopback.map_err(|source| EngineError::Engine {
+        let opened = async {
+            let loopback = Loopback::start(folder.path()).await?;
+            let nothing = loopback.output("nothing", Vec::new())?;
+            Ok((loopback, nothing))
+        };
+        let opened = opened.await;
+        let (loopback, nothing) = opened.map_err(|source: RegistryError| EngineError::Engine {
             action: "be given a registry on this machine".to_owned(),
             source: source.into(),
         })?;
-        let registry = loopback.host();
         let api = &self.facts.api_version;
-        let path = format!("/v{api}/images/create?fromImage={registry}/{NOTHING}&tag=none");
+        let (image, tag) = (nothing.repository(), nothing.tag().unwrap_or_default());
+        let path = format!("/v{api}/images/create?fromImage={image}&tag={tag}");
         let body = Empty::<Bytes>::new();
         let said = match connection::post(&self.address, &path, &[], body).await {
             Ok(answer) => match last_word(answer).await {
@@ -91,6 +93,12 @@ impl DockerEngine {
             Err(PostError::Refused(said)) => said,
             Err(PostError::Lost(_)) => return Ok(None),
         };
-        Ok(is_out_of_reach(&said, &registry).then_some((registry, said)))
+        let registry = loopback.host();
+        let came = match self.facts.builder {
+            Builder::BuildKit | Builder::Classic => loopback.was_asked(),
+            // It looks by TLS alone where it is not told otherwise, which this request of its API does not do.
+            Builder::Podman => !is_out_of_reach(&said, &registry),
+        };
+        Ok((!came).then_some((registry, said)))
     }
 }
