@@ -219,6 +219,16 @@ impl Registry for Mirrored {
         self.origin.push_blob(repository, descriptor, source).await
     }
 
+    async fn push_new_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        source: BlobSource,
+    ) -> Result<(), RegistryError> {
+        let origin = &self.origin;
+        origin.push_new_blob(repository, descriptor, source).await
+    }
+
     async fn push_document(
         &self,
         repository: &Repository,

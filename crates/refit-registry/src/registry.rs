@@ -80,6 +80,17 @@ pub trait Registry: Send + Sync {
         source: BlobSource,
     ) -> Result<Uploaded, RegistryError>;
 
+    /// The same for a blob that the repository hardly has, as one that was made this moment: it need not be asked first.
+    async fn push_new_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        source: BlobSource,
+    ) -> Result<(), RegistryError> {
+        let pushed = self.push_blob(repository, descriptor, source).await;
+        pushed.map(drop)
+    }
+
     /// Stores a document's exact bytes, under a tag or by digest alone.
     async fn push_document(
         &self,

@@ -40,7 +40,7 @@ pub(super) async fn push(
         .await?;
     let config = Descriptor::of(media_type::OCI_CONFIG, &built.config);
     let pushed = registry
-        .push_blob(&step.repository, &config, built.config.clone().into())
+        .push_new_blob(&step.repository, &config, built.config.clone().into())
         .await;
     pushed.map_err(|e| Failed::of(&e))?;
     let layers = built.layers.iter().map(|layer| Descriptor {

@@ -75,6 +75,15 @@ impl Registry for Endpoint {
         self.put_blob(repository, descriptor, &source).await
     }
 
+    async fn push_new_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        source: BlobSource,
+    ) -> Result<(), RegistryError> {
+        self.upload(repository, descriptor, &source).await
+    }
+
     async fn push_document(
         &self,
         repository: &Repository,

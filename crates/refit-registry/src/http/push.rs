@@ -74,13 +74,27 @@ impl Endpoint {
         descriptor: &Descriptor,
         source: &BlobSource,
     ) -> Result<Uploaded, RegistryError> {
+        // Nothing is asked for what can't be sent.
+        check_length(descriptor, source).await?;
+        let scopes = Scopes::push(repository.path());
+        let existing = self.head_blob_as(repository, &descriptor.digest, scopes);
+        if existing.await? {
+            return Ok(Uploaded::Existed);
+        }
+        self.upload(repository, descriptor, source).await?;
+        Ok(Uploaded::Uploaded)
+    }
+
+    /// Sends a blob, whether it is there or not.
+    pub(super) async fn upload(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        source: &BlobSource,
+    ) -> Result<(), RegistryError> {
         check_length(descriptor, source).await?;
         let scopes = Scopes::push(repository.path());
         let digest = &descriptor.digest;
-        let existing = self.head_blob_as(repository, digest, scopes.clone()).await;
-        if existing? {
-            return Ok(Uploaded::Existed);
-        }
         let what = format!("{repository}@{digest}");
         let mut backoff = Backoff::new(&self.wire.patience);
         loop {
@@ -97,7 +111,7 @@ impl Endpoint {
                 .append_pair("digest", digest.as_str());
             match self.stream(location, &scopes, descriptor, source).await {
                 Ok(response) if response.status() == StatusCode::CREATED => {
-                    return Ok(Uploaded::Uploaded);
+                    return Ok(());
                 }
                 Ok(response) if is_passing(response.status()) => {
                     // The next POST waits for a host that limits how often it may be asked.

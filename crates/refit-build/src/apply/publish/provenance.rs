@@ -65,15 +65,13 @@ impl Provenance {
     ) -> Result<(), Failed> {
         let push = async {
             let value = &self.manifest.value;
-            let blobs = [
-                (&value.config, EMPTY.to_vec()),
-                (&value.layers[0], self.statement.clone()),
-            ];
-            for (descriptor, bytes) in blobs {
-                registry
-                    .push_blob(repository, descriptor, bytes.into())
-                    .await?;
-            }
+            let (config, statement) = (&value.config, &value.layers[0]);
+            registry
+                .push_blob(repository, config, EMPTY.to_vec().into())
+                .await?;
+            registry
+                .push_new_blob(repository, statement, self.statement.clone().into())
+                .await?;
             registry.push_referrer(repository, &self.manifest).await?;
             match signer {
                 Some(signer) => self.push_signed(registry, repository, signer).await,
@@ -122,7 +120,7 @@ impl Provenance {
         let config = Descriptor::of(media_type::OCI_CONFIG, &config_bytes);
         for (descriptor, bytes) in [(&config, config_bytes), (&layer, envelope)] {
             registry
-                .push_blob(repository, descriptor, bytes.into())
+                .push_new_blob(repository, descriptor, bytes.into())
                 .await?;
         }
         let subject = self.manifest.value.subject.as_ref();
