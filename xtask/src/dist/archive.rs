@@ -16,6 +16,8 @@ pub(super) enum Entry {
     Program(Vec<u8>),
     /// A symbolic link.
     Link(&'static str),
+    /// A folder that everybody writes to, and nobody removes what is another's.
+    Shared,
 }
 
 /// Entries by their path, without folders: whoever unpacks makes them.
@@ -41,6 +43,11 @@ pub(super) fn tar(entries: &Entries, time: u64) -> io::Result<Vec<u8>> {
                 header.set_mode(0o777);
                 header.set_entry_type(tar::EntryType::Symlink);
                 tar.append_link(&mut header, path, to)?;
+            }
+            Entry::Shared => {
+                header.set_mode(0o1777);
+                header.set_entry_type(tar::EntryType::Directory);
+                tar.append_data(&mut header, path, io::empty())?;
             }
         }
     }

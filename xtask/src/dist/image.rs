@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     Built, Release,
-    archive::{Entries, Entry},
+    archive::{self, Entries, Entry},
 };
 use crate::shell::{Failure, Outcome, io_failure, output};
 
@@ -24,6 +24,7 @@ ARG TARGETARCH
 COPY ca-certificates.crt /etc/ssl/certs/
 COPY LICENSE-APACHE LICENSE-MIT /usr/share/doc/refit/
 COPY --chmod=755 $TARGETARCH/refit /usr/local/bin/
+ADD tmp.tar /
 ENV PATH=/usr/local/bin
 WORKDIR /work
 ENTRYPOINT [\"refit\"]
@@ -55,6 +56,11 @@ pub(super) fn build(
         write(&repository.join(name), super::of_repository(name)?)?;
     }
     write(&repository.join("ca-certificates.crt"), authorities())?;
+    // What git has no word for: builds keep what is theirs for a while in it, whoever runs them.
+    let temporary = Entries::from([("tmp/".to_owned(), Entry::Shared)]);
+    let temporary = archive::tar(&temporary, release.time);
+    let path = repository.join("tmp.tar");
+    write(&path, temporary.map_err(io_failure(&path))?)?;
     write(&repository.join("Dockerfile"), DOCKERFILE)?;
     write(
         &repository.join(".config/refit.toml"),
