@@ -86,6 +86,7 @@ fn command(home: &Path) -> Result<Command, EngineError> {
         &format!(
             "[containers]\ncgroups = \"enabled\"\nnetns = \"host\"\n\
              [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\nruntime = \"runc\"\n\
+             lock_type = \"file\"\n\
              conmon_path = [\"{}\"]\n[engine.runtimes]\nrunc = [\"{}\"]\n",
             conmon.display(),
             runc.display()
