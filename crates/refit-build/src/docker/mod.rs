@@ -92,7 +92,7 @@ impl DockerEngine {
     }
 
     /// The same engine, and where it does not reach this machine, this program runs there as a relay: it must answer to
-    /// `relay` with [`relay`].
+    /// `relay` with [`relay()`].
     #[must_use]
     pub fn with_relay(mut self) -> Self {
         self.relays = true;

@@ -26,7 +26,7 @@ pub enum Way {
 }
 
 /// A relay that the engine can run.
-pub struct OpenRelay(Relay);
+pub struct OpenRelay(Box<Relay>);
 
 impl Way {
     pub(crate) fn relay(&self) -> Option<&Relay> {
@@ -38,7 +38,7 @@ impl Way {
 }
 
 impl DockerEngine {
-    /// How the engine comes to this machine's registry: found out once, and prepared.
+    /// How the engine comes to this machine's registry: found out once.
     pub async fn way(&self) -> Result<&Way, EngineError> {
         self.way.get_or_try_init(|| self.find_way()).await
     }
@@ -58,9 +58,9 @@ impl DockerEngine {
         if !self.relays {
             return Err(elsewhere(said.into()));
         }
-        let relay = Relay::prepare(&self.client, &self.address, &self.facts).await;
+        let relay = Relay::new(&self.client, &self.address, &self.facts);
         relay
-            .map(|relay| Way::Relay(OpenRelay(relay)))
+            .map(|relay| Way::Relay(OpenRelay(relay.into())))
             .map_err(|error| elsewhere(error.into()))
     }
 

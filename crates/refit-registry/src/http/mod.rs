@@ -81,7 +81,7 @@ impl Registry for Endpoint {
         descriptor: &Descriptor,
         source: BlobSource,
     ) -> Result<(), RegistryError> {
-        self.upload(repository, descriptor, &source).await
+        self.put_new_blob(repository, descriptor, &source).await
     }
 
     async fn push_document(

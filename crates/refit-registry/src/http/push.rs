@@ -86,13 +86,22 @@ impl Endpoint {
     }
 
     /// Sends a blob, whether it is there or not.
-    pub(super) async fn upload(
+    pub(super) async fn put_new_blob(
         &self,
         repository: &Repository,
         descriptor: &Descriptor,
         source: &BlobSource,
     ) -> Result<(), RegistryError> {
         check_length(descriptor, source).await?;
+        self.upload(repository, descriptor, source).await
+    }
+
+    async fn upload(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        source: &BlobSource,
+    ) -> Result<(), RegistryError> {
         let scopes = Scopes::push(repository.path());
         let digest = &descriptor.digest;
         let what = format!("{repository}@{digest}");

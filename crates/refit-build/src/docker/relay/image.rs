@@ -22,27 +22,41 @@ const PROGRAM: &str = "refit";
 /// Whoever runs it need not be anybody.
 const NOBODY: &str = "65534:65534";
 
-/// An image as `docker save` writes one.
-pub(super) struct Archive {
-    pub(super) file: NamedTempFile,
-    /// Its tag in [`REPOSITORY`]: other bytes, another tag.
-    pub(super) tag: String,
+/// A program, and other files that are needed to run it.
+pub(super) struct Program {
+    path: PathBuf,
+    linked: BTreeSet<PathBuf>,
 }
 
-impl Archive {
-    /// Packs the running program, which answers to `arguments`.
-    pub(super) fn of_this_program(arguments: &[&str], platform: &Platform) -> io::Result<Self> {
-        let program = env::current_exe()?;
-        let linked = linked(&fs::read_to_string("/proc/self/maps")?, &program);
-        Self::of(&program, &linked, (arguments, platform))
+impl Program {
+    /// The one that runs.
+    pub(super) fn running() -> io::Result<Self> {
+        let maps = fs::read_to_string("/proc/self/maps")?;
+        Ok(Self {
+            linked: linked(&maps, &env::current_exe()?),
+            // Also of one that was replaced meanwhile.
+            path: "/proc/self/exe".into(),
+        })
     }
 
-    fn of(
-        program: &Path,
-        linked: &BTreeSet<PathBuf>,
+    /// Its image's tag in [`REPOSITORY`]: other bytes, another tag.
+    pub(super) fn tag(&self) -> io::Result<String> {
+        let mut all = Hashed::new(io::sink());
+        for (name, path) in self.files() {
+            let mut file = Hashed::new(io::sink());
+            io::copy(&mut File::open(path)?, &mut file)?;
+            writeln!(all, "{} {}", file.digest().1, name.display())?;
+        }
+        Ok(all.digest().1.short().to_owned())
+    }
+
+    /// The image, which answers to `arguments`, as `docker save` writes one.
+    pub(super) fn pack(
+        &self,
+        name: &str,
         (arguments, platform): (&[&str], &Platform),
-    ) -> io::Result<Self> {
-        let (layer, diff_id) = layer(program, linked)?;
+    ) -> io::Result<NamedTempFile> {
+        let (layer, diff_id) = self.layer()?;
         let config = json!({
             "architecture": platform.architecture,
             "variant": platform.variant,
@@ -50,19 +64,17 @@ impl Archive {
             "created": "1970-01-01T00:00:00Z",
             "config": {
                 "User": NOBODY,
-                "Entrypoint": entrypoint(linked, arguments),
+                "Entrypoint": entrypoint(&self.linked, arguments),
                 "Labels": { "org.opencontainers.image.title": "refit relay" },
             },
             "rootfs": { "type": "layers", "diff_ids": [diff_id] },
             "history": [{ "created": "1970-01-01T00:00:00Z", "created_by": "refit relay" }],
         });
         let config = config.to_string();
-        let id = Digest::sha256(config.as_bytes());
-        let tag = id.short().to_owned();
-        let config_name = format!("{}.json", id.hex());
+        let config_name = format!("{}.json", Digest::sha256(config.as_bytes()).hex());
         let manifest = json!([{
             "Config": config_name,
-            "RepoTags": [format!("{REPOSITORY}:{tag}")],
+            "RepoTags": [name],
             "Layers": ["layer.tar"],
         }]);
         let mut archive = tar::Builder::new(NamedTempFile::new()?);
@@ -79,9 +91,41 @@ impl Archive {
                 text.as_bytes(),
             )?;
         }
-        let file = archive.into_inner()?;
-        Ok(Self { file, tag })
+        archive.into_inner()
     }
+
+    /// The image's one layer, at its start, and the digest of its bytes.
+    fn layer(&self) -> io::Result<(File, Digest)> {
+        let mut layer = tar::Builder::new(Hashed::new(tempfile::tempfile()?));
+        let folders = self.linked.iter().flat_map(|path| path.ancestors().skip(1));
+        let folders: BTreeSet<&Path> = folders.map(within).collect();
+        // An engine would give folders that are not named to root alone.
+        for folder in folders.into_iter().filter(|f| !f.as_os_str().is_empty()) {
+            let mut header = header(0, 0o755);
+            header.set_entry_type(tar::EntryType::Directory);
+            layer.append_data(&mut header, folder, io::empty())?;
+        }
+        for (name, path) in self.files() {
+            let file = File::open(path)?;
+            let size = file.metadata()?.len();
+            append(&mut layer, name, (size, 0o755), file)?;
+        }
+        let (mut file, digest) = layer.into_inner()?.digest();
+        file.rewind()?;
+        Ok((file, digest))
+    }
+
+    /// All files, by their names in the image.
+    fn files(&self) -> impl Iterator<Item = (&Path, &Path)> {
+        let program = (Path::new(PROGRAM), self.path.as_path());
+        let linked = self.linked.iter();
+        std::iter::once(program).chain(linked.map(|path| (within(path), path.as_path())))
+    }
+}
+
+/// A path from the root on.
+fn within(path: &Path) -> &Path {
+    path.strip_prefix("/").unwrap_or(path)
 }
 
 /// Other files than the program that hold code of this process, out of its `/proc/self/maps`: the libraries, and the
@@ -119,37 +163,6 @@ fn entrypoint(linked: &BTreeSet<PathBuf>, arguments: &[&str]) -> Vec<String> {
     entrypoint
 }
 
-/// The image's one layer, at its start, and the digest of its bytes.
-fn layer(program: &Path, linked: &BTreeSet<PathBuf>) -> io::Result<(File, Digest)> {
-    let mut layer = tar::Builder::new(Hashed {
-        file: tempfile::tempfile()?,
-        hash: Sha256::new(),
-    });
-    let within = |path: &Path| path.strip_prefix("/").unwrap_or(path).to_owned();
-    let folders: BTreeSet<PathBuf> = linked
-        .iter()
-        .flat_map(|path| path.ancestors().skip(1))
-        .map(within)
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .collect();
-    // An engine would give folders that are not named to root alone.
-    for folder in folders {
-        let mut header = header(0, 0o755);
-        header.set_entry_type(tar::EntryType::Directory);
-        layer.append_data(&mut header, folder, io::empty())?;
-    }
-    let program = std::iter::once((PathBuf::from(PROGRAM), program));
-    let linked = linked.iter().map(|path| (within(path), path.as_path()));
-    for (name, path) in program.chain(linked) {
-        let file = File::open(path)?;
-        let size = file.metadata()?.len();
-        append(&mut layer, name, (size, 0o755), file)?;
-    }
-    let Hashed { mut file, hash } = layer.into_inner()?;
-    file.rewind()?;
-    Ok((file, Digest::from_sha256(&hash.finalize().into())))
-}
-
 fn append<W: Write>(
     tar: &mut tar::Builder<W>,
     name: impl AsRef<Path>,
@@ -166,20 +179,34 @@ fn header(size: u64, mode: u32) -> tar::Header {
     header
 }
 
-struct Hashed {
-    file: File,
+/// What is written, and the digest of it.
+struct Hashed<W> {
+    out: W,
     hash: Sha256,
 }
 
-impl Write for Hashed {
+impl<W> Hashed<W> {
+    fn new(out: W) -> Self {
+        Self {
+            out,
+            hash: Sha256::new(),
+        }
+    }
+
+    fn digest(self) -> (W, Digest) {
+        (self.out, Digest::from_sha256(&self.hash.finalize().into()))
+    }
+}
+
+impl<W: Write> Write for Hashed<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
+        let written = self.out.write(bytes)?;
         self.hash.update(&bytes[..written]);
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.out.flush()
     }
 }
 
@@ -231,10 +258,15 @@ mod tests {
         let path = folder.path().join("program");
         let packed = |bytes: &str| {
             fs::write(&path, bytes).unwrap();
-            let library = BTreeSet::from([path.clone()]);
-            let archive = Archive::of(&path, &library, (&["relay"], &Platform::linux_amd64()));
-            let archive = archive.unwrap();
-            (archive.tag, fs::read(archive.file.path()).unwrap())
+            let program = Program {
+                path: path.clone(),
+                linked: BTreeSet::from([path.clone()]),
+            };
+            let file = program.pack("a:b", (&["relay"], &Platform::linux_amd64()));
+            (
+                program.tag().unwrap(),
+                fs::read(file.unwrap().path()).unwrap(),
+            )
         };
         let (tag, bytes) = packed("a");
         assert_eq!(packed("a"), (tag.clone(), bytes.clone()));

@@ -31,6 +31,7 @@ use http_body_util::StreamBody;
 use refit_oci::Platform;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
+    sync::OnceCell,
     task::JoinHandle,
     time::timeout,
 };
@@ -38,7 +39,7 @@ use tokio_util::io::StreamReader;
 
 pub use serve::relay;
 
-use self::image::{Archive, REPOSITORY};
+use self::image::{Program, REPOSITORY};
 use super::{
     Address, EngineFacts,
     classic::{Told, last_word},
@@ -56,15 +57,19 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const WORDS: usize = 4096;
 const PORT_LINE: u64 = 8;
 
-/// The image of relays, in an engine.
+/// Relays of an engine.
 pub(crate) struct Relay {
     client: Docker,
-    image: String,
+    address: Address,
+    /// As paths of the API begin with it.
+    api_version: String,
+    platform: Platform,
+    image: OnceCell<String>,
 }
 
 impl Relay {
-    /// Sees to it that the engine has the image: it gets it once for each version of refit.
-    pub(super) async fn prepare(
+    /// For an engine whose machine runs this program. Nothing is asked of it yet.
+    pub(super) fn new(
         client: &Docker,
         address: &Address,
         facts: &EngineFacts,
@@ -76,26 +81,40 @@ impl Relay {
                 engines: Box::new(facts.native.clone()),
             });
         }
-        let packed =
-            tokio::task::spawn_blocking(move || Archive::of_this_program(&ARGUMENTS, &own));
-        let archive = packed.await.map_err(io::Error::other).flatten();
-        let archive = archive.map_err(RelayError::Pack)?;
-        let image = format!("{REPOSITORY}:{}", archive.tag);
-        if client.inspect_image(&image).await.is_err() {
-            load(address, facts, archive.file.path()).await?;
-            forget_others(client, &image).await;
-        }
         Ok(Self {
             client: client.clone(),
-            image,
+            address: address.clone(),
+            api_version: facts.api_version.clone(),
+            platform: own,
+            image: OnceCell::new(),
         })
+    }
+
+    /// The image that a relay runs from; the engine gets it with the first build, and once for each version of refit.
+    async fn image(&self) -> Result<&String, RelayError> {
+        self.image.get_or_try_init(|| self.load()).await
+    }
+
+    async fn load(&self) -> Result<String, RelayError> {
+        let program = Program::running().map_err(RelayError::Pack)?;
+        let told = move || program.tag().map(|tag| (program, tag));
+        let (program, tag) = off_the_threads(told).await?;
+        let image = format!("{REPOSITORY}:{tag}");
+        if self.client.inspect_image(&image).await.is_err() {
+            let (name, platform) = (image.clone(), self.platform.clone());
+            let packed = move || program.pack(&name, (&ARGUMENTS, &platform));
+            let archive = off_the_threads(packed).await?;
+            send(&self.address, &self.api_version, archive.path()).await?;
+            forget_others(&self.client, &image).await;
+        }
+        Ok(image)
     }
 
     /// Makes a port of this machine's loopback interface reachable on that of the engine, until it is dropped.
     pub(crate) async fn lend(&self, port: u16) -> Result<Lent, RelayError> {
         let client = &self.client;
         let body = ContainerCreateBody {
-            image: Some(self.image.clone()),
+            image: Some(self.image().await?.clone()),
             open_stdin: Some(true),
             // Its input ends with this side of it, and the container with its input.
             stdin_once: Some(true),
@@ -203,11 +222,21 @@ fn output(
     })
 }
 
+/// Reads and writes large files where nothing waits for it.
+async fn off_the_threads<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, RelayError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(io::Error::other)
+        .flatten()
+        .map_err(RelayError::Pack)
+}
+
 /// Gives the engine an image.
-async fn load(address: &Address, facts: &EngineFacts, archive: &Path) -> Result<(), RelayError> {
+async fn send(address: &Address, api_version: &str, archive: &Path) -> Result<(), RelayError> {
     let file = tokio::fs::File::open(archive).await;
     let body = StreamBody::new(frames(file.map_err(RelayError::Pack)?));
-    let path = format!("/v{}/images/load?quiet=1", facts.api_version);
+    let path = format!("/v{api_version}/images/load?quiet=1");
     let headers = [("Content-Type", "application/x-tar")];
     let told = match connection::post(address, &path, &headers, body).await {
         Ok(answer) => last_word(answer).await,

@@ -17,6 +17,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+use crate::connection::connect;
+
 /// The authority of every CONNECT; there is one place to go to.
 const TARGET: &str = "registry:80";
 
@@ -48,6 +50,8 @@ where
             ended = &mut connection => return ended.map_err(io::Error::other),
             accepted = listener.accept() => {
                 let (stream, _) = accepted?;
+                // What comes in pieces would wait for the answer to each.
+                let _ = stream.set_nodelay(true);
                 tokio::spawn(bring(sender.clone(), stream));
             }
         }
@@ -75,7 +79,7 @@ where
     W: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| async move {
-        let status = match TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
+        let status = match connect(&format!("{}:{port}", Ipv4Addr::LOCALHOST)).await {
             Ok(stream) => {
                 tokio::spawn(take(request, stream));
                 StatusCode::OK
